@@ -1,0 +1,52 @@
+"""The settings of accounts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dtq_site.foundation.options import option
+
+
+@dataclass(frozen=True)
+class AccountsOptions:
+    """Tokens, registration and the limits of signing in."""
+
+    jwt_secret: str = option(
+        "",
+        env="JWT_SECRET",
+        minimum=32,
+        secret=True,
+        help="the key that signs tokens, at least 32 characters; made up and kept in the data folder in development.",
+    )
+    jwt_expiration: timedelta = option(
+        timedelta(hours=24),
+        env="JWT_EXPIRATION",
+        minimum=timedelta(seconds=30),
+        maximum=timedelta(days=30),
+        help="how long an access token is good, such as 15m, 24h or 1d.",
+    )
+    refresh_expiration: timedelta = option(
+        timedelta(days=14),
+        env="DTQ_REFRESH_EXPIRATION",
+        minimum=timedelta(minutes=1),
+        maximum=timedelta(days=365),
+        help="how long a refresh token is good.",
+    )
+    registration: str = option(
+        "auto",
+        env="DTQ_REGISTRATION",
+        choices=("auto", "open", "closed"),
+        help="whether anybody may register; auto is open in development and closed in production.",
+    )
+    login_failures_per_account: int = option(
+        10, env="DTQ_LOGIN_FAILURES_PER_ACCOUNT", minimum=1, maximum=10_000, help="failed logins a minute and account."
+    )
+    login_failures_per_address: int = option(
+        30, env="DTQ_LOGIN_FAILURES_PER_ADDRESS", minimum=1, maximum=10_000, help="failed logins a minute and address."
+    )
+    trusted_proxies: int = option(
+        0,
+        env="DTQ_TRUSTED_PROXIES",
+        minimum=0,
+        maximum=10,
+        help="how many reverse proxies before the API add to X-Forwarded-For; 0 ignores that header.",
+    )

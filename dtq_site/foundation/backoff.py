@@ -1,0 +1,19 @@
+"""Waiting times between attempts of our own loops and connections (a task's backoff is in `tasks/domain/retry.py`)."""
+
+from __future__ import annotations
+
+import random
+
+
+def full_jitter(attempt: int, *, base_seconds: float, cap_seconds: float) -> float:
+    """Seconds to wait before try number `attempt` + 1, drawn evenly from 0 to the exponential bound.
+
+    Follows "full jitter" of the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015): many clients that failed
+    together must not come back together.
+    """
+    return random.uniform(0, min(cap_seconds, base_seconds * 2 ** min(attempt, 32)))
+
+
+def spread(seconds: float, share: float = 0.2) -> float:
+    """`seconds` made longer by a random part of up to `share`, so that equal periods drift apart."""
+    return seconds * (1 + random.uniform(0, share))

@@ -1,0 +1,104 @@
+"""What DTQ needs of a database beyond the ORM: its clock, repeats after a deadlock, and connections of long-lived threads."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
+
+from django.db import InterfaceError, OperationalError, connection, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from dtq_site.foundation.backoff import full_jitter
+from dtq_site.foundation.clock import DatabaseClock
+from dtq_site.foundation.ids import IdMaker
+
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
+
+_NOW = {
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
+    "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
+}
+_DEADLOCK, _LOCK_WAIT = 1213, 1205
+_SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 4031}
+
+
+def sample_database_clock() -> datetime:
+    """The database's UTC, by one query. Django's `Now()` is the server's local time on MySQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NOW[connection.vendor])
+        (value,) = cursor.fetchone()
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment.replace(tzinfo=UTC)
+
+
+database_clock = DatabaseClock(sample_database_clock)
+ids = IdMaker(database_clock)
+
+
+class KeyField(models.CharField):
+    """Text that is compared byte by byte on every database, trailing blanks included.
+
+    MariaDB's default collation takes ``bob``, ``Bob`` and ``Bob `` for the same key.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict:
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            parameters["collation"] = "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"
+        return parameters
+
+
+def is_lock_conflict(error: Exception) -> bool:
+    """Whether the database gave up this transaction in favour of another one; to repeat it is right."""
+    return isinstance(error, OperationalError) and (
+        error.args[:1] in ((_DEADLOCK,), (_LOCK_WAIT,)) or "database is locked" in str(error)
+    )
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the error says that the database cannot be reached, as opposed to having refused something."""
+    if isinstance(error, InterfaceError):
+        return True
+    return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in _SERVER_IS_AWAY
+
+
+def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
+    """Run `function` in one transaction, again when it lost a deadlock or a wait for a lock (up to five times).
+
+    Inside a caller's transaction it runs once: the database has undone the caller's work too, so the caller must repeat.
+    """
+
+    @functools.wraps(function)
+    def repeated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Answer:
+        attempt = 0
+        while True:
+            outermost = not connection.in_atomic_block
+            try:
+                with transaction.atomic():
+                    return function(*args, **kwargs)
+            except OperationalError as error:
+                attempt += 1
+                if not outermost or attempt >= 5 or not is_lock_conflict(error):
+                    raise
+            time.sleep(full_jitter(attempt, base_seconds=0.01, cap_seconds=0.25))
+
+    return repeated
+
+
+def close_broken_connections() -> None:
+    """Give up this thread's connections that failed. Long-lived threads call it between two pieces of work.
+
+    Leaves a connection in a transaction alone: a test's, or a caller's. Django's own `close_old_connections` would also
+    close healthy ones, because `CONN_MAX_AGE` is 0 for the sake of ASGI, where every request has a thread of its own.
+    """
+    for each in connections.all(initialized_only=True):
+        if each.in_atomic_block or each.connection is None or not each.errors_occurred:
+            continue
+        if each.is_usable():
+            each.errors_occurred = False
+        else:
+            each.close()

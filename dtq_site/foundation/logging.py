@@ -1,0 +1,69 @@
+"""Log lines: coloured and short for people, JSON for machines. Every line is an event name with facts."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from typing import Any
+
+import structlog
+
+from dtq_site.foundation.observer import Event, Listener
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+]
+
+
+def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any]:
+    """A `logging.config.dictConfig` dictionary that renders every record, ours and the libraries', in one form."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=28)
+    )
+    tail = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    if as_json:
+        tail.insert(0, structlog.processors.format_exc_info)
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "dtq": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _SHARED,
+                "processors": tail,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "dtq"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {
+            "dtq": {"level": level.upper()},
+            "django": {"level": "INFO" if level == "debug" else "WARNING"},
+            "daphne": {"level": "WARNING"},
+        },
+    }
+
+
+def apply(config: dict[str, Any]) -> None:
+    """Set up this process's logging by a dictionary that `logging_config` made; Django calls it at its start."""
+    logging.config.dictConfig(config)
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def log_events(logger_name: str, levels: dict[str, str] | None = None) -> Listener:
+    """A listener that writes each event as one log line; `levels` names the level of events that are not plain info."""
+    logger = structlog.stdlib.get_logger(logger_name)
+    chosen = levels or {}
+
+    def write(event: Event) -> None:
+        level = chosen.get(event.name, "error" if event.name.endswith(".failed") else "info")
+        getattr(logger, level)(event.name, **event.facts)
+
+    return write

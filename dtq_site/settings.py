@@ -1,0 +1,261 @@
+"""Django's settings, built from the environment. The only reader of `os.environ`.
+
+Every setting of the project is declared in an `options.py`; docs/CONFIGURATION.md lists them all. A value that is not
+allowed stops the start with its name, the value and the remedy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import environ
+
+from accounts.options import AccountsOptions
+from dtq_site.foundation.embedded_redis import socket_url
+from dtq_site.foundation.logging import logging_config
+from dtq_site.foundation.options import OptionsError, load
+from dtq_site.options import SiteOptions
+from scheduling.options import SchedulingOptions
+from tasks.options import TasksOptions
+from workers.options import WorkersOptions
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+if os.environ.get("DTQ_ENV", "development") == "development":
+    environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+
+# --- the options, all problems in one go ---------------------------------------------------------------------------
+
+_problems: list[str] = []
+
+
+def _load(cls: type) -> Any:
+    try:
+        return load(cls, os.environ)
+    except OptionsError as error:
+        _problems.extend(error.problems)
+        return cls()
+
+
+DTQ_SITE: SiteOptions = _load(SiteOptions)
+DTQ_ACCOUNTS: AccountsOptions = _load(AccountsOptions)
+DTQ_TASKS: TasksOptions = _load(TasksOptions)
+DTQ_WORKERS: WorkersOptions = _load(WorkersOptions)
+DTQ_SCHEDULING: SchedulingOptions = _load(SchedulingOptions)
+PRODUCTION = DTQ_SITE.environment == "production"
+DEBUG = not PRODUCTION
+
+DATA_FOLDER = (BASE_DIR / DTQ_SITE.data_folder).resolve()
+try:
+    DATA_FOLDER.mkdir(parents=True, exist_ok=True)
+except OSError as _error:
+    if not PRODUCTION:
+        _problems.append(
+            f"DTQ_DATA_FOLDER={str(DATA_FOLDER)!r} cannot be made: {_error.strerror}. Make it writable, or name another folder."
+        )
+
+# --- servers -------------------------------------------------------------------------------------------------------
+
+
+def _database() -> dict[str, Any]:
+    site = DTQ_SITE
+    if site.database_url:
+        config = dict(environ.Env.db_url_config(site.database_url))
+    elif site.database_host:
+        config = {
+            "ENGINE": "django.db.backends.mysql",
+            "HOST": site.database_host,
+            "PORT": site.database_port,
+            "USER": site.database_user,
+            "PASSWORD": site.database_password,
+            "NAME": site.database_name,
+        }
+    else:
+        config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_FOLDER / "dtq.sqlite3")}
+    kind = config["ENGINE"].rpartition(".")[2]
+    if kind == "sqlite3":
+        # Writers must queue from the start of their transaction: a deferred one fails with "database is locked".
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+        config["TEST"] = {"NAME": str(config["NAME"]) + ".test"}
+    elif kind == "mysql":
+        config["OPTIONS"] = {"charset": "utf8mb4", "isolation_level": "read committed", "connect_timeout": 5}
+        config["TEST"] = {"CHARSET": "utf8mb4"}
+    else:
+        _problems.append("DATABASE_URL is not allowed: use mysql://… for MySQL or MariaDB, or sqlite:///…")
+    config["ENGINE"] = f"django_prometheus.db.backends.{kind}"
+    config["CONN_MAX_AGE"] = 0  # under ASGI a kept connection would stay open, unused, after each request's thread
+    return config
+
+
+def _redis_url() -> str:
+    site = DTQ_SITE
+    if site.redis_url:
+        return site.redis_url
+    if site.redis_host:
+        password = f":{quote(site.redis_password, safe='')}@" if site.redis_password else ""
+        return f"redis://{password}{site.redis_host}:{site.redis_port}/0"
+    return socket_url(EMBEDDED_REDIS_FOLDER)
+
+
+EMBEDDED_REDIS_FOLDER = DATA_FOLDER / "redis"
+REDIS_IS_EMBEDDED = not (DTQ_SITE.redis_url or DTQ_SITE.redis_host)
+REDIS_URL = _redis_url()
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- secrets -------------------------------------------------------------------------------------------------------
+
+
+def _development_secret() -> str:
+    path = DATA_FOLDER / "jwt-secret"
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+if not DTQ_ACCOUNTS.jwt_secret:
+    if PRODUCTION:
+        _problems.append("JWT_SECRET is missing. Production needs one of at least 32 random characters.")
+    elif not _problems:
+        try:
+            DTQ_ACCOUNTS = replace(DTQ_ACCOUNTS, jwt_secret=_development_secret())
+        except OSError as _error:
+            _problems.append(f"{DATA_FOLDER} cannot be written: {_error.strerror}. Make it writable, or set DTQ_DATA_FOLDER.")
+elif PRODUCTION and DTQ_ACCOUNTS.jwt_secret == "your-secret-key-min-32-chars":
+    _problems.append("JWT_SECRET is the one of the example file, which everybody knows. Make one of your own.")
+if PRODUCTION and REDIS_IS_EMBEDDED:
+    _problems.append("REDIS_URL is missing. The embedded Redis is for development; production needs a server.")
+if PRODUCTION and not DTQ_SITE.allowed_hosts:
+    _problems.append("DTQ_ALLOWED_HOSTS is missing. Name the hosts under which the API is reached, such as dtq.example.com.")
+if _problems:
+    raise OptionsError(_problems)
+
+JWT_SECRET = DTQ_ACCOUNTS.jwt_secret
+SECRET_KEY = hashlib.sha256(b"django:" + JWT_SECRET.encode()).hexdigest()
+
+# --- Django --------------------------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = list(DTQ_SITE.allowed_hosts) or ["*"]
+INSTALLED_APPS = [
+    "dtq_site.apps.DtqSiteConfig",
+    "accounts",
+    "tasks",
+    "workers",  # before channels, which brings a command runworker of its own
+    "scheduling",
+    "daphne",
+    "channels",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "graphene_django",
+    "django_prometheus",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "dtq_site.urls"
+ASGI_APPLICATION = "dtq_site.asgi.application"
+WSGI_APPLICATION = "dtq_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_FOLDER / "static"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+    }
+}
+CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+# --- accounts ------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.BCryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SIMPLE_JWT = {
+    "SIGNING_KEY": JWT_SECRET,
+    "ALGORITHM": "HS256",
+    "ACCESS_TOKEN_LIFETIME": DTQ_ACCOUNTS.jwt_expiration,
+    "REFRESH_TOKEN_LIFETIME": DTQ_ACCOUNTS.refresh_expiration,
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "USER_ID_FIELD": "id",
+    "USER_ID_CLAIM": "sub",
+}
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- mail ----------------------------------------------------------------------------------------------------------
+
+DEFAULT_FROM_EMAIL = "dtq@localhost"
+if PRODUCTION:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = DATA_FOLDER / "mail"
+
+# --- logs ----------------------------------------------------------------------------------------------------------
+
+LOGGING_CONFIG = "dtq_site.foundation.logging.apply"
+LOGGING = logging_config(DTQ_SITE.log_level, as_json=PRODUCTION, colours=sys.stderr.isatty() or "FORCE_COLOR" in os.environ)

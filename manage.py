@@ -1,0 +1,25 @@
+#!/usr/bin/env python
+"""Runs the project's commands; `python manage.py help` lists them."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run one command; a setting that is not allowed ends it with one line each."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dtq_site.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed here. Run 'make install', then use .venv/bin/python manage.py.")
+
+    from dtq_site.foundation.options import OptionsError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except OptionsError as error:
+        sys.exit("\n".join(f"dtq: {problem}" for problem in error.problems))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The settings of tasks."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dtq_site.foundation.options import option
+
+
+@dataclass(frozen=True)
+class TasksOptions:
+    """Defaults and limits of tasks."""
+
+    retry_attempts: int = option(
+        3,
+        env=("RETRY_ATTEMPTS", "MAX_RETRY_ATTEMPTS"),
+        minimum=0,
+        maximum=1000,
+        help="how often a failed task is tried again, where neither the task nor its handler says.",
+    )
+    retry_backoff_ms: int = option(
+        1000, env="RETRY_BACKOFF", minimum=1, maximum=3_600_000, help="milliseconds before the first retry; each further wait doubles."
+    )
+    retry_backoff_cap: timedelta = option(
+        timedelta(hours=1),
+        env="DTQ_RETRY_BACKOFF_CAP",
+        minimum=timedelta(seconds=1),
+        maximum=timedelta(days=7),
+        help="the longest wait between two attempts.",
+    )
+    max_lost_leases: int = option(
+        3,
+        env="DTQ_MAX_LOST_LEASES",
+        minimum=0,
+        maximum=1000,
+        help="how many lost leases a task survives; one more makes it a dead letter.",
+    )
+    default_timeout: timedelta = option(
+        timedelta(hours=1),
+        env="DTQ_DEFAULT_TIMEOUT",
+        minimum=timedelta(seconds=1),
+        maximum=timedelta(days=30),
+        help="the time limit of an attempt, where neither the task nor its handler says.",
+    )
+    max_json_bytes: int = option(
+        256 * 1024,
+        env="DTQ_MAX_JSON_BYTES",
+        minimum=1024,
+        maximum=16 * 1024 * 1024,
+        help="the largest payload or result, in bytes of JSON.",
+    )
+    handlers: tuple[str, ...] = option(
+        (), env="DTQ_HANDLERS", help="modules with handlers to import, comma-separated, beside handlers.py of each app."
+    )
+    max_queues: int = option(1000, env="DTQ_MAX_QUEUES", minimum=1, maximum=100_000, help="how many queues there may be.")
+    allow_private_addresses: bool = option(
+        False,
+        env="DTQ_HTTP_ALLOW_PRIVATE",
+        help="whether the handler http-request may call addresses of private networks and of this machine.",
+    )
