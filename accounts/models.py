@@ -1,0 +1,101 @@
+"""The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions.
+
+Their ids are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing, and an id that
+stands in tokens and answers should not tell when its account was made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+
+from accounts.roles import Role
+from dtq_site.foundation.database import KeyField
+
+
+class Team(models.Model):
+    """The tenant: users, tasks, schedules and worker tokens belong to one. Its name is compared byte by byte."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    name = KeyField(max_length=254, unique=True)
+    created_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """What Django's own commands and backends ask for. It hands writing to `registration.py`, which imports this module."""
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """The user of that name in any case; raises User.DoesNotExist."""
+        return self.get(username=(username or "").lower())
+
+    def create_user(self, username: str, email: str, password: str, **fields: Any) -> User:
+        """Create a user, of role USER unless `role` says otherwise, in a team of its own unless `team` is given."""
+        from accounts import registration
+
+        return registration.create_user(username=username, email=email, password=password, **fields)
+
+    def create_superuser(self, username: str, email: str, password: str, **fields: Any) -> User:
+        """Create a user of role ADMIN, which is all that a superuser is here."""
+        return self.create_user(username, email, password, role=Role.ADMIN, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """An account of a person or a worker. Name and e-mail address are kept in lower case, so that both are unique in any case.
+
+    `token_version` is written into tokens; raising it ends all that were issued before.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    username = KeyField(max_length=254, unique=True)
+    email = KeyField(max_length=254, unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role], default=Role.USER.value)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="users")
+    is_active = models.BooleanField("active", default=True)
+    created_at = models.DateTimeField(editable=False)
+    token_version = models.PositiveIntegerField(default=0, editable=False)
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ("email",)
+
+    objects = UserManager()
+
+    class Meta:
+        ordering = ("username",)
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the Django admin lets this user in."""
+        return self.role == Role.ADMIN
+
+    @property
+    def is_superuser(self) -> bool:
+        """Whether Django grants this user every permission; a property in place of the column of PermissionsMixin."""
+        return self.role == Role.ADMIN
+
+    def __str__(self) -> str:
+        return self.username
+
+    def get_full_name(self) -> str:
+        """The name for people."""
+        return self.name or self.username
+
+
+class RevokedSession(models.Model):
+    """A session that was ended before its tokens expired. `expires_at` is when the last of them is worthless anyway."""
+
+    session_id = models.UUIDField(primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.session_id)
