@@ -1,0 +1,12 @@
+"""What is executed: the task's row, its lifecycle, the queue engine, its events, and the handlers that do the work.
+
+This module is the public API for handler modules and re-exports it, nothing else; it imports no Django, so the same
+handler module serves a remote worker. May import `accounts` and the floor. Start at `domain/states.py`, then
+`lifecycle.py`; for handlers at `handling/registry.py`.
+"""
+
+from tasks.handling.context import TaskContext
+from tasks.handling.errors import Discard, PayloadMismatch, Retry, TaskCancelled, TimeLimitExceeded
+from tasks.handling.registry import task
+
+__all__ = ["Discard", "PayloadMismatch", "Retry", "TaskCancelled", "TaskContext", "TimeLimitExceeded", "task"]

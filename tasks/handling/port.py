@@ -1,0 +1,53 @@
+"""The way from `.enqueue()` to whatever creates tasks in this process.
+
+A handler module knows neither Django nor the network. Whoever can create tasks fills the port at start: `tasks/apps.py`
+on a server, the runtime on a remote worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tasks.handling.errors import NotConnected
+
+
+@dataclass(frozen=True)
+class EnqueueRequest:
+    """One task to create. None leaves the choice to the handler's declaration or the settings.
+
+    `priority` may be a level's name. The one that creates the task checks the values.
+    """
+
+    name: str
+    payload: dict[str, Any]
+    queue: str | None = None
+    priority: int | str | None = None
+    delay_seconds: float | None = None
+    scheduled_at: datetime | None = None
+    idempotency_key: str | None = None
+    max_retries: int | None = None
+    timeout_seconds: float | None = None
+
+
+Submit = Callable[[Sequence[EnqueueRequest]], list[Any]]
+
+_filled: list[Submit] = []
+
+
+def fill(submit: Submit) -> None:
+    """Let `submit` create the tasks of this process from now on, in place of an earlier one.
+
+    `submit` gets at least one request, creates all or none, and returns the tasks in the order of the requests. It is
+    called on the caller's thread, inside the caller's transaction if there is one.
+    """
+    _filled[:] = [submit]
+
+
+def submit(requests: Sequence[EnqueueRequest]) -> list[Any]:
+    """Create the tasks and return them in order. Raises NotConnected if nothing fills the port."""
+    if not _filled:
+        raise NotConnected()
+    return _filled[0](requests) if requests else []

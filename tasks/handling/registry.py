@@ -1,0 +1,161 @@
+"""The handlers of this process, known by name, and the decorator that makes them.
+
+A handler stays the plain function that it was: calling it runs it here and now; `.enqueue` makes a task of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from dtq_site.foundation.errors import BadInput
+from tasks.handling import port
+from tasks.handling.declaration import Declaration, check_name
+from tasks.handling.errors import BadDeclaration, PayloadMismatch
+from tasks.handling.port import EnqueueRequest
+from tasks.handling.signature import PayloadSignature
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class Enqueuer:
+    """A handler's name with options: what `.options(…)` returns. It can be kept and used many times."""
+
+    def __init__(self, handler: Handler[..., Any], template: EnqueueRequest) -> None:
+        self._handler = handler
+        self._template = template
+
+    def enqueue(self, /, **payload: Any) -> Any:
+        """Create one task with these arguments and return it. Raises PayloadMismatch before anything is written."""
+        return port.submit([self._request(payload)])[0]
+
+    def enqueue_many(self, payloads: Iterable[dict[str, Any]]) -> list[Any]:
+        """Create a task for each payload, all or none, and return them in order.
+
+        Raises PayloadMismatch, its field naming the payload to blame, before anything is written; BadInput if one
+        idempotency key would have to stand for several tasks.
+        """
+        requests = []
+        for index, payload in enumerate(payloads):
+            try:
+                requests.append(self._request(payload))
+            except PayloadMismatch as error:
+                raise error.within(f"payloads[{index}]") from None
+        if self._template.idempotency_key is not None and len(requests) > 1:
+            raise BadInput("An idempotency key names one task: enqueue these one by one.", field="idempotencyKey")
+        return port.submit(requests)
+
+    def _request(self, payload: dict[str, Any]) -> EnqueueRequest:
+        self._handler.bind(payload)
+        return dataclasses.replace(self._template, payload=dict(payload))
+
+
+class Handler(Generic[Parameters, Result]):
+    """A function that does the work of tasks of one name. Call it like the function; enqueue it to make a task."""
+
+    def __init__(
+        self, function: Callable[Parameters, Result], name: str, declaration: Declaration, *, takes_context: bool
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.name = name
+        self.function = function
+        self.declaration = declaration
+        self.takes_context = takes_context
+        self.is_async = inspect.iscoroutinefunction(function)
+        self._signature = PayloadSignature(name, function, takes_context=takes_context)
+
+    def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<handler {self.name}: {self.function.__module__}.{self.function.__qualname__}>"
+
+    def bind(self, payload: Any) -> dict[str, Any]:
+        """The keyword arguments with which `payload` calls the function, the context not among them.
+
+        A `type` that chose this handler is left out, unless the function has an argument of that name. Raises
+        PayloadMismatch, naming what is missing and what is not expected.
+        """
+        return self._signature.bind(payload)
+
+    def options(
+        self,
+        *,
+        queue: str | None = None,
+        priority: int | str | None = None,
+        delay_seconds: float | None = None,
+        scheduled_at: datetime | None = None,
+        idempotency_key: str | None = None,
+        max_retries: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Enqueuer:
+        """The same handler, to be enqueued otherwise than it was declared."""
+        template = EnqueueRequest(
+            self.name, {}, queue, priority, delay_seconds, scheduled_at, idempotency_key, max_retries, timeout_seconds
+        )
+        return Enqueuer(self, template)
+
+    def enqueue(self, /, **payload: Any) -> Any:
+        """Create one task with these arguments and return it, in the caller's transaction; see Enqueuer."""
+        return self.options().enqueue(**payload)
+
+    def enqueue_many(self, payloads: Iterable[dict[str, Any]]) -> list[Any]:
+        """Create a task for each payload, all or none, in the caller's transaction; see Enqueuer."""
+        return self.options().enqueue_many(payloads)
+
+    def is_same_source(self, other: Handler[..., Any]) -> bool:
+        """Whether both come from the same place in the code, as after a second import of its module."""
+        mine, others = self.function, other.function
+        return (mine.__module__, mine.__qualname__) == (others.__module__, others.__qualname__)
+
+
+_handlers: dict[str, Handler[..., Any]] = {}
+
+
+def task(
+    name: str,
+    *,
+    queue: str | None = None,
+    priority: int | str | None = None,
+    max_retries: int | None = None,
+    timeout: float | None = None,
+    takes_context: bool = False,
+) -> Callable[[Callable[Parameters, Result]], Handler[Parameters, Result]]:
+    """Declare the decorated function, plain or async, as the handler for tasks of that `name`.
+
+    The payload's keys become its keyword arguments. With `takes_context` it gets a TaskContext first. `timeout` is the
+    time limit of an attempt in seconds. What is left out, the settings decide. Raises BadDeclaration at once for a value
+    that is not allowed, a function that no payload can call, or a name that another function has.
+    """
+    check_name(name)
+    try:
+        # A level's name is welcome here; the declaration holds its number.
+        declaration = Declaration(queue, priority, max_retries, timeout)  # type: ignore[arg-type]
+    except BadDeclaration as error:
+        raise BadDeclaration(f"@task({name!r}): {error.message}", field=error.field) from None
+
+    def declare(function: Callable[Parameters, Result]) -> Handler[Parameters, Result]:
+        handler = Handler(function, name, declaration, takes_context=takes_context)
+        known = _handlers.get(name)
+        if known is not None and not known.is_same_source(handler):
+            raise BadDeclaration(f"Two functions are declared as {name!r}: {known!r} and {handler!r}. Rename one.", field="name")
+        _handlers[name] = handler
+        return handler
+
+    return declare
+
+
+def registered() -> Mapping[str, Handler[..., Any]]:
+    """All handlers of this process by name: a read-only view that follows later declarations."""
+    return MappingProxyType(_handlers)
+
+
+def lookup(name: str) -> Handler[..., Any] | None:
+    """The handler of that name, or None if this process has imported none."""
+    return _handlers.get(name)
