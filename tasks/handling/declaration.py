@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dtq_site.foundation.errors import BadInput
-from tasks.domain.submission import NAME_PATTERN, Defaults, check_max_retries, check_priority, check_queue, check_timeout
+from tasks.domain.submission import (
+    NAME_PATTERN,
+    Defaults,
+    check_max_retries,
+    check_priority,
+    check_queue,
+    check_timeout,
+)
 from tasks.handling.errors import BadDeclaration
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {

@@ -35,7 +35,9 @@ class Retry(Exception):
     """
 
     def __init__(self, delay_seconds: float | None = None, reason: str = "") -> None:
-        if delay_seconds is not None and not (math.isfinite(delay_seconds) and 0 <= delay_seconds <= LONGEST_DELAY_SECONDS):
+        if delay_seconds is not None and not (
+            math.isfinite(delay_seconds) and 0 <= delay_seconds <= LONGEST_DELAY_SECONDS
+        ):
             raise ValueError(f"Retry: delay_seconds must be from 0 to {LONGEST_DELAY_SECONDS}, not {delay_seconds!r}")
         self.delay_seconds = delay_seconds
         self.reason = reason

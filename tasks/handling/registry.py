@@ -144,7 +144,9 @@ def task(
         handler = Handler(function, name, declaration, takes_context=takes_context)
         known = _handlers.get(name)
         if known is not None and not known.is_same_source(handler):
-            raise BadDeclaration(f"Two functions are declared as {name!r}: {known!r} and {handler!r}. Rename one.", field="name")
+            raise BadDeclaration(
+                f"Two functions are declared as {name!r}: {known!r} and {handler!r}. Rename one.", field="name"
+            )
         _handlers[name] = handler
         return handler
 

@@ -39,7 +39,8 @@ class PayloadSignature:
         """The keyword arguments that `payload` gives. Raises PayloadMismatch."""
         if not isinstance(payload, Mapping):
             raise PayloadMismatch(
-                f"{self._name} cannot run: its payload must be an object, whose keys are the arguments.", field="payload"
+                f"{self._name} cannot run: its payload must be an object, whose keys are the arguments.",
+                field="payload",
             )
         arguments = dict(payload)
         if "type" not in self._named and arguments.get("type") == self._name:
@@ -53,7 +54,9 @@ class PayloadSignature:
     def _mismatch(self, missing: list[str], unexpected: list[str]) -> PayloadMismatch:
         faults = [f"it lacks {_listed(missing)}"] if missing else []
         faults += [f"it has {_listed(unexpected)}, not expected"] if unexpected else []
-        takes = _listed(list(self._named)) + (" and any others" if self._open else "") if self._named else "no arguments"
+        takes = (
+            _listed(list(self._named)) + (" and any others" if self._open else "") if self._named else "no arguments"
+        )
         return PayloadMismatch(
             f"{self._name} cannot run with this payload: {'; '.join(faults)}. {self._name} takes {takes}.",
             field=f"payload.{(missing + unexpected)[0]}",

@@ -1,0 +1,22 @@
+"""What workers announced of handlers that this process does not know: one function, filled by the app of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasks.domain.submission import Defaults
+
+NOTHING = Defaults(None, None, None, None)
+
+_look_up: Callable[[str], Defaults | None] = lambda name: None
+
+
+def fill(look_up: Callable[[str], Defaults | None]) -> None:
+    """Say who knows what the newest worker announced of a handler."""
+    global _look_up
+    _look_up = look_up
+
+
+def announced_defaults(name: str) -> Defaults:
+    """The defaults of a handler by its newest announcement; silent ones if nobody announced it."""
+    return _look_up(name) or NOTHING

@@ -1,0 +1,79 @@
+"""The only writer of what is remembered about attempts: their ends other than success, refused reports, and log lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tasks.domain.outcome import shortened
+from tasks.models import TaskAttempt, TaskLog
+
+MAX_MESSAGE_LENGTH = 4000
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one attempt ended: ``failed``, ``discarded``, ``lost``, or ``refused`` for a report that came too late."""
+
+    task_id: UUID
+    attempt: int
+    fencing_token: int
+    worker_id: UUID | None
+    ending: str
+    error: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a handler. `sequence` counts the lines of one attempt, so a repeated report adds nothing."""
+
+    task_id: UUID
+    fencing_token: int
+    sequence: int
+    attempt: int
+    level: str
+    message: str
+
+
+def record_endings(endings: Sequence[Ending], now: datetime) -> None:
+    """Keep how attempts ended."""
+    TaskAttempt.objects.bulk_create(
+        TaskAttempt(
+            task_id=ending.task_id,
+            attempt=ending.attempt,
+            fencing_token=ending.fencing_token,
+            worker_id=ending.worker_id,
+            ending=ending.ending,
+            error=shortened(ending.error),
+            ended_at=now,
+        )
+        for ending in endings
+    )
+
+
+def record_lines(lines: Iterable[LogLine], now: datetime) -> None:
+    """Keep log lines; those that are kept already, or whose task is gone, are passed over."""
+    TaskLog.objects.bulk_create(
+        [
+            TaskLog(
+                task_id=line.task_id,
+                fencing_token=line.fencing_token,
+                sequence=line.sequence,
+                attempt=line.attempt,
+                level=line.level if line.level in LEVELS else "info",
+                message=line.message[:MAX_MESSAGE_LENGTH],
+                created_at=now,
+            )
+            for line in lines
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def forget(task_ids: Sequence[UUID]) -> None:
+    """Remove all that is remembered of tasks that are being deleted."""
+    TaskAttempt.objects.filter(task_id__in=task_ids).delete()
+    TaskLog.objects.filter(task_id__in=task_ids).delete()

@@ -1,0 +1,40 @@
+"""The right to run one task until a moment in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What proves to hold a task: every report, renewal and release bears all three."""
+
+    task_id: UUID
+    fencing_token: int
+    claim_id: UUID
+
+
+@dataclass(frozen=True)
+class LeasedTask:
+    """A claimed task as its worker gets it. `lease_seconds` counts from when the worker sent its request."""
+
+    lease: Lease
+    name: str
+    payload: dict[str, Any]
+    attempt: int
+    timeout_seconds: float
+    lease_seconds: float
+    begin_first: bool
+    """Whether the server must know that the task begins before it does: a loss must then count, whatever happens."""
+    team_id: UUID
+
+
+class RenewalVerdict(StrEnum):
+    """The answer to one renewal."""
+
+    RENEWED = "RENEWED"
+    LOST = "LOST"
+    CANCELLED = "CANCELLED"

@@ -1,0 +1,48 @@
+"""What an attempt ended in, and how its report was taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tasks.domain.lease import Lease
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended. FAILED may be retried, DISCARDED must not be."""
+
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    DISCARDED = "DISCARDED"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt's end. `result` is any JSON value; `retry_delay_seconds` is the handler's own choice of a wait."""
+
+    lease: Lease
+    kind: OutcomeKind
+    run_seconds: float
+    result: Any = None
+    error: str = ""
+    retry_delay_seconds: float | None = None
+
+
+class OutcomeVerdict(StrEnum):
+    """How a report was taken: recorded now, recorded before, or refused because the task is no longer the reporter's."""
+
+    ACCEPTED = "ACCEPTED"
+    DUPLICATE = "DUPLICATE"
+    STALE_LEASE = "STALE_LEASE"
+
+
+MAX_ERROR_LENGTH = 8000
+
+
+def shortened(error: str) -> str:
+    """The error text within the length that is stored; of a longer one, its beginning and its end."""
+    if len(error) <= MAX_ERROR_LENGTH:
+        return error
+    half = MAX_ERROR_LENGTH // 2 - 10
+    return f"{error[:half]}\n[…]\n{error[-half:]}"

@@ -1,0 +1,122 @@
+"""Columns, indexes and constraints of tasks; no behaviour.
+
+Every row here has one writer: `lifecycle.py` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
+`metrics.py` for sums.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from dtq_site.foundation.database import KeyField
+from tasks.domain.states import Hold, TaskStatus
+
+
+class Queue(models.Model):
+    """A named line of ready tasks, shared by the whole installation."""
+
+    name = KeyField(max_length=64, primary_key=True)
+    paused = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+
+class Task(models.Model):
+    """One piece of work, its state and its result."""
+
+    id = models.UUIDField(primary_key=True)
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="+")
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.SET_NULL, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    schedule_id = models.UUIDField(null=True)
+    idempotency_key = KeyField(max_length=255, null=True)
+
+    name = KeyField(max_length=100)
+    title = models.CharField(max_length=200)
+    description = models.TextField(default="")
+    payload = models.JSONField()
+    queue = KeyField(max_length=64)
+    priority = models.SmallIntegerField()
+    max_retries = models.PositiveIntegerField()
+    timeout_seconds = models.FloatField()
+
+    status = models.CharField(max_length=12, choices=[(status, status) for status in TaskStatus])
+    hold = models.CharField(max_length=8, default=Hold.NONE)
+    rank = models.BigIntegerField(help_text="the place in the queue, lowest first; see domain/priority.py")
+    version = models.PositiveIntegerField(default=1, help_text="grows with every change that an observer should see")
+
+    attempts = models.PositiveIntegerField(default=0, help_text="executions that started, in all")
+    earlier_attempts = models.PositiveIntegerField(default=0, help_text="those before the last manual retry")
+    failures = models.PositiveIntegerField(default=0, help_text="failed attempts since the last manual retry")
+    retries = models.PositiveIntegerField(default=0, help_text="failed attempts that were followed by another")
+    lost_leases = models.PositiveIntegerField(default=0)
+    progress = models.PositiveSmallIntegerField(null=True, help_text="per cent, as the handler reports it")
+    result = models.JSONField(null=True)
+    error = models.TextField(default="")
+
+    lease_owner = models.UUIDField(null=True, help_text="the worker that runs it")
+    claim_id = models.UUIDField(null=True)
+    fencing_token = models.PositiveBigIntegerField(default=0)
+    settled_token = models.PositiveBigIntegerField(default=0, help_text="the token of the last outcome that was accepted")
+    lease_expires_at = models.DateTimeField(null=True)
+    begun = models.BooleanField(default=False, help_text="whether the present attempt is known to have started")
+
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    scheduled_at = models.DateTimeField(null=True, help_text="not before this moment")
+    queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "idempotency_key"], name="task_key_of_team")]
+        indexes = [
+            models.Index(fields=["queue", "status", "rank", "id"], name="task_line"),
+            models.Index(fields=["status", "scheduled_at"], name="task_due"),
+            models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
+            models.Index(fields=["status", "completed_at"], name="task_end"),
+        ]
+
+
+class TaskAttempt(models.Model):
+    """How an attempt ended that did not complete, or a late report that was refused."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="+")
+    attempt = models.PositiveIntegerField()
+    fencing_token = models.PositiveBigIntegerField()
+    worker_id = models.UUIDField(null=True)
+    ending = models.CharField(max_length=16)
+    error = models.TextField(default="")
+    ended_at = models.DateTimeField()
+
+
+class TaskLog(models.Model):
+    """A line that a handler wrote, or that the engine noted, about one task."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="+")
+    fencing_token = models.PositiveBigIntegerField()
+    sequence = models.PositiveIntegerField()
+    attempt = models.PositiveIntegerField()
+    level = models.CharField(max_length=8)
+    message = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task", "fencing_token", "sequence"], name="log_line_once"),
+        ]
+
+
+class MetricSum(models.Model):
+    """A part of a counter or of a histogram's bucket; the parts of all shards add up to its value.
+
+    Shards keep writers out of each other's way: a row that everybody adds to would make them wait in line.
+    """
+
+    metric = KeyField(max_length=64)
+    label = KeyField(max_length=64)
+    shard = models.PositiveSmallIntegerField()
+    value = models.FloatField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["metric", "label", "shard"], name="metric_part")]

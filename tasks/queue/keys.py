@@ -1,0 +1,40 @@
+"""Every key in Redis, its type and its lifetime. The braces keep all keys of a queue in one slot of a cluster."""
+
+from __future__ import annotations
+
+BELL_SECONDS = 60
+
+
+def lane(queue: str, name: str) -> str:
+    """Sorted set, no expiry: the ready tasks of one handler name; member id, score rank."""
+    return lane_prefix(queue) + name
+
+
+def lane_prefix(queue: str) -> str:
+    """What the keys of all lanes of a queue begin with."""
+    return f"dtq:{{{queue}}}:ready:"
+
+
+def lanes(queue: str) -> str:
+    """Set, no expiry: the names of the queue's lanes."""
+    return f"dtq:{{{queue}}}:lanes"
+
+
+def inflight(queue: str) -> str:
+    """Sorted set, no expiry: tasks being handed over; member ``rank:id:name``, score the deadline in ms."""
+    return f"dtq:{{{queue}}}:inflight"
+
+
+def whole(queue: str) -> str:
+    """String, no expiry: ``whole:<run id of Redis>`` when nothing is missing, ``building:<nonce>`` during a rebuild."""
+    return f"dtq:{{{queue}}}:whole"
+
+
+def bell(queue: str, name: str) -> str:
+    """List, expires after BELL_SECONDS: one element for each idle worker to wake for a lane."""
+    return bell_prefix(queue) + name
+
+
+def bell_prefix(queue: str) -> str:
+    """What the keys of all bells of a queue begin with."""
+    return f"dtq:{{{queue}}}:bell:"

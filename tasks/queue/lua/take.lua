@@ -1,0 +1,49 @@
+-- take: hand over the first `limit` ready tasks of the lanes that the caller names.
+-- KEYS inflight lanes whole
+-- ARGV lane_prefix names:json limit:number visibility_ms:number now_ms:number
+--      now_ms 0 means Redis's own time
+-- RETURNS a flat list: rank, id, name, rank, id, name, …; or the text LOST when the index is not whole
+-- KEEPS a task is in its lane or in flight, never in both; late hand-overs go back with their own rank
+
+local marker = redis.call('GET', KEYS.whole)
+if not marker or string.sub(marker, 1, 6) ~= 'whole:' then
+    return 'LOST'
+end
+if now_ms == 0 then
+    local time = redis.call('TIME')
+    now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local late = redis.call('ZRANGEBYSCORE', KEYS.inflight, '-inf', now_ms, 'LIMIT', 0, 1000)
+for _, member in ipairs(late) do
+    local rank, id, name = string.match(member, '^(%d+):([^:]+):(.*)$')
+    redis.call('ZADD', lane_prefix .. name, rank, id)
+    redis.call('SADD', KEYS.lanes, name)
+    redis.call('ZREM', KEYS.inflight, member)
+end
+
+-- The first `limit` of every lane hold the first `limit` of all lanes together.
+local found = {}
+for _, name in ipairs(names) do
+    local lane = redis.call('ZRANGE', lane_prefix .. name, 0, limit - 1, 'WITHSCORES')
+    for i = 1, #lane, 2 do
+        found[#found + 1] = {tonumber(lane[i + 1]), lane[i], name}
+    end
+end
+table.sort(found, function(a, b)
+    if a[1] ~= b[1] then
+        return a[1] < b[1]
+    end
+    return a[2] < b[2]
+end)
+
+local answer = {}
+for i = 1, math.min(limit, #found) do
+    local rank, id, name = string.format('%.0f', found[i][1]), found[i][2], found[i][3]
+    redis.call('ZREM', lane_prefix .. name, id)
+    redis.call('ZADD', KEYS.inflight, now_ms + visibility_ms, rank .. ':' .. id .. ':' .. name)
+    answer[#answer + 1] = rank
+    answer[#answer + 1] = id
+    answer[#answer + 1] = name
+end
+return answer

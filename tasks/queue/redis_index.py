@@ -1,0 +1,120 @@
+"""The dispatch index in Redis: lanes in order of rank, hand-overs with a deadline, bells for idle workers."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from dtq_site.foundation.lua import load_script
+from dtq_site.foundation.redis_clients import Breaker
+from tasks.queue import keys
+from tasks.queue.index import Hint, IndexLost
+
+VISIBILITY_MS = 2000
+"""How long a worker may take from being handed a task to having claimed its row."""
+
+_BATCH = 500
+_MAX_BELLS = 2000
+
+_LUA = Path(__file__).parent / "lua"
+_add = load_script(_LUA / "add.lua")
+_take = load_script(_LUA / "take.lua")
+
+
+class RedisIndex:
+    """A DispatchIndex in Redis.
+
+    `hints` is a client with a short time-out, used where a caller waits; `patient` one with a long time-out, used by
+    workers. `add`, `confirm` and `drop` never fail their caller: what Redis misses the reconciler adds.
+    """
+
+    def __init__(self, hints: Redis, patient: Redis) -> None:
+        self._hints = hints
+        self._patient = patient
+        self._breaker = Breaker()
+
+    def add(self, hints: Sequence[Hint]) -> None:
+        """See DispatchIndex."""
+        self._breaker.call(lambda: self._add(hints), None)
+
+    def _add(self, hints: Sequence[Hint]) -> None:
+        for queue, group in _by_queue(hints):
+            _add(
+                self._hints,
+                keys={"lanes": keys.lanes(queue), "inflight": keys.inflight(queue)},
+                lane_prefix=keys.lane_prefix(queue),
+                bell_prefix=keys.bell_prefix(queue),
+                bell_seconds=keys.BELL_SECONDS,
+                entries=[[hint.name, str(hint.rank), str(hint.id)] for hint in group],
+            )
+
+    def take(self, queue: str, names: Collection[str], limit: int, *, now_ms: int = 0) -> list[Hint]:
+        """See DispatchIndex. `now_ms` stands in for Redis's own time in tests."""
+        try:
+            answer = _take(
+                self._patient,
+                keys={"inflight": keys.inflight(queue), "lanes": keys.lanes(queue), "whole": keys.whole(queue)},
+                lane_prefix=keys.lane_prefix(queue),
+                names=sorted(names),
+                limit=limit,
+                visibility_ms=VISIBILITY_MS,
+                now_ms=now_ms,
+            )
+        except RedisError as error:
+            raise IndexLost(str(error)) from error
+        if answer == "LOST":
+            raise IndexLost(f"the index of queue {queue} is not whole")
+        parts = iter(answer)
+        return [Hint(int(rank), UUID(id_), queue, name) for rank, id_, name in zip(parts, parts, parts, strict=True)]
+
+    def confirm(self, hints: Sequence[Hint]) -> None:
+        """See DispatchIndex."""
+        self._breaker.call(lambda: self._remove(hints, lanes=False), None)
+
+    def drop(self, hints: Sequence[Hint]) -> None:
+        """See DispatchIndex."""
+        self._breaker.call(lambda: self._remove(hints, lanes=True), None)
+
+    def _remove(self, hints: Sequence[Hint], *, lanes: bool) -> None:
+        with self._hints.pipeline(transaction=False) as pipeline:
+            for queue, group in _by_queue(hints):
+                pipeline.zrem(keys.inflight(queue), *(f"{hint.rank}:{hint.id}:{hint.name}" for hint in group))
+                for hint in group if lanes else ():
+                    pipeline.zrem(keys.lane(queue, hint.name), str(hint.id))
+            pipeline.execute()
+
+    def depth(self, queue: str) -> int:
+        """See DispatchIndex. Counts what is being handed over too. Raises IndexLost."""
+        try:
+            names = self._patient.smembers(keys.lanes(queue))
+            with self._patient.pipeline(transaction=False) as pipeline:
+                pipeline.zcard(keys.inflight(queue))
+                for name in names:
+                    pipeline.zcard(keys.lane(queue, name))
+                return sum(pipeline.execute())
+        except RedisError as error:
+            raise IndexLost(str(error)) from error
+
+    def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
+        """See DispatchIndex. Raises IndexLost at once when Redis is away."""
+        bells = itertools.product(sorted(queues), sorted(names))
+        rung = [keys.bell(queue, name) for queue, name in itertools.islice(bells, _MAX_BELLS)]
+        try:
+            return self._patient.blpop(rung, timeout=timeout_seconds) is not None
+        except RedisError as error:
+            raise IndexLost(str(error)) from error
+
+
+def _by_queue(hints: Sequence[Hint]) -> Iterator[tuple[str, list[Hint]]]:
+    groups: dict[str, list[Hint]] = defaultdict(list)
+    for hint in hints:
+        groups[hint.queue].append(hint)
+    for queue, group in groups.items():
+        for start in range(0, len(group), _BATCH):
+            yield queue, group[start : start + _BATCH]

@@ -1,0 +1,183 @@
+"""The use case of creating tasks: check, complete by defaults, honour idempotency keys, insert.
+
+From the API it comes as `submit`, from handlers and other code of this installation as `submit_from_code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, connection
+
+from dtq_site.foundation import strict_json
+from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.database import database_clock, ids, is_unavailable
+from dtq_site.foundation.errors import BadInput, Conflict
+from accounts.registration import team_named
+from tasks import lifecycle
+from tasks.announced import NOTHING, announced_defaults
+from tasks.domain.submission import Defaults, NewTask, Request, TaskSpec, make_spec, resolve_name
+from tasks.handling import port, registry
+from tasks.models import Task
+from tasks.recurrence import Recurrence, make_schedule
+
+MAX_TASKS_PER_CALL = 1000
+DEFAULT_TEAM = "default"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """For whom tasks are created."""
+
+    team_id: UUID
+    user_id: UUID | None
+
+
+def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_clock) -> list[Task]:
+    """Create tasks, all or none, and return them in the order of the requests.
+
+    A request whose idempotency key the team has used before is answered with the task of that time. Raises BadInput
+    naming the field (``inputs[3].payload``), or Conflict if a key was used for another name or payload.
+    """
+    if len(requests) > MAX_TASKS_PER_CALL:
+        raise BadInput(f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field="inputs")
+    now = clock.now()
+    specs = [_checked(request, index, now) for index, request in enumerate(requests)]
+    return _create(specs, owner, now)
+
+
+def submit_one(request: Request, owner: Owner, clock: Clock = database_clock) -> Task:
+    """Create one task. Raises as `submit` does, with fields named without an index (``payload``)."""
+    now = clock.now()
+    return _create([check(request, now)], owner, now)[0]
+
+
+def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clock: Clock = database_clock) -> Task:
+    """Make a schedule and return its coming occurrence, a PENDING task. Raises BadInput naming the field."""
+    if request.scheduled_at is not None or request.delay_seconds is not None:
+        raise BadInput("A recurring task is due when its cron expression says; leave out scheduledAt and delaySeconds.",
+                       field="scheduledAt" if request.scheduled_at is not None else "delaySeconds")  # fmt: skip
+    if request.idempotency_key is not None:
+        raise BadInput("A recurring task has no idempotencyKey: each occurrence has one of its own.", field="idempotencyKey")
+    now = clock.now()
+    return make_schedule()(check(request, now), recurrence, owner.team_id, owner.user_id, now)
+
+
+def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
+    """Create tasks for `.enqueue()` and `.enqueue_many()`, in the caller's transaction if there is one.
+
+    They belong to the team ``default``; those that a running handler makes belong to its task's (see `submit`).
+    """
+    now = database_clock.now()
+    specs = [check(request_from_code(each), now) for each in requests]
+    return _create(specs, Owner(team_named(DEFAULT_TEAM).pk, None), now)
+
+
+def request_from_code(asked: port.EnqueueRequest) -> Request:
+    """The request that an `.enqueue()` means."""
+    return Request(
+        name=asked.name,
+        payload=asked.payload,
+        queue=asked.queue,
+        priority=asked.priority,
+        delay_seconds=asked.delay_seconds,
+        scheduled_at=asked.scheduled_at,
+        idempotency_key=asked.idempotency_key,
+        max_retries=asked.max_retries,
+        timeout_seconds=asked.timeout_seconds,
+    )
+
+
+def check(request: Request, now: datetime) -> TaskSpec:
+    """The request, complete and checked. Raises BadInput naming the field."""
+    name = resolve_name(request)
+    handler = registry.lookup(name)
+    declared = handler.declaration if handler else announced_defaults(name)
+    return make_spec(request, name, declared.over(_installation()), now, settings.DTQ_TASKS.max_json_bytes)
+
+
+def _checked(request: Request, index: int, now: datetime) -> TaskSpec:
+    try:
+        return check(request, now)
+    except BadInput as error:
+        raise error.within(f"inputs[{index}]") from None
+
+
+def _installation() -> Defaults:
+    options = settings.DTQ_TASKS
+    return replace(NOTHING, max_retries=options.retry_attempts, timeout_seconds=options.default_timeout.total_seconds())
+
+
+# --- the insert ----------------------------------------------------------------------------------------------------
+
+
+def _create(specs: Sequence[TaskSpec], owner: Owner, now: datetime) -> list[Task]:
+    """Insert what is new; a key that another request takes at the same moment is looked up on the second round."""
+    earlier = _earlier(specs, owner)
+    for _ in range(3):
+        fresh = _without_repeats([spec for spec in specs if spec.idempotency_key not in earlier])
+        try:
+            made = _insert([NewTask(spec, owner.team_id, owner.user_id) for spec in fresh], now)
+        except IntegrityError:
+            known_before, earlier = len(earlier), _earlier(specs, owner)
+            if len(earlier) == known_before:
+                raise  # it was not a key
+            continue
+        known = earlier | {task.idempotency_key: task for task in made if task.idempotency_key is not None}
+        unkeyed = iter([task for task in made if task.idempotency_key is None])
+        return [next(unkeyed) if spec.idempotency_key is None else _same(known, spec) for spec in specs]
+    raise Conflict("Other requests keep using the same idempotency keys; try again.", field="idempotencyKey")
+
+
+def _insert(new_tasks: list[NewTask], now: datetime) -> list[Task]:
+    """Insert; when the answer to the commit was lost, try once more: a duplicate id then says that it had succeeded."""
+    if not new_tasks:
+        return []
+    task_ids = ids.new(len(new_tasks))
+    try:
+        return lifecycle.create(new_tasks, now, task_ids)
+    except DatabaseError as error:
+        if connection.in_atomic_block or not is_unavailable(error):
+            raise
+        connection.close()
+    try:
+        return lifecycle.create(new_tasks, now, task_ids)
+    except IntegrityError:
+        found = Task.objects.in_bulk(task_ids)
+        if len(found) != len(task_ids):
+            raise
+        return [found[id_] for id_ in task_ids]
+
+
+def _earlier(specs: Sequence[TaskSpec], owner: Owner) -> dict[str | None, Task]:
+    keys = {spec.idempotency_key for spec in specs} - {None}
+    if not keys:
+        return {}
+    found = Task.objects.filter(team_id=owner.team_id, idempotency_key__in=keys)
+    return {task.idempotency_key: task for task in found}
+
+
+def _without_repeats(specs: list[TaskSpec]) -> list[TaskSpec]:
+    """One call may name a key twice; the first one counts."""
+    seen: set[str] = set()
+    fresh = []
+    for spec in specs:
+        if spec.idempotency_key is None or spec.idempotency_key not in seen:
+            fresh.append(spec)
+        seen.add(spec.idempotency_key or "")
+    return fresh
+
+
+def _same(known: dict[str | None, Task], spec: TaskSpec) -> Task:
+    task = known[spec.idempotency_key]
+    if task.name != spec.name or strict_json.canonical(task.payload) != strict_json.canonical(spec.payload):
+        raise Conflict(
+            "This idempotency key was used for a task with another name or payload.",
+            field="idempotencyKey",
+            task=str(task.pk),
+        )
+    return task
