@@ -37,10 +37,10 @@ class ContextSink(Protocol):
 
 
 class TaskContext:
-    """One attempt, as its handler sees it. `log`, `progress`, `enqueue` and `checkpoint` end a cancelled or late attempt.
+    """One attempt, as its handler sees it. Speaking (`log`, `progress`, `enqueue`) is a `checkpoint` too.
 
-    A lease that cannot be trusted ends nothing: an offline worker goes on with what it holds. Look at `lease_valid` before a
-    step that must not happen twice, or hand `fencing_token` to the system that does the step.
+    A lease that cannot be trusted ends nothing: an offline worker goes on with what it holds. Look at `lease_valid`
+    before a step that must not happen twice, or hand `fencing_token` to the system that does the step.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class TaskContext:
     def enqueue(self, name: str, payload: dict[str, Any] | None = None, **options: Any) -> Any:
         """Create a task in this task's team and return it, unless the attempt is to end (`checkpoint`).
 
-        `options` are those of `.options(…)`. Raises PayloadMismatch if this process knows the handler and the payload does
-        not fit it. An attempt that is repeated enqueues again: an `idempotency_key` made of `task_id` prevents a second task.
+        `options` are those of `.options(…)`. Raises PayloadMismatch if this process knows the handler and the payload
+        does not fit it. A repeated attempt enqueues again, unless an `idempotency_key` made of `task_id` prevents it.
         """
         request = EnqueueRequest(name, dict(payload or {}), **options)
         handler = lookup(name)

@@ -29,7 +29,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 class Declaration(Defaults):
     """What a task gets where its creator is silent; None leaves the choice to the settings.
 
-    Holds allowed values only: raises BadDeclaration, naming the value. A priority given as a level's name becomes its number.
+    Holds allowed values only: raises BadDeclaration, naming the value. A priority that is a level's name becomes its
+    number.
     """
 
     queue: str | None = None
@@ -67,7 +68,8 @@ def check_name(name: object) -> str:
         raise BadDeclaration(f'A handler needs a name: write @task("send-email"), not @task({name!r}).', field="name")
     if not NAME_PATTERN.fullmatch(name):
         raise BadDeclaration(
-            f"{name!r} is no handler name: use letters, digits and . _ : - (at most 100), beginning with a letter or digit.",
+            f"{name!r} is no handler name: use letters, digits and . _ : - (at most 100), "
+            "beginning with a letter or digit.",
             field="name",
         )
     return name

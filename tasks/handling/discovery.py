@@ -12,8 +12,8 @@ from tasks.handling.errors import HandlersNotLoaded
 def discover(apps: Iterable[str], modules: Iterable[str]) -> list[str]:
     """Import `<app>.handlers` of every app that has one, then every module; returns what was imported, in that order.
 
-    Raises HandlersNotLoaded, naming the module and the remedy, for a module that does not exist or fails while it is imported;
-    an app without handlers is fine.
+    Raises HandlersNotLoaded, naming the module and the remedy, for a module that does not exist or fails while it is
+    imported; an app without handlers is fine.
     """
     imported = []
     for app in apps:

@@ -130,8 +130,8 @@ def task(
     """Declare the decorated function, plain or async, as the handler for tasks of that `name`.
 
     The payload's keys become its keyword arguments. With `takes_context` it gets a TaskContext first. `timeout` is the
-    time limit of an attempt in seconds. What is left out, the settings decide. Raises BadDeclaration at once for a value
-    that is not allowed, a function that no payload can call, or a name that another function has.
+    time limit of an attempt in seconds. What is left out, the settings decide. Raises BadDeclaration at once for a
+    value that is not allowed, a function that no payload can call, or a name that another function has.
     """
     check_name(name)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
 from typing import Any
 
@@ -54,13 +54,17 @@ class PayloadSignature:
     def _mismatch(self, missing: list[str], unexpected: list[str]) -> PayloadMismatch:
         faults = [f"it lacks {_listed(missing)}"] if missing else []
         faults += [f"it has {_listed(unexpected)}, not expected"] if unexpected else []
-        takes = (
-            _listed(list(self._named)) + (" and any others" if self._open else "") if self._named else "no arguments"
-        )
         return PayloadMismatch(
-            f"{self._name} cannot run with this payload: {'; '.join(faults)}. {self._name} takes {takes}.",
+            f"{self._name} cannot run with this payload: {'; '.join(faults)}. {self._name} takes {self._taken()}.",
             field=f"payload.{(missing + unexpected)[0]}",
         )
+
+    def _taken(self) -> str:
+        named = _listed(self._named)
+        if not self._open:
+            return named or "no arguments"
+        anything = f"{named} and any others" if named else "any arguments"
+        return f"{anything}, but not {_listed(self._refused)}" if self._refused else anything
 
 
 def _taken_context(name: str, parameters: list[Parameter]) -> Parameter:
@@ -70,5 +74,5 @@ def _taken_context(name: str, parameters: list[Parameter]) -> Parameter:
     return parameters.pop(0)
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"{name!r}" for name in names)

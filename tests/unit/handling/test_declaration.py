@@ -1,0 +1,49 @@
+"""Declarations travel as JSON between processes of different versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.handling.declaration import Declaration
+from tasks.handling.errors import BadDeclaration
+
+
+def test_a_declaration_survives_the_way_through_json():
+    full = Declaration(queue="mail", priority=-100, max_retries=0, timeout_seconds=0.5)
+
+    assert full.to_json() == {"queue": "mail", "priority": -100, "max_retries": 0, "timeout_seconds": 0.5}
+    assert Declaration.from_json(full.to_json()) == full
+    assert Declaration().to_json() == {}
+    assert Declaration.from_json({}) == Declaration()
+
+
+def test_keys_of_a_newer_version_are_passed_over():
+    assert Declaration.from_json({"queue": "mail", "colour": "red"}) == Declaration(queue="mail")
+
+
+def test_a_levels_name_becomes_its_number():
+    assert Declaration(priority="critical").priority == 20
+
+
+def test_a_declaration_completes_itself_from_the_settings():
+    settings = Declaration(queue="default", priority=5, max_retries=3, timeout_seconds=3600)
+
+    completed = Declaration(max_retries=0).over(settings)
+
+    assert vars(completed) == {"queue": "default", "priority": 5, "max_retries": 0, "timeout_seconds": 3600}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "A declaration is a JSON object, not []."),
+        ({"timeout_seconds": "soon"}, "timeout must be a number, not 'soon'."),
+        ({"max_retries": 5000}, "maxRetries must be from 0 to 1000, not 5000."),
+    ],
+)
+def test_a_foreign_declaration_is_checked(value, message):
+    with pytest.raises(BadDeclaration) as refused:
+        Declaration.from_json(value)
+
+    assert refused.value.message == message
+    assert refused.value.code == "BAD_USER_INPUT"
