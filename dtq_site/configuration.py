@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from accounts.options import AccountsOptions
+from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.options import Declaration, declarations, show
 from dtq_site.options import SiteOptions
 from scheduling.options import SchedulingOptions
@@ -16,6 +17,7 @@ from workers.options import WorkersOptions
 
 SECTIONS: tuple[tuple[str, type], ...] = (
     ("The installation", SiteOptions),
+    ("The GraphQL endpoint", ApiOptions),
     ("Accounts", AccountsOptions),
     ("Tasks", TasksOptions),
     ("Workers", WorkersOptions),

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import environ
 
 from accounts.options import AccountsOptions
+from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.embedded_redis import socket_url
 from dtq_site.foundation.logging import logging_config
 from dtq_site.foundation.options import OptionsError, load
@@ -45,6 +46,7 @@ def _load(cls: type) -> Any:
 
 
 DTQ_SITE: SiteOptions = _load(SiteOptions)
+DTQ_API: ApiOptions = _load(ApiOptions)
 DTQ_ACCOUNTS: AccountsOptions = _load(AccountsOptions)
 DTQ_TASKS: TasksOptions = _load(TasksOptions)
 DTQ_WORKERS: WorkersOptions = _load(WorkersOptions)

@@ -1,0 +1,5 @@
+"""The GraphQL edge: HTTP in, the schema in the middle, answers and errors out. Knows no app but accounts' identities.
+
+`view.py` speaks HTTP, `engine.py` runs one request, `documents.py` keeps parsed documents, `limits.py` bounds them,
+`errors.py` shapes what goes wrong. Resolvers get a `context.RequestContext`. Start reading at `engine.py`.
+"""

@@ -1,0 +1,86 @@
+"""Which input field an error is about, as clients know it: ``input.priority``, ``inputs[3].payload``.
+
+graphql-core says it in two ways: by the node of a literal, or in the message about a variable.
+"""
+
+from __future__ import annotations
+
+import re
+
+from graphql import (
+    SKIP,
+    ArgumentNode,
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    ListValueNode,
+    Node,
+    ObjectFieldNode,
+    ObjectValueNode,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
+    VisitorAction,
+    visit,
+)
+
+_PLACE_IN_VARIABLE = re.compile(r" at '\w+((?:\.\w+|\[\d+\])+)'$")
+_MISSING_ARGUMENT = re.compile(r"argument '(\w+)' of type '.+' is required")
+_MISSING_OR_UNKNOWN_FIELD = re.compile(r"Field '(?:\w+\.)?(\w+)' (?:of required type '.+' was not provided|is not defined)")
+
+
+def blamed_field(document: DocumentNode, error: GraphQLError) -> str | None:
+    """The path of the argument or input field that `error` is about, or None if it is about none."""
+    node = error.nodes[0] if error.nodes else None
+    if node is None:
+        return None
+    if isinstance(node, FieldNode):
+        missing = _MISSING_ARGUMENT.search(error.message)
+        return missing[1] if missing else None
+    paths = _InputPaths(document)
+    if isinstance(node, VariableDefinitionNode):
+        return _in_variable(paths, node.variable.name.value, error)
+    path = paths.of_nodes.get(id(node))
+    return _with_member(path, error.message) if path and isinstance(node, ObjectValueNode) else path
+
+
+def _in_variable(paths: _InputPaths, variable: str, error: GraphQLError) -> str:
+    path = paths.of_variables.get(variable, variable)
+    if not isinstance(error.original_error, GraphQLError):
+        return path  # the variable as a whole: missing, or of another type than is expected where it stands
+    reason = error.original_error.message
+    place = _PLACE_IN_VARIABLE.search(error.message.removesuffix(f"; {reason}"))
+    return _with_member(path + place[1] if place else path, reason)
+
+
+def _with_member(path: str, reason: str) -> str:
+    """An object is blamed for a field that is missing or too much in it; name that field."""
+    member = _MISSING_OR_UNKNOWN_FIELD.match(reason)
+    return f"{path}.{member[1]}" if member else path
+
+
+class _InputPaths(Visitor):
+    """The path of every literal in a document's arguments, and of the first place of every variable."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        super().__init__()
+        self.of_nodes: dict[int, str] = {}
+        self.of_variables: dict[str, str] = {}
+        visit(document, self)
+
+    def enter_argument(self, node: ArgumentNode, *_args: object) -> VisitorAction:
+        self._note(node, node.name.value)
+        return SKIP
+
+    def _note(self, node: Node, path: str) -> None:
+        self.of_nodes[id(node)] = path
+        if isinstance(node, ArgumentNode | ObjectFieldNode):
+            self._note(node.value, path)
+        elif isinstance(node, ListValueNode):
+            for index, item in enumerate(node.values):
+                self._note(item, f"{path}[{index}]")
+        elif isinstance(node, ObjectValueNode):
+            for field in node.fields:
+                self._note(field, f"{path}.{field.name.value}")
+        elif isinstance(node, VariableNode):
+            self.of_variables.setdefault(node.name.value, path)

@@ -1,0 +1,55 @@
+"""What every resolver knows of the request that it serves, as `info.context`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from accounts.authentication import authenticate
+from accounts.client_address import client_address
+from accounts.identity import Identity
+from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.errors import Unauthenticated
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """Who asks, in which session, from where, and the clock to go by.
+
+    `identity` and `session_id` are None for somebody who has not signed in. `request` is what carried the operation.
+    """
+
+    identity: Identity | None
+    session_id: UUID | None
+    address: str
+    request_id: str
+    clock: Clock
+    request: Any
+
+
+def context_of(request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int) -> RequestContext:
+    """The context of an HTTP request; raises Unauthenticated if it bears a token that is not good, or none that can be read."""
+    token = _bearer_token(request.headers.get("Authorization"))
+    access = authenticate(token) if token is not None else None
+    return RequestContext(
+        identity=access.identity if access else None,
+        session_id=access.session_id if access else None,
+        address=client_address(
+            request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"), trusted_proxies=trusted_proxies
+        ),
+        request_id=request_id,
+        clock=clock,
+        request=request,
+    )
+
+
+def _bearer_token(header: str | None) -> str | None:
+    if header is None:
+        return None
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send the header 'Authorization: Bearer <access token>', or none.")
+    return token.strip()

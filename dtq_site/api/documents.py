@@ -1,0 +1,106 @@
+"""Documents: from text to something that can be executed, kept for the next request with the same text.
+
+Validation is most of what a small request costs, so clients that send variables instead of literals are served fastest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLNamedType,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    NamedTypeNode,
+    NameNode,
+    OperationDefinitionNode,
+    TypeInfo,
+    TypeNode,
+    ValidationContext,
+    get_named_type,
+    is_leaf_type,
+    is_specified_scalar_type,
+    parse,
+    specified_scalar_types,
+    validate,
+)
+
+from dtq_site.api.limits import QueryTooComplex, check_limits
+from dtq_site.api.options import ApiOptions
+
+
+class InvalidDocument(Exception):
+    """The text cannot be executed; `errors` says why, in terms of `document` unless it could not even be parsed."""
+
+    def __init__(self, errors: list[GraphQLError], document: DocumentNode | None = None) -> None:
+        self.errors, self.document = errors, document
+        super().__init__(f"{len(errors)} errors")
+
+
+class Documents:
+    """Turns texts into valid documents of one schema, and keeps the most recent ones."""
+
+    def __init__(self, schema: GraphQLSchema, options: ApiOptions) -> None:
+        self._schema = schema
+        self._options = options
+        self._kept = lru_cache(maxsize=options.cached_documents)(self._prepare)  # keeps what returns, not what raises
+
+    def get(self, text: str) -> DocumentNode:
+        """The valid document that `text` spells. Raises InvalidDocument, or QueryTooComplex if it exceeds a limit."""
+        return self._kept(text) if len(text) <= self._options.cached_document_length else self._prepare(text)
+
+    def _prepare(self, text: str) -> DocumentNode:
+        try:
+            document = parse(text, max_lexical_tokens=self._options.max_tokens, max_comments=self._options.max_tokens)
+        except GraphQLSyntaxError as error:
+            if error.message.endswith("Parsing aborted."):  # a limit of the parser; all else is wrong grammar
+                raise QueryTooComplex(error.message) from None
+            raise InvalidDocument([error]) from None
+        check_limits(document, self._options)
+        adopt_expected_types(self._schema, document)
+        if errors := validate(self._schema, document):
+            raise InvalidDocument(errors, document)
+        return document
+
+
+def adopt_expected_types(schema: GraphQLSchema, document: DocumentNode) -> None:
+    """Let a variable that is declared as a built-in scalar stand where a scalar or an enum of ours is expected.
+
+    Clients declare ``$status: String`` or ``$priority: Int`` for arguments that take such values as literals. The
+    declaration is changed to the expected type, so that validation and coercion treat it like any other.
+    """
+    context = ValidationContext(schema, document, TypeInfo(schema), lambda error: None)
+    for operation in document.definitions:
+        if not isinstance(operation, OperationDefinitionNode):
+            continue
+        declared = {
+            definition.variable.name.value: named
+            for definition in operation.variable_definitions or ()
+            if (named := _innermost(definition.type)).name.value in specified_scalar_types
+        }
+        for variable, types in (_expected_types(context, operation) if declared else {}).items():
+            if variable in declared and len(types) == 1:
+                _declare(declared[variable], *types)
+
+
+def _expected_types(context: ValidationContext, operation: OperationDefinitionNode) -> dict[str, set[GraphQLNamedType]]:
+    """The types that are expected where each variable stands; inside a JSON literal none is."""
+    expected = defaultdict(set)
+    for usage in context.get_recursive_variable_usages(operation):
+        if usage.type is not None:
+            expected[usage.node.name.value].add(get_named_type(usage.type))
+    return expected
+
+
+def _innermost(node: TypeNode) -> NamedTypeNode:
+    while not isinstance(node, NamedTypeNode):
+        node = node.type
+    return node
+
+
+def _declare(declared: NamedTypeNode, expected: GraphQLNamedType) -> None:
+    if is_leaf_type(expected) and not is_specified_scalar_type(expected):
+        declared.name = NameNode(value=expected.name, loc=declared.name.loc)

@@ -1,0 +1,92 @@
+"""Runs one GraphQL request against the schema, on the thread that calls; HTTP and WebSocket end here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute, get_operation_ast
+
+from dtq_site.api.context import RequestContext
+from dtq_site.api.documents import Documents, InvalidDocument
+from dtq_site.api.errors import ErrorReporter, MethodNotAllowed
+from dtq_site.api.options import ApiOptions
+from dtq_site.foundation.errors import BadInput, DTQError
+
+
+@dataclass(frozen=True)
+class GraphQLRequest:
+    """One operation to run: the document's text, the variables as JSON has them, the operation's name if there are more."""
+
+    query: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    operation_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of the answer. `refused` has the code of the first error if nothing was executed."""
+
+    body: dict[str, Any]
+    refused: str | None = None
+
+
+class Engine:
+    """Executes requests against one schema."""
+
+    def __init__(self, schema: GraphQLSchema, options: ApiOptions, reporter: ErrorReporter) -> None:
+        self._schema = schema
+        self._documents = Documents(schema, options)
+        self._reporter = reporter
+
+    def answer(self, request: GraphQLRequest, context: RequestContext, *, may_change: bool = True) -> Answer:
+        """Run `request`; without `may_change` a mutation is refused. Never raises."""
+        document = None
+        try:
+            document = self._documents.get(request.query)
+            self._refuse_other_operations(document, request, may_change)
+            return self._executed(document, request, context)
+        except InvalidDocument as invalid:
+            return self._refusal([self._reporter.inside(error, invalid.document) for error in invalid.errors])
+        except Exception as error:
+            return self.refusal(error)
+
+    def refusal(self, error: Exception) -> Answer:
+        """The answer to a request that could not be run because of `error`."""
+        return self._refusal([self._reporter.outside(error)])
+
+    def _refusal(self, errors: list[dict[str, Any]]) -> Answer:
+        return Answer({"errors": errors}, refused=errors[0]["extensions"]["code"])
+
+    @staticmethod
+    def _refuse_other_operations(document: DocumentNode, request: GraphQLRequest, may_change: bool) -> None:
+        operation = get_operation_ast(document, request.operation_name)
+        kind = operation.operation if operation else OperationType.QUERY  # what names no operation fails in `execute`
+        if kind is OperationType.SUBSCRIPTION:
+            raise BadInput("Subscribe over the WebSocket at this address, with the protocol graphql-transport-ws.")
+        if kind is OperationType.MUTATION and not may_change:
+            raise MethodNotAllowed("Send a mutation with POST; GET is for queries.")
+
+    def _executed(self, document: DocumentNode, request: GraphQLRequest, context: RequestContext) -> Answer:
+        result = execute(
+            self._schema,
+            document,
+            context_value=context,
+            variable_values=request.variables,
+            operation_name=request.operation_name,
+            is_awaitable=_nothing_is_awaitable,
+        )
+        errors = [self._reporter.inside(error, document) for error in result.errors or ()]
+        if not _was_begun(result):
+            return self._refusal(errors)
+        return Answer({"data": result.data, **({"errors": errors} if errors else {})})
+
+
+def _nothing_is_awaitable(_value: Any) -> bool:
+    """Resolvers are synchronous; saying so spares graphql-core a look at every value."""
+    return False
+
+
+def _was_begun(result: ExecutionResult) -> bool:
+    """Whether any field was executed: errors of the variables or of the operation's name bear no path."""
+    return result.data is not None or all(error.path is not None for error in result.errors or ())

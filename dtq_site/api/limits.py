@@ -1,0 +1,90 @@
+"""How large a document may be, told by its shape alone and in linear time.
+
+This runs before validation, because some rules of the specification take time that grows with the square of the fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    ExecutableDefinitionNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    SelectionNode,
+    SelectionSetNode,
+)
+
+from dtq_site.api.options import ApiOptions
+from dtq_site.foundation.errors import DTQError
+
+
+class QueryTooComplex(DTQError):
+    """The document is too large: split it, or select less."""
+
+    code = "QUERY_TOO_COMPLEX"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a selection set amounts to once its fragments are put in place."""
+
+    depth: int = 0
+    fields: int = 0
+    aliases: int = 0
+
+
+def check_limits(document: DocumentNode, options: ApiOptions) -> None:
+    """Raise QueryTooComplex if a definition is deeper, larger or more aliased than `options` allow."""
+    ruler = _Ruler(document)
+    try:
+        shapes = [ruler.definition(node) for node in document.definitions if isinstance(node, ExecutableDefinitionNode)]
+    except RecursionError:
+        raise QueryTooComplex("The document's fragments are nested too deeply.") from None
+    _refuse_above(options.max_depth, max((shape.depth for shape in shapes), default=0), "levels of nested fields")
+    _refuse_above(options.max_fields, max((shape.fields for shape in shapes), default=0), "fields")
+    # Validation looks at every definition, also at fragments that nothing spreads.
+    _refuse_above(options.max_fields, ruler.fields_written, "fields")
+    _refuse_above(options.max_aliases, max((shape.aliases for shape in shapes), default=0), "aliases")
+
+
+def _refuse_above(limit: int, amount: int, what: str) -> None:
+    if amount > limit:
+        raise QueryTooComplex(f"The document has {amount:,} {what}; at most {limit:,} are allowed.")
+
+
+class _Ruler:
+    """Measures definitions, each of them once."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self.fields_written = 0
+        self._known: dict[int, Shape] = {}
+        self._fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+
+    def definition(self, node: ExecutableDefinitionNode) -> Shape:
+        if id(node) not in self._known:
+            self._known[id(node)] = Shape()  # what a fragment that spreads itself counts for; validation refuses it
+            self._known[id(node)] = self._selections(node.selection_set)
+        return self._known[id(node)]
+
+    def _selections(self, selection_set: SelectionSetNode | None) -> Shape:
+        shapes = [self._selection(node) for node in selection_set.selections] if selection_set else []
+        return Shape(
+            max((shape.depth for shape in shapes), default=0),
+            sum(shape.fields for shape in shapes),
+            sum(shape.aliases for shape in shapes),
+        )
+
+    def _selection(self, node: SelectionNode) -> Shape:
+        if isinstance(node, FragmentSpreadNode):
+            fragment = self._fragments.get(node.name.value)
+            return self.definition(fragment) if fragment else Shape()
+        inner = self._selections(node.selection_set)
+        if not isinstance(node, FieldNode):
+            return inner
+        self.fields_written += 1
+        # Introspection nests deeply by nature; graphql-core has a rule of its own for it.
+        depth = 0 if node.name.value.startswith("__") else inner.depth + 1
+        return Shape(depth, inner.fields + 1, inner.aliases + (node.alias is not None))

@@ -1,0 +1,36 @@
+"""The GraphQL endpoint of this process: its schema, its threads, and where its errors go."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from dtq_site.api.context import RequestContext, context_of
+from dtq_site.api.engine import Engine
+from dtq_site.api.errors import ErrorReporter
+from dtq_site.api.threads import RequestThreads
+from dtq_site.api.view import graphql_view
+from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.logging import log_events
+from dtq_site.foundation.observer import Observer
+from dtq_site.pages import graphiql
+from dtq_site.schema import schema
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _context_of(request: HttpRequest) -> RequestContext:
+    return context_of(
+        request, request_id=_new_id(), clock=database_clock, trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies
+    )
+
+
+threads = RequestThreads(settings.DTQ_API.threads)
+engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(Observer(log_events("dtq.api")), _new_id))
+graphql = graphql_view(
+    engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+)

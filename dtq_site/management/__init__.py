@@ -1,0 +1,1 @@
+"""The commands of the project as a whole, for `manage.py`."""
