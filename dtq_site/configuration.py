@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from accounts.options import AccountsOptions
 from dtq_site.api.options import ApiOptions
+from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.options import Declaration, declarations, show
 from dtq_site.options import SiteOptions
 from scheduling.options import SchedulingOptions
@@ -18,6 +19,7 @@ from workers.options import WorkersOptions
 SECTIONS: tuple[tuple[str, type], ...] = (
     ("The installation", SiteOptions),
     ("The GraphQL endpoint", ApiOptions),
+    ("The GraphQL edge", ApiOptions),
     ("Accounts", AccountsOptions),
     ("Tasks", TasksOptions),
     ("Workers", WorkersOptions),

@@ -1,1 +1,4 @@
-"""One command a file, named by its file."""
+"""One module for each `manage.py` command of the roof.
+
+They may import everything. Start reading at `dev.py`.
+"""
