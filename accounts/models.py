@@ -1,7 +1,7 @@
 """The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions.
 
-Their ids are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing, and an id that
-stands in tokens and answers should not tell when its account was made.
+Their ids are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing, and an id
+that stands in tokens and answers should not tell when its account was made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Team(models.Model):
 
 
 class UserManager(BaseUserManager["User"]):
-    """What Django's own commands and backends ask for. It hands writing to `registration.py`, which imports this module."""
+    """What Django's own commands and backends ask for. It leaves writing to `registration.py`, which imports this module."""
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user of that name in any case; raises User.DoesNotExist."""
@@ -49,7 +49,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """An account of a person or a worker. Name and e-mail address are kept in lower case, so that both are unique in any case.
+    """An account of a person or a worker. Both its names are kept in lower case, and so are unique in any case.
 
     `token_version` is written into tokens; raising it ends all that were issued before.
     """
@@ -82,6 +82,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_superuser(self) -> bool:
         """Whether Django grants this user every permission; a property in place of the column of PermissionsMixin."""
         return self.role == Role.ADMIN
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Change the password of this object, as Django's pages and commands do, so that saving it ends all tokens."""
+        super().set_password(raw_password)
+        self.token_version += 1
+
+    def set_unusable_password(self) -> None:
+        """Take the password away, with the same effect on tokens."""
+        self.set_password(None)
 
     def __str__(self) -> str:
         return self.username

@@ -1,0 +1,130 @@
+"""Users and teams in the Django admin. Whatever is edited here is written by `registration.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from accounts import authentication, registration
+from accounts.models import Team, User
+from accounts.views import request_address
+from dtq_site.foundation.errors import BadInput, DTQError
+
+
+class NormalisedForm(forms.ModelForm):
+    """Puts name and address into the form in which they are kept, so that the form finds out which are taken."""
+
+    def clean_username(self) -> str:
+        """The user name as it is kept."""
+        return self._normal(registration.normal_username, "username")
+
+    def clean_email(self) -> str:
+        """The e-mail address as it is kept."""
+        return self._normal(registration.normal_email, "email")
+
+    def _normal(self, normalise: Any, field: str) -> str:
+        try:
+            return normalise(self.cleaned_data[field])
+        except BadInput as error:
+            raise ValidationError(error.message) from None
+
+
+class NewUserForm(NormalisedForm, BaseUserCreationForm):
+    """A new account."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "name", "role", "team")
+
+
+class AccountForm(NormalisedForm, UserChangeForm):
+    """An account that exists."""
+
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+class ThrottledLoginForm(AdminAuthenticationForm):
+    """The admin's door: the same limits on guessing as the API's, and either of the two names."""
+
+    def clean(self) -> dict[str, Any]:
+        """Verify the password; who is no admin is refused."""
+        login, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if login and password:
+            try:
+                user = authentication.verify_login(
+                    login=login, password=password, address=request_address(self.request)
+                )
+            except DTQError as error:
+                raise ValidationError(error.message) from None
+            self.confirm_login_allowed(user)
+            self.user_cache = user
+        return self.cleaned_data
+
+
+admin.site.login_form = ThrottledLoginForm
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):
+    """Accounts: add, edit, deactivate. Nobody is deleted, for their tasks name them."""
+
+    add_form = NewUserForm
+    add_fieldsets = ((None, {"fields": (*NewUserForm.Meta.fields, "password1", "password2")}),)
+    form = AccountForm
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("email", "name")}),
+        ("Access", {"fields": ("role", "team", "is_active")}),
+        ("History", {"fields": ("created_at", "last_login")}),
+    )
+    filter_horizontal = ()
+    list_display = ("username", "email", "name", "role", "team", "is_active")
+    list_filter = ("role", "is_active")
+    list_select_related = ("team",)
+    search_fields = ("username", "email", "name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """A user name stays what it was, because tokens and logs bear it."""
+        return ("username", "created_at", "last_login") if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Never: make the account inactive instead."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
+        """Write what the form shows."""
+        values = {"email": obj.email, "name": obj.name, "role": obj.role, "team": obj.team}
+        if change:
+            registration.update_user(obj.id, is_active=obj.is_active, **values)
+        else:
+            password = form.cleaned_data["password1"]
+            obj.id = registration.create_user(username=obj.username, password=password, **values).id
+
+
+@admin.register(Team)
+class TeamAdmin(admin.ModelAdmin):
+    """Teams: add and rename."""
+
+    fields = ("name",)
+    list_display = ("name", "created_at")
+    search_fields = ("name",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+        """Never: its tasks name it."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Team, form: forms.ModelForm, change: bool) -> None:
+        """Write the name."""
+        if change:
+            registration.rename_team(obj.id, obj.name)
+        else:
+            obj.id = registration.add_team(obj.name).id

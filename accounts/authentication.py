@@ -1,0 +1,152 @@
+"""Who is this? Turns a password or a token into an account, or raises Unauthenticated.
+
+A token only says which row to ask: role, team and whether the account is active come from the row, so a demotion acts
+on tokens that are already out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.db.models import Exists, QuerySet
+
+from accounts import registration, throttle, tokens
+from accounts.identity import Identity
+from accounts.models import RevokedSession, User
+from accounts.roles import Role
+from accounts.tokens import Claims, TokenPair
+from dtq_site.foundation.errors import BadInput, Unauthenticated
+
+_WRONG = "The account or the password is wrong."
+_ENDED = "The session has ended; sign in again."
+
+
+@dataclass(frozen=True)
+class SignedIn(TokenPair):
+    """Somebody who has just proved who they are, and the tokens that say so from now on."""
+
+    user: User
+
+
+@dataclass(frozen=True)
+class Access:
+    """What an access token opens: who it is, in which session, and until when."""
+
+    identity: Identity
+    session_id: UUID
+    expires_at: datetime
+
+
+def log_in(*, login: str, password: str, address: str) -> SignedIn:
+    """Start a session. `login` is a user name or an e-mail address, in any case.
+
+    Raises Unauthenticated, the same for an unknown user, a wrong password and an inactive account, or RateLimited.
+    """
+    return sign_in(verify_login(login=login, password=password, address=address))
+
+
+def sign_in(user: User) -> SignedIn:
+    """Start a session of somebody who was verified, or registered, just now."""
+    return _signed_in(user, uuid4())
+
+
+def verify_login(*, login: str, password: str, address: str) -> User:
+    """The active account with that login and password; raises as `log_in` does."""
+    login = login.strip().lower()
+    if not registration.is_encodable(login):
+        raise Unauthenticated(_WRONG)
+    column = "email" if "@" in login else "username"
+    user = User.objects.select_related("team").filter(**{column: login}).first()
+    return _verified(user, password, account=str(user.id) if user else login, address=address)
+
+
+def change_password(*, identity: Identity, current: str, new: str, address: str) -> None:
+    """Give the caller another password and end all sessions of the account, this one included.
+
+    Raises BadInput on `current` or `new`, RateLimited after too many wrong guesses, or Conflict.
+    """
+    user = User.objects.filter(id=identity.user_id).first()
+    try:
+        user = _verified(user, current, account=str(identity.user_id), address=address)
+    except Unauthenticated:
+        raise BadInput("This is not your present password.", field="current") from None
+    registration.change_password(user, new, field="new")
+
+
+def refresh(raw: str) -> SignedIn:
+    """Spend a refresh token for the session's next pair; raises Unauthenticated.
+
+    A spent token that comes again is in two hands, one of them a thief's: the whole session is revoked.
+    """
+    return _signed_in(*_spend(raw))
+
+
+def log_out(*, refresh_token: str | None, session_id: UUID | None) -> None:
+    """End the session of the refresh token, or else the caller's own; raises Unauthenticated if there is neither."""
+    if refresh_token is not None:
+        _, session_id = _spend(refresh_token)
+    if session_id is None:
+        raise Unauthenticated
+    tokens.revoke_session(session_id)
+
+
+def authenticate(raw: str) -> Access:
+    """What an access token opens, by one indexed query; raises Unauthenticated."""
+    claims = tokens.read_access(raw)
+    row = _live(claims).values_list("id", "username", "role", "team_id").first()
+    if row is None:
+        raise Unauthenticated(_ENDED)
+    user_id, username, role, team_id = row
+    return Access(Identity(user_id, username, Role(role), team_id), claims.session_id, claims.expires_at)
+
+
+def identity_from_token(raw: str) -> Identity:
+    """Who sends this access token; raises Unauthenticated."""
+    return authenticate(raw).identity
+
+
+def _verified(user: User | None, password: str, *, account: str, address: str) -> User:
+    """The user, if active and the password is right; else raises Unauthenticated, as slowly for no user as for one."""
+    registration.check_password_text(password, field="password")
+    attempt = throttle.reserve_login(account=account, address=address)
+    if user is None:
+        make_password(password)
+    elif _fits(user, password) and user.is_active:
+        throttle.give_back(attempt)
+        return user
+    raise Unauthenticated(_WRONG)
+
+
+def _fits(user: User, password: str) -> bool:
+    """Whether it is the user's password; replaces the hash of an older hasher by one of the present hasher."""
+    try:
+        return check_password(password, user.password, lambda text: registration.rehash_password(user, text))
+    except ValueError:
+        return False  # bcrypt refuses more than 72 bytes
+
+
+def _spend(raw: str) -> tuple[User, UUID]:
+    """The user and the session of a refresh token that still held and is used up now."""
+    token, claims = tokens.read_refresh(raw)
+    user = _live(claims).select_related("team").first()
+    if user is None:
+        raise Unauthenticated(_ENDED)
+    if not tokens.spend(token):
+        tokens.revoke_session(claims.session_id)
+        raise Unauthenticated(_ENDED)
+    return user, claims.session_id
+
+
+def _live(claims: Claims) -> QuerySet[User]:
+    """The token's user, if the token still holds."""
+    revoked = RevokedSession.objects.filter(session_id=claims.session_id)
+    holding = User.objects.filter(id=claims.user_id, token_version=claims.token_version, is_active=True)
+    return holding.exclude(Exists(revoked))
+
+
+def _signed_in(user: User, session_id: UUID) -> SignedIn:
+    pair = tokens.issue(user, session_id)
+    return SignedIn(pair.access_token, pair.refresh_token, pair.expires_in, user)

@@ -1,0 +1,97 @@
+"""Signing up, in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import graphene
+from graphql import GraphQLResolveInfo
+
+from accounts import authentication, registration
+from accounts.authentication import SignedIn
+from accounts.graphql.inputs import LoginInput, RegisterInput
+from accounts.graphql.types import AuthPayload
+from accounts.permissions import public, requires
+from accounts.roles import Role
+from dtq_site.foundation.errors import BadInput, Conflict
+
+
+class AccountsMutation(graphene.ObjectType):
+    """The fields of Mutation that accounts answer."""
+
+    register = graphene.Field(
+        AuthPayload,
+        required=True,
+        input=RegisterInput(required=True),
+        description="Make an account with role USER in a team of its own, and start a session.",
+    )
+    login = graphene.Field(AuthPayload, required=True, input=LoginInput(required=True), description="Start a session.")
+    refresh_token = graphene.Field(
+        AuthPayload,
+        required=True,
+        refresh_token=graphene.String(required=True),
+        description="Spend a refresh token for the session's next pair of tokens.",
+    )
+    logout = graphene.Field(
+        graphene.Boolean,
+        required=True,
+        refresh_token=graphene.String(),
+        description="End the session of that token, or else the one that sends the request.",
+    )
+    change_password = graphene.Field(
+        graphene.Boolean,
+        required=True,
+        current=graphene.String(required=True),
+        new=graphene.String(required=True),
+        description="Change the caller's password and end all sessions of the account, this one included.",
+    )
+
+    @staticmethod
+    @public
+    def resolve_register(root: None, info: GraphQLResolveInfo, input: dict[str, Any]) -> SignedIn:
+        """Create the account and sign it in."""
+        with _fields_of("input"):
+            return authentication.sign_in(registration.register(**input))
+
+    @staticmethod
+    @public
+    def resolve_login(root: None, info: GraphQLResolveInfo, input: dict[str, Any]) -> SignedIn:
+        """Check the password and start a session."""
+        logins = [input[field] for field in ("username", "email") if input.get(field)]
+        if len(logins) != 1:
+            raise BadInput("Give either 'username' or 'email'.", field="input.username")
+        with _fields_of("input"):
+            return authentication.log_in(login=logins[0], password=input["password"], address=info.context.address)
+
+    @staticmethod
+    @public
+    def resolve_refresh_token(root: None, info: GraphQLResolveInfo, refresh_token: str) -> SignedIn:
+        """Rotate the token."""
+        return authentication.refresh(refresh_token)
+
+    @staticmethod
+    @public
+    def resolve_logout(root: None, info: GraphQLResolveInfo, refresh_token: str | None = None) -> bool:
+        """Revoke the session."""
+        authentication.log_out(refresh_token=refresh_token, session_id=info.context.session_id)
+        return True
+
+    @staticmethod
+    @requires(*Role)
+    def resolve_change_password(root: None, info: GraphQLResolveInfo, current: str, new: str) -> bool:
+        """Check the present password and replace it."""
+        context = info.context
+        authentication.change_password(identity=context.identity, current=current, new=new, address=context.address)
+        return True
+
+
+@contextmanager
+def _fields_of(argument: str) -> Iterator[None]:
+    """Name the field of a refusal as the client wrote it."""
+    try:
+        yield
+    except (BadInput, Conflict) as error:
+        error.field = f"{argument}.{error.field}"
+        raise

@@ -1,0 +1,114 @@
+"""Signed tokens (JWT) and the sessions that they belong to. The only writer of revoked sessions and spent tokens.
+
+A login starts a session. Its access tokens are good for a while; its refresh token is good for one use and yields the
+next pair. All of them bear the session's id (`sid`) and the user's token version (`ver`). A row is written only when
+something ends: a session that was revoked, a refresh token that was spent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from rest_framework_simplejwt import tokens as simplejwt
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from accounts.models import RevokedSession, User
+from dtq_site.foundation.clock import from_milliseconds
+from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
+from dtq_site.foundation.errors import Unauthenticated
+from dtq_site.foundation.ids import parse_uuid
+
+# Tokens expire by the clock of the host that made them, rows by the database's.
+_CLOCK_MARGIN = timedelta(hours=1)
+
+AnyToken = TypeVar("AnyToken", bound=simplejwt.Token)
+
+
+class RefreshToken(simplejwt.RefreshToken):
+    """A refresh token that can be read although it was spent. `spend` finds that out, where no two requests both win."""
+
+    def check_blacklist(self) -> None:
+        """Accept spent tokens here; see the class."""
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """What a client gets; `expires_in` is the seconds for which the access token is good."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a genuine, unexpired token says. Whether it still holds, the rows say."""
+
+    user_id: UUID
+    token_version: int
+    session_id: UUID
+    expires_at: datetime
+
+
+def issue(user: User, session_id: UUID) -> TokenPair:
+    """Sign the next pair of tokens of a session."""
+    refresh = RefreshToken()
+    refresh["sub"] = str(user.id)
+    refresh["username"] = user.username
+    refresh["role"] = user.role
+    refresh["ver"] = user.token_version
+    refresh["sid"] = str(session_id)
+    return TokenPair(str(refresh.access_token), str(refresh), int(simplejwt.AccessToken.lifetime.total_seconds()))
+
+
+def read_access(raw: str) -> Claims:
+    """The claims of an access token; raises Unauthenticated."""
+    return _claims(_decoded(simplejwt.AccessToken, raw))
+
+
+def read_refresh(raw: str) -> tuple[RefreshToken, Claims]:
+    """A refresh token and its claims; raises Unauthenticated. It may have been spent."""
+    token = _decoded(RefreshToken, raw)
+    return token, _claims(token)
+
+
+@repeats_lock_conflicts
+def spend(token: RefreshToken) -> bool:
+    """Use up a refresh token; False if it was used before. Of any number of simultaneous calls one gets True."""
+    _, is_first = token.blacklist()
+    return is_first
+
+
+def revoke_session(session_id: UUID) -> None:
+    """End a session: all its tokens, of both kinds, are refused from now on."""
+    longest = max(simplejwt.AccessToken.lifetime, RefreshToken.lifetime)
+    expires_at = database_clock.now() + longest + _CLOCK_MARGIN
+    RevokedSession.objects.bulk_create([RevokedSession(session_id, expires_at)], ignore_conflicts=True)
+
+
+def forget_expired(now: datetime) -> int:
+    """Delete what is remembered of tokens that have expired anyway; returns the number of sessions and tokens."""
+    sessions, _ = RevokedSession.objects.filter(expires_at__lt=now).delete()
+    expired = OutstandingToken.objects.filter(expires_at__lt=now - _CLOCK_MARGIN)
+    count = expired.count()
+    expired.delete()
+    return sessions + count
+
+
+def _decoded(kind: type[AnyToken], raw: str) -> AnyToken:
+    try:
+        return kind(raw)
+    except (TokenError, UnicodeEncodeError):
+        raise Unauthenticated("The token is not valid or has expired; sign in again.") from None
+
+
+def _claims(token: simplejwt.Token) -> Claims:
+    user_id, session_id = parse_uuid(token.get("sub")), parse_uuid(token.get("sid"))
+    version = token.get("ver")
+    if user_id is None or session_id is None or not isinstance(version, int):
+        raise Unauthenticated("The token is not one of this kind; sign in again.")
+    return Claims(user_id, version, session_id, from_milliseconds(token["exp"] * 1000))

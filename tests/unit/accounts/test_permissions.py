@@ -1,0 +1,66 @@
+"""Who may call a resolver."""
+
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+
+from accounts.identity import Identity
+from accounts.permissions import PUBLIC, public, requires
+from accounts.roles import Role
+from dtq_site.foundation.errors import Forbidden, Unauthenticated
+
+
+def info_of(role: Role | None) -> SimpleNamespace:
+    identity = role and Identity(uuid4(), "ann", role, uuid4())
+    return SimpleNamespace(context=SimpleNamespace(identity=identity))
+
+
+def test_a_named_role_and_admins_get_through_with_all_arguments():
+    resolver = requires(Role.USER)(lambda root, info, **arguments: (root, arguments))
+
+    assert resolver("root", info_of(Role.USER), limit=3) == ("root", {"limit": 3})
+    assert resolver("root", info_of(Role.ADMIN)) == ("root", {})
+
+
+@pytest.mark.parametrize("role", [Role.WORKER, Role.VIEWER])
+def test_another_role_is_refused_before_the_resolver_runs(role: Role):
+    calls = []
+    resolver = requires(Role.USER)(lambda root, info: calls.append(root))
+
+    with pytest.raises(Forbidden, match=f"This takes the role admin or user; yours is {role}."):
+        resolver(None, info_of(role))
+
+    assert calls == []
+
+
+def test_nobody_is_asked_to_sign_in_before_the_resolver_runs():
+    calls = []
+    resolver = requires(*Role)(lambda root, info: calls.append(root))
+
+    with pytest.raises(Unauthenticated):
+        resolver(None, info_of(None))
+
+    assert calls == []
+
+
+def test_with_no_role_named_only_admins_get_through():
+    resolver = requires()(lambda root, info: "secret")
+
+    assert resolver(None, info_of(Role.ADMIN)) == "secret"
+    with pytest.raises(Forbidden):
+        resolver(None, info_of(Role.USER))
+
+
+def test_a_public_resolver_runs_for_everybody():
+    assert public(lambda root, info: "hello")(None, info_of(None)) == "hello"
+
+
+def test_the_declaration_can_be_read_from_the_resolver():
+    assert public(lambda root, info: None).__dtq_access__ == PUBLIC
+    assert requires(Role.VIEWER)(lambda root, info: None).__dtq_access__ == {Role.VIEWER, Role.ADMIN}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_an_identity_is_an_admin_by_its_role_alone(role: Role):
+    assert Identity(uuid4(), "ann", role, uuid4()).is_admin is (role == "admin")
