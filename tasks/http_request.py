@@ -80,8 +80,7 @@ def _built(client: httpx.Client, method: str, url: str, headers: dict[str, str],
 def _followed(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     """The answer at the end of the redirects, its body unread. Each hop meets the same checks as the first."""
     for _ in range(MAX_REDIRECTS + 1):
-        if request.url.scheme not in ("http", "https") or not request.url.host:
-            raise Discard(f"{_shown(request.url)} cannot be called: the address must begin with http:// or https://.")
+        _check_address(request.url)
         response = client.send(request, stream=True)
         if response.next_request is None:
             return response
@@ -90,6 +89,13 @@ def _followed(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     raise Discard(
         f"{_shown(request.url)} is redirect number {MAX_REDIRECTS + 1}; at most {MAX_REDIRECTS} are followed."
     )
+
+
+def _check_address(url: httpx.URL) -> None:
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Discard(f"{_shown(url)!r} cannot be called: the address must begin with http:// or https:// and a host.")
+    if url.port is not None and not 0 < url.port < 65536:  # the system would take it modulo 65,536
+        raise Discard(f"{_shown(url)!r} cannot be called: there is no port {url.port}.")
 
 
 def _next_hop(origin: httpx.URL, request: httpx.Request) -> httpx.Request:

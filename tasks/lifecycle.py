@@ -11,7 +11,7 @@ must never know of a task that was rolled back.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,8 @@ from tasks.domain.submission import NewTask
 from tasks.models import Queue, Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
+
+Jitter = Callable[[], float]
 
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "claim_id": None, "lease_expires_at": None, "begun": False}
 
@@ -189,12 +191,12 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
 
 @repeats_lock_conflicts
 def settle(
-    outcomes: Sequence[Outcome], policy: RetryPolicy, fraction: float, now: datetime
+    outcomes: Sequence[Outcome], policy: RetryPolicy, jitter: Jitter, now: datetime
 ) -> dict[UUID, OutcomeVerdict]:
     """Record what attempts ended in, each at most once and only from the holder; says for each how it was taken.
 
     A lease that has ended leaves its last holder the right to *complete* the task until somebody else claims it.
-    A refused report is kept as evidence. `fraction` (0 to 1) chooses the jitter of the backoff.
+    A refused report is kept as evidence. `jitter` draws from 0 to 1 for the length of a backoff.
     """
     by_task = {outcome.lease.task_id: outcome for outcome in outcomes}
     verdicts = dict.fromkeys(by_task, OutcomeVerdict.STALE_LEASE)
@@ -212,7 +214,7 @@ def settle(
         else:
             said = f"a report of {outcome.kind} came after the lease was lost: {outcome.error}".rstrip(": ")
             evidence.append(_ending(task, outcome.lease, "refused", said))
-    counts = _settle_rows(taken, by_task, policy, fraction, now)
+    counts = _settle_rows(taken, by_task, policy, jitter, now)
     audit.record_endings(evidence, now)
     _follow(taken, counts)
     return verdicts
@@ -228,7 +230,7 @@ def _may_settle(task: Task, outcome: Outcome) -> bool:
 
 
 def _settle_rows(
-    tasks: Sequence[Task], by_task: Mapping[UUID, Outcome], policy: RetryPolicy, fraction: float, now: datetime
+    tasks: Sequence[Task], by_task: Mapping[UUID, Outcome], policy: RetryPolicy, jitter: Jitter, now: datetime
 ) -> Counter[tuple[str, str]]:
     completed, others = [], []
     retried = 0
@@ -243,7 +245,7 @@ def _settle_rows(
             _set(task, now, status=TaskStatus.FAILED, error=shortened(outcome.error), completed_at=now, **_ENDED)
             others.append(task)
         else:
-            retried += _set_failed(task, outcome, policy, fraction, now)
+            retried += _set_failed(task, outcome, policy, jitter, now)
             others.append(task)
     sources = MOVES["complete"].sources | MOVES["complete_late"].sources
     guard = _guard([by_task[task.pk].lease for task in tasks]) & Q(status__in=sources)
@@ -257,11 +259,11 @@ def _settle_rows(
 _ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
 
 
-def _set_failed(task: Task, outcome: Outcome, policy: RetryPolicy, fraction: float, now: datetime) -> bool:
+def _set_failed(task: Task, outcome: Outcome, policy: RetryPolicy, jitter: Jitter, now: datetime) -> bool:
     asked = None if outcome.retry_delay_seconds is None else timedelta(seconds=outcome.retry_delay_seconds)
     task.failures += 1
     task.error = shortened(outcome.error)
-    sequel = retry_rules.after_failure(_history(task), policy, fraction, asked)
+    sequel = retry_rules.after_failure(_history(task), policy, jitter(), asked)
     if sequel.status is TaskStatus.DEAD_LETTER:
         _set(task, now, status=TaskStatus.DEAD_LETTER, completed_at=now, **_ENDED)
         return False
@@ -300,7 +302,7 @@ def _due(now: datetime) -> Q:
 
 
 @repeats_lock_conflicts
-def reap(policy: RetryPolicy, fraction: float, now: datetime, limit: int = 500) -> list[Task]:
+def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -> list[Task]:
     """Take back tasks whose lease has ended; returns them.
 
     The claim's id stays on the row: until somebody claims the task again, its last holder may still complete it.
@@ -310,7 +312,7 @@ def reap(policy: RetryPolicy, fraction: float, now: datetime, limit: int = 500) 
     tasks = _locked(list(chosen), ended)
     endings = [_ending(task, _lease_of(task), "lost", _LOST) for task in tasks]
     for task in tasks:
-        _set_lost(task, policy, fraction, now)
+        _set_lost(task, policy, jitter, now)
     columns = ["attempts", "lost_leases", "error", "scheduled_at", "rank", "queued_at", "completed_at", "claim_id"]
     _write(tasks, ended, columns)
     audit.record_endings(endings, now)
@@ -321,7 +323,7 @@ def reap(policy: RetryPolicy, fraction: float, now: datetime, limit: int = 500) 
 _LOST = "worker lost: it stopped renewing its lease"
 
 
-def _set_lost(task: Task, policy: RetryPolicy, fraction: float, now: datetime) -> None:
+def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime) -> None:
     claim_id, begun = task.claim_id, task.begun
     if begun:
         task.lost_leases += 1
@@ -329,7 +331,7 @@ def _set_lost(task: Task, policy: RetryPolicy, fraction: float, now: datetime) -
         # Nothing is charged, but from now on its start is noted before it happens, so that the next loss tells the truth.
         task.attempts -= 1
         task.lost_leases = max(task.lost_leases, 1)
-    sequel = retry_rules.after_lost_lease(_history(task), begun, policy, fraction)
+    sequel = retry_rules.after_lost_lease(_history(task), begun, policy, jitter())
     if sequel.status is TaskStatus.DEAD_LETTER:
         _set(task, now, status=TaskStatus.DEAD_LETTER, error=_LOST, completed_at=now, **_ENDED)
         return

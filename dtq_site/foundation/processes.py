@@ -11,8 +11,10 @@ from collections.abc import Callable
 _PR_SET_PDEATHSIG = 1
 
 
-def dies_with_parent() -> Callable[[], None]:
-    """A `preexec_fn`: the kernel kills the child when the thread that starts it ends (on Linux; elsewhere it does nothing).
+def dies_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
+    """A function for the child, such as a `preexec_fn`: when the thread that started it ends, the kernel sends it the signal.
+
+    On Linux; elsewhere it does nothing.
 
     It is the thread that counts, so start such children from one that lives as long as the process.
     """
@@ -22,8 +24,8 @@ def dies_with_parent() -> Callable[[], None]:
     parent = os.getpid()
 
     def bind() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it ended before we asked
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     return bind

@@ -47,6 +47,11 @@ class Breaker:
         """Whether calls are let through."""
         return self._clock() >= self._paused_until
 
+    def trip(self) -> None:
+        """Note a failure: let no call through for a while."""
+        with self._lock:
+            self._paused_until = self._clock() + self._pause
+
     def call(self, operation: Callable[[], Answer], otherwise: Answer) -> Answer:
         """Return what `operation` returns, or `otherwise` if Redis fails now or failed within the pause."""
         if not self.passing:
@@ -54,6 +59,5 @@ class Breaker:
         try:
             return operation()
         except RedisError:
-            with self._lock:
-                self._paused_until = self._clock() + self._pause
+            self.trip()
             return otherwise

@@ -6,7 +6,9 @@ on a server, the runtime on a remote worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +37,7 @@ class EnqueueRequest:
 Submit = Callable[[Sequence[EnqueueRequest]], list[Any]]
 
 _filled: list[Submit] = []
+_submitting: ContextVar[Submit | None] = ContextVar("submitting", default=None)
 
 
 def fill(submit: Submit) -> None:
@@ -46,8 +49,19 @@ def fill(submit: Submit) -> None:
     _filled[:] = [submit]
 
 
+@contextmanager
+def submitting(submit: Submit) -> Iterator[None]:
+    """Within the block and its context, let `submit` create tasks: those of a running handler belong to its task's team."""
+    token = _submitting.set(submit)
+    try:
+        yield
+    finally:
+        _submitting.reset(token)
+
+
 def submit(requests: Sequence[EnqueueRequest]) -> list[Any]:
     """Create the tasks and return them in order. Raises NotConnected if nothing fills the port."""
-    if not _filled:
+    chosen = _submitting.get() or (_filled[0] if _filled else None)
+    if chosen is None:
         raise NotConnected()
-    return _filled[0](requests) if requests else []
+    return chosen(requests) if requests else []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from redis import Redis
@@ -37,11 +38,12 @@ class RedisIndex:
     def __init__(self, hints: Redis, patient: Redis) -> None:
         self._hints = hints
         self._patient = patient
+        self._hint_breaker = Breaker(pause_seconds=0.2)
         self._breaker = Breaker()
 
     def add(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        self._breaker.call(lambda: self._add(hints), None)
+        self._hint_breaker.call(lambda: self._add(hints), None)
 
     def _add(self, hints: Sequence[Hint]) -> None:
         for queue, group in _by_queue(hints):
@@ -56,8 +58,8 @@ class RedisIndex:
 
     def take(self, queue: str, names: Collection[str], limit: int, *, now_ms: int = 0) -> list[Hint]:
         """See DispatchIndex. `now_ms` stands in for Redis's own time in tests."""
-        try:
-            answer = _take(
+        answer = self._patiently(
+            lambda: _take(
                 self._patient,
                 keys={"inflight": keys.inflight(queue), "lanes": keys.lanes(queue), "whole": keys.whole(queue)},
                 lane_prefix=keys.lane_prefix(queue),
@@ -66,8 +68,7 @@ class RedisIndex:
                 visibility_ms=VISIBILITY_MS,
                 now_ms=now_ms,
             )
-        except RedisError as error:
-            raise IndexLost(str(error)) from error
+        )
         if answer == "LOST":
             raise IndexLost(f"the index of queue {queue} is not whole")
         parts = iter(answer)
@@ -75,11 +76,11 @@ class RedisIndex:
 
     def confirm(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        self._breaker.call(lambda: self._remove(hints, lanes=False), None)
+        self._hint_breaker.call(lambda: self._remove(hints, lanes=False), None)
 
     def drop(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        self._breaker.call(lambda: self._remove(hints, lanes=True), None)
+        self._hint_breaker.call(lambda: self._remove(hints, lanes=True), None)
 
     def _remove(self, hints: Sequence[Hint], *, lanes: bool) -> None:
         with self._hints.pipeline(transaction=False) as pipeline:
@@ -91,23 +92,29 @@ class RedisIndex:
 
     def depth(self, queue: str) -> int:
         """See DispatchIndex. Counts what is being handed over too. Raises IndexLost."""
-        try:
-            names = self._patient.smembers(keys.lanes(queue))
-            with self._patient.pipeline(transaction=False) as pipeline:
-                pipeline.zcard(keys.inflight(queue))
-                for name in names:
-                    pipeline.zcard(keys.lane(queue, name))
-                return sum(pipeline.execute())
-        except RedisError as error:
-            raise IndexLost(str(error)) from error
+        return self._patiently(lambda: self._depth(queue))
+
+    def _depth(self, queue: str) -> int:
+        names = self._patient.smembers(keys.lanes(queue))
+        with self._patient.pipeline(transaction=False) as pipeline:
+            pipeline.zcard(keys.inflight(queue))
+            for name in names:
+                pipeline.zcard(keys.lane(queue, name))
+            return sum(pipeline.execute())
 
     def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
         """See DispatchIndex. Raises IndexLost at once when Redis is away."""
         bells = itertools.product(sorted(queues), sorted(names))
         rung = [keys.bell(queue, name) for queue, name in itertools.islice(bells, _MAX_BELLS)]
+        return self._patiently(lambda: self._patient.blpop(rung, timeout=timeout_seconds)) is not None
+
+    def _patiently(self, operation: Callable[[], Any]) -> Any:
+        if not self._breaker.passing:
+            raise IndexLost("Redis failed a moment ago")
         try:
-            return self._patient.blpop(rung, timeout=timeout_seconds) is not None
+            return operation()
         except RedisError as error:
+            self._breaker.trip()
             raise IndexLost(str(error)) from error
 
 

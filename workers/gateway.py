@@ -1,0 +1,223 @@
+"""The one door through which workers get tasks and report: whichever transport they come by, they end here.
+
+The dispatch index is asked for hints; the guarded claim of the lifecycle decides. While the index is lost, the rows
+themselves are asked in the same order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DataError, IntegrityError
+
+from dtq_site.foundation import strict_json
+from dtq_site.foundation.clock import Clock, elapsed_clock
+from dtq_site.foundation.database import database_clock
+from tasks import audit, lifecycle, submission
+from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
+from tasks.domain.retry import RetryPolicy
+from tasks.domain.states import TaskStatus
+from tasks.handling.port import EnqueueRequest
+from tasks.lifecycle import Claim
+from tasks.models import Queue, Task
+from tasks.queue.dispatch import database_index, redis_index
+from tasks.queue.index import Hint, IndexLost
+from tasks.submission import Owner
+
+MOST_HINTS = 1000
+_QUEUES_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A worker at the door. No `queues` means all; a `team_id` confines it to that team's tasks."""
+
+    worker_id: UUID
+    names: frozenset[str]
+    queues: frozenset[str] = frozenset()
+    team_id: UUID | None = None
+
+
+# --- getting work --------------------------------------------------------------------------------------------------
+
+
+def claim(
+    caller: Caller,
+    claim_id: UUID,
+    limit: int,
+    lease: timedelta,
+    *,
+    from_database: bool = False,
+    clock: Clock = database_clock,
+) -> list[LeasedTask]:
+    """Lease up to `limit` ready tasks to the caller, queue by queue in random order, each queue in its own order."""
+    wanted = Claim(claim_id, caller.worker_id, lease)
+    won: list[Task] = []
+    for queue in open_queues(caller):
+        if len(won) == limit:
+            break
+        if from_database or caller.team_id is not None:
+            won += _claim_rows(caller, queue, limit - len(won), wanted, clock)
+        else:
+            try:
+                won += _claim_hinted(caller, queue, limit - len(won), wanted, clock)
+            except IndexLost:
+                won += _claim_rows(caller, queue, limit - len(won), wanted, clock)
+    return [_leased(task, lease) for task in won]
+
+
+def wait(caller: Caller, timeout_seconds: float) -> None:
+    """Sleep until work may be there for the caller, or until the time is over."""
+    queues = caller.queues or frozenset(open_queues(caller))
+    try:
+        redis_index().wait(queues, caller.names, timeout_seconds)
+    except IndexLost:
+        database_index.wait(queues, caller.names, timeout_seconds)
+
+
+_queues: tuple[float, dict[str, bool]] = (float("-inf"), {})
+
+
+def open_queues(caller: Caller) -> list[str]:
+    """The queues that the caller serves and that are not paused, in random order so that none is always first.
+
+    Half a second old at most; a queue paused meanwhile is refused by the claim itself.
+    """
+    global _queues
+    read_at, paused = _queues
+    if elapsed_clock() - read_at > _QUEUES_SECONDS:
+        paused = dict(Queue.objects.values_list("name", "paused"))
+        _queues = (elapsed_clock(), paused)
+    names = [name for name, is_paused in paused.items() if not is_paused and (not caller.queues or name in caller.queues)]
+    random.shuffle(names)
+    return names
+
+
+def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
+    """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
+    index = redis_index()
+    ask = limit
+    while True:
+        hints = index.take(queue, caller.names, ask)
+        if not hints:
+            return []
+        chosen = _still_ready(hints)[:limit] if ask > limit else hints
+        won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
+        index.confirm(hints)
+        if ask > limit:
+            index.add(_still_ready([hint for hint in hints if hint not in chosen]))
+        if won:
+            return won
+        ask = min(ask * 2, MOST_HINTS)
+
+
+def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
+    hints = database_index.take(queue, caller.names, limit)
+    if not hints:
+        return []
+    won = lifecycle.claim([hint.id for hint in hints], queue, caller.names, wanted, clock.now(), caller.team_id)
+    taken = {task.pk for task in won}
+    redis_index().drop([hint for hint in hints if hint.id in taken])
+    return won
+
+
+def _still_ready(hints: list[Hint]) -> list[Hint]:
+    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED).values_list("pk", flat=True)
+    ready = set(rows)
+    return [hint for hint in hints if hint.id in ready]
+
+
+def _leased(task: Task, lease: timedelta) -> LeasedTask:
+    return LeasedTask(
+        lease=Lease(task.pk, task.fencing_token, task.claim_id),
+        name=task.name,
+        payload=task.payload,
+        attempt=task.attempts,
+        timeout_seconds=task.timeout_seconds,
+        lease_seconds=lease.total_seconds(),
+        begin_first=task.max_retries == 0 or task.lost_leases > 0,
+        team_id=task.team_id,
+    )
+
+
+# --- while it runs -------------------------------------------------------------------------------------------------
+
+
+def begin(leases: Sequence[Lease], clock: Clock = database_clock) -> set[UUID]:
+    """Note that attempts have started; returns the tasks that are still their holders'."""
+    return lifecycle.mark_begun(leases, clock.now())
+
+
+def renew(leases: Sequence[Lease], lease: timedelta, clock: Clock = database_clock) -> dict[UUID, RenewalVerdict]:
+    """Extend leases; says for each task whether it is renewed, lost or cancelled."""
+    return lifecycle.renew(leases, lease, clock.now())
+
+
+def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
+    """Take back tasks that will not be run here, and the word that cancelled ones have stopped."""
+    return lifecycle.release(leases, clock.now())
+
+
+def record(lines: Sequence[audit.LogLine], progress: Mapping[Lease, int], clock: Clock = database_clock) -> None:
+    """Keep log lines and progress of running tasks."""
+    now = clock.now()
+    known = set(Task.objects.filter(pk__in={line.task_id for line in lines}).values_list("pk", flat=True))
+    audit.record_lines([line for line in lines if line.task_id in known], now)
+    lifecycle.note_progress(progress, now)
+
+
+def enqueue(parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Task]:
+    """Create tasks in the team of the task that asks for them."""
+    return submission.submit(
+        [submission.request_from_code(request) for request in requests], Owner(parent.team_id, None)
+    )
+
+
+# --- outcomes ------------------------------------------------------------------------------------------------------
+
+
+def report(outcomes: Sequence[Outcome], clock: Clock = database_clock) -> dict[UUID, OutcomeVerdict]:
+    """Record outcomes. One that cannot be stored fails its own task with a clear message and holds up no other."""
+    return _settle([_storable(outcome) for outcome in outcomes], clock)
+
+
+def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[UUID, OutcomeVerdict]:
+    if not outcomes:
+        return {}
+    try:
+        return lifecycle.settle(outcomes, retry_policy(), random.random, clock.now())
+    except (DataError, IntegrityError, ValueError) as error:
+        if len(outcomes) == 1:
+            return _settle_refused(outcomes[0], error, clock)
+    middle = len(outcomes) // 2
+    return _settle(outcomes[:middle], clock) | _settle(outcomes[middle:], clock)
+
+
+def _settle_refused(outcome: Outcome, error: Exception, clock: Clock) -> dict[UUID, OutcomeVerdict]:
+    return lifecycle.settle([_unstorable(outcome, str(error))], retry_policy(), random.random, clock.now())
+
+
+def _storable(outcome: Outcome) -> Outcome:
+    if outcome.kind is not OutcomeKind.COMPLETED:
+        return outcome
+    try:
+        strict_json.encode(outcome.result, max_bytes=settings.DTQ_TASKS.max_json_bytes)
+    except (strict_json.NotJSON, strict_json.TooLarge) as error:
+        return _unstorable(outcome, str(error))
+    return outcome
+
+
+def _unstorable(outcome: Outcome, reason: str) -> Outcome:
+    return replace(outcome, kind=OutcomeKind.DISCARDED, result=None, error=f"result cannot be stored: {reason}")
+
+
+def retry_policy() -> RetryPolicy:
+    """The installation's rules for what follows a failure or a lost lease."""
+    options = settings.DTQ_TASKS
+    return RetryPolicy(options.retry_backoff_ms, options.retry_backoff_cap, options.max_lost_leases)

@@ -1,0 +1,26 @@
+"""The rows of workers, written by `presence.py` only."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from dtq_site.foundation.database import KeyField
+from workers.domain.liveness import WorkerStatus
+
+
+class Worker(models.Model):
+    """One worker process, from its sign-on to the day when its row is tidied away."""
+
+    id = models.UUIDField(primary_key=True)
+    name = KeyField(max_length=200)
+    hostname = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    team = models.ForeignKey("accounts.Team", on_delete=models.CASCADE, null=True, related_name="+")
+    queues = models.JSONField(help_text="the queues it serves; an empty list is all of them")
+    handlers = models.JSONField(help_text="the handlers that it knows: name to declaration")
+    concurrency = models.PositiveIntegerField()
+    transport = models.CharField(max_length=16)
+    version = models.CharField(max_length=40)
+    status = models.CharField(max_length=16, default=WorkerStatus.RUNNING)
+    started_at = models.DateTimeField()
+    last_heartbeat = models.DateTimeField(db_index=True)

@@ -1,0 +1,81 @@
+"""The attempts that this process holds: what is known of each, from the claim to the day its outcome is taken."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from dtq_site.foundation.clock import LeaseTimer, elapsed_clock
+from tasks.domain.lease import Lease, LeasedTask
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One execution. `renewed_at` are the clocks' readings when the request that made or extended its lease was sent."""
+
+    task: LeasedTask
+    renewed_at: tuple[float, float, float]
+    started_at: float = field(default_factory=elapsed_clock)
+    begun: bool = False
+    cancelled: bool = False
+    lost: bool = False
+    finished: bool = False
+
+    @property
+    def lease(self) -> Lease:
+        """What proves that this process holds the task."""
+        return self.task.lease
+
+    @property
+    def to_end(self) -> bool:
+        """Whether the attempt is to end without an outcome."""
+        return self.cancelled or self.lost
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its time limit has passed."""
+        return elapsed_clock() - self.started_at > self.task.timeout_seconds
+
+    def lease_is_valid(self, timer: LeaseTimer) -> bool:
+        """Whether nobody else can run the task yet."""
+        return not self.lost and timer.remaining_seconds(self.renewed_at, self.task.lease_seconds) > 0
+
+
+class HeldAttempts:
+    """The attempts of this process, shared by its services."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._attempts: dict[Lease, Attempt] = {}
+        self._finished = threading.Condition(self._lock)
+
+    def add(self, attempt: Attempt) -> None:
+        """Hold an attempt, from before it starts."""
+        with self._lock:
+            self._attempts[attempt.lease] = attempt
+
+    def finish(self, attempt: Attempt) -> None:
+        """The handler has ended; the lease is held on until the outcome is taken."""
+        with self._lock:
+            attempt.finished = True
+            self._finished.notify_all()
+
+    def remove(self, lease: Lease) -> None:
+        """Hold it no longer: its outcome was taken or refused, or it was given back."""
+        with self._lock:
+            self._attempts.pop(lease, None)
+
+    def all(self) -> list[Attempt]:
+        """Everything held."""
+        with self._lock:
+            return list(self._attempts.values())
+
+    def running(self) -> list[Attempt]:
+        """Those whose handler has not ended."""
+        with self._lock:
+            return [attempt for attempt in self._attempts.values() if not attempt.finished]
+
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """Wait until no handler runs; False when the time ran out."""
+        with self._lock:
+            return self._finished.wait_for(lambda: all(each.finished for each in self._attempts.values()), timeout_seconds)

@@ -1,0 +1,112 @@
+"""Delivers outcomes, log lines and progress in batches; keeps them until the server has taken them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from dtq_site.foundation.backoff import full_jitter
+from dtq_site.foundation.observer import Observer
+from dtq_site.foundation.service import Service
+from tasks.domain.lease import Lease
+from tasks.domain.outcome import Outcome
+from workers.runtime.attempt import HeldAttempts
+from workers.transports.base import Note, Transport, Unreachable
+
+BATCH = 200
+MOST_NOTES = 10_000
+
+
+class Reporter(Service):
+    """Sends what attempts produced: log lines first, so that they stand when the outcome does."""
+
+    name = "reporter"
+
+    def __init__(self, observer: Observer, transport: Transport, held: HeldAttempts) -> None:
+        super().__init__(observer)
+        self._transport = transport
+        self._held = held
+        self._lock = threading.Lock()
+        self._outcomes: list[Outcome] = []
+        self._stopped: list[Lease] = []
+        self._notes: list[Note] = []
+        self._progress: dict[Lease, int] = {}
+        self._unreachable = 0
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Take over one attempt's end."""
+        self._put(self._outcomes.append, outcome)
+
+    def stopped(self, lease: Lease) -> None:
+        """Take over the word that a cancelled attempt has stopped."""
+        self._put(self._stopped.append, lease)
+
+    def note(self, note: Note) -> None:
+        """Take over a log line; past a bound, while the server is away, new lines are dropped."""
+        if len(self._notes) < MOST_NOTES:
+            self._put(self._notes.append, note)
+
+    def progress(self, lease: Lease, percent: int) -> None:
+        """Take over how far an attempt is; only the newest value counts."""
+        self._put(self._progress.__setitem__, lease, percent)
+
+    def _put(self, keep: Callable[..., Any], *values: Any) -> None:
+        with self._lock:
+            keep(*values)
+        self.wake()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything has been delivered."""
+        with self._lock:
+            return not (self._outcomes or self._stopped or self._notes or self._progress)
+
+    def run_once(self) -> float:
+        """Deliver one batch of each kind; what could not be delivered stays."""
+        with self._lock:
+            outcomes, stopped, notes = self._outcomes[:BATCH], self._stopped[:BATCH], self._notes[:BATCH]
+            progress, self._progress = self._progress, {}
+        try:
+            if notes or progress:
+                self._transport.record(notes, progress)
+                self._forget(self._notes, notes)
+            if outcomes:
+                self._deliver(outcomes)
+            if stopped:
+                self._transport.release(stopped)
+                self._forget(self._stopped, stopped)
+                for lease in stopped:
+                    self._held.remove(lease)
+        except Unreachable as error:
+            return self._put_off(error)
+        self._unreachable = 0
+        return 0 if not self.idle else 60.0
+
+    def after_round(self) -> None:
+        """Let the transport tidy up."""
+        self._transport.after_work()
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        verdicts = self._transport.report(outcomes)
+        self._forget(self._outcomes, outcomes)
+        for outcome in outcomes:
+            self._held.remove(outcome.lease)
+            self.observer.emit(
+                "task.settled",
+                task=str(outcome.lease.task_id),
+                outcome=str(outcome.kind),
+                verdict=str(verdicts[outcome.lease.task_id]),
+                seconds=round(outcome.run_seconds, 4),
+                **({"error": outcome.error} if outcome.error else {}),
+            )
+
+    def _forget(self, queue: list[Any], delivered: list[Any]) -> None:
+        with self._lock:
+            del queue[: len(delivered)]
+
+    def _put_off(self, error: Unreachable) -> float:
+        self._unreachable += 1
+        pause = full_jitter(self._unreachable, base_seconds=0.5, cap_seconds=5.0)
+        self.observer.emit("server.unreachable", during="report", error=str(error), again_in_seconds=round(pause, 2))
+        return pause

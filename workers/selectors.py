@@ -1,0 +1,52 @@
+"""Reads about workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q
+
+from dtq_site.foundation.clock import elapsed_clock
+from tasks.domain.states import TaskStatus
+from tasks.domain.submission import Defaults
+from tasks.handling.declaration import Declaration
+from tasks.models import Task
+from workers.domain.liveness import WorkerStatus
+from workers.models import Worker
+
+_ANNOUNCEMENTS_SECONDS = 2.0
+_announcements: tuple[float, dict[str, Defaults]] = (float("-inf"), {})
+
+
+def visible(team_id: UUID | None) -> list[Worker]:
+    """The workers that members of a team see: those that serve all teams and its own; with None all of them."""
+    workers = Worker.objects.order_by("name", "id")
+    return list(workers if team_id is None else workers.filter(Q(team=None) | Q(team_id=team_id)))
+
+
+def online(now: datetime) -> list[Worker]:
+    """The workers that are online."""
+    heard = Worker.objects.filter(last_heartbeat__gte=now - settings.DTQ_WORKERS.offline_after)
+    return list(heard.exclude(status=WorkerStatus.STOPPED))
+
+
+def active_task_counts(worker_ids: Iterable[UUID]) -> Counter[UUID]:
+    """How many tasks each of the workers runs."""
+    owners = Task.objects.filter(status=TaskStatus.PROCESSING, lease_owner__in=list(worker_ids))
+    return Counter(owners.values_list("lease_owner", flat=True))
+
+
+def announced_defaults(name: str) -> Defaults | None:
+    """What the newest worker that knows the handler announced of it; a few seconds old at most."""
+    global _announcements
+    read_at, announcements = _announcements
+    if elapsed_clock() - read_at > _ANNOUNCEMENTS_SECONDS:
+        announcements = {}
+        for handlers in Worker.objects.order_by("started_at").values_list("handlers", flat=True):
+            announcements.update({name: Declaration.from_json(said) for name, said in handlers.items()})
+        _announcements = (elapsed_clock(), announcements)
+    return announcements.get(name)

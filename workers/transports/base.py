@@ -1,0 +1,69 @@
+"""What the runtime may ask of a server, and how a failure to reach it looks. Knows no Django."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.outcome import Outcome, OutcomeVerdict
+from tasks.handling.port import EnqueueRequest
+from workers.domain.card import WorkerCard
+
+
+class Unreachable(Exception):
+    """The server did not answer; the same request may be made again."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of a running task's log. `sequence` counts the lines of one attempt."""
+
+    lease: Lease
+    attempt: int
+    sequence: int
+    level: str
+    message: str
+
+
+class Transport(Protocol):
+    """The way to the server. Every method may raise Unreachable, and may be called from any thread."""
+
+    def sign_on(self, card: WorkerCard) -> None:
+        """Make the worker known."""
+
+    def heartbeat(self, stopping: bool) -> None:
+        """Say that the worker lives; signs on again if the server has forgotten it."""
+
+    def sign_off(self) -> None:
+        """Say that the worker has ended."""
+
+    def claim(self, claim_id: UUID, limit: int, lease: timedelta, *, from_database: bool) -> list[LeasedTask]:
+        """Lease up to `limit` tasks; `from_database` asks the rows instead of the index."""
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Sleep until there may be work, at most that long."""
+
+    def begin(self, leases: Sequence[Lease]) -> set[UUID]:
+        """Note that attempts have started; returns the tasks that are still the worker's."""
+
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[UUID, RenewalVerdict]:
+        """Extend leases."""
+
+    def report(self, outcomes: Sequence[Outcome]) -> dict[UUID, OutcomeVerdict]:
+        """Deliver outcomes."""
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """Give tasks back, or say that cancelled ones have stopped."""
+
+    def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
+        """Deliver log lines and progress."""
+
+    def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
+        """Create tasks on behalf of a running one."""
+
+    def after_work(self) -> None:
+        """Called on a thread after each piece of work: give back what the transport holds for that thread and is broken."""

@@ -1,0 +1,96 @@
+"""The transport of a worker that reaches the database and Redis itself: plain calls of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError
+
+from dtq_site.foundation.database import close_broken_connections, database_clock, is_lock_conflict, is_unavailable
+from tasks import audit
+from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.outcome import Outcome, OutcomeVerdict
+from tasks.handling.port import EnqueueRequest
+from workers import gateway, presence
+from workers.domain.card import WorkerCard
+from workers.domain.liveness import WorkerStatus
+from workers.gateway import Caller
+from workers.transports.base import Note, Unreachable
+
+Answer = TypeVar("Answer")
+
+
+class DirectTransport:
+    """A Transport by direct calls. A database that is away is Unreachable; anything else is a defect and shows."""
+
+    def __init__(self, card: WorkerCard) -> None:
+        self._card = card
+        self._caller = Caller(card.id, frozenset(card.handlers), frozenset(card.queues), card.team_id)
+
+    def sign_on(self, card: WorkerCard) -> None:
+        """See Transport."""
+        _reaching(lambda: presence.sign_on(card, database_clock.now()))
+
+    def heartbeat(self, stopping: bool) -> None:
+        """See Transport."""
+        status = WorkerStatus.STOPPING if stopping else WorkerStatus.RUNNING
+        if not _reaching(lambda: presence.beat(self._card.id, status, database_clock.now())):
+            self.sign_on(self._card)
+
+    def sign_off(self) -> None:
+        """See Transport."""
+        _reaching(lambda: presence.sign_off(self._card.id, database_clock.now()))
+
+    def claim(self, claim_id: UUID, limit: int, lease: timedelta, *, from_database: bool) -> list[LeasedTask]:
+        """See Transport."""
+        return _reaching(lambda: gateway.claim(self._caller, claim_id, limit, lease, from_database=from_database))
+
+    def wait(self, timeout_seconds: float) -> None:
+        """See Transport."""
+        _reaching(lambda: gateway.wait(self._caller, timeout_seconds))
+
+    def begin(self, leases: Sequence[Lease]) -> set[UUID]:
+        """See Transport."""
+        return _reaching(lambda: gateway.begin(leases))
+
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[UUID, RenewalVerdict]:
+        """See Transport."""
+        return _reaching(lambda: gateway.renew(leases, lease))
+
+    def report(self, outcomes: Sequence[Outcome]) -> dict[UUID, OutcomeVerdict]:
+        """See Transport."""
+        return _reaching(lambda: gateway.report(outcomes))
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """See Transport."""
+        _reaching(lambda: gateway.release(leases))
+
+    def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
+        """See Transport."""
+        lines = [
+            audit.LogLine(
+                note.lease.task_id, note.lease.fencing_token, note.sequence, note.attempt, note.level, note.message
+            )
+            for note in notes
+        ]
+        _reaching(lambda: gateway.record(lines, progress))
+
+    def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
+        """See Transport."""
+        return gateway.enqueue(parent, requests)
+
+    def after_work(self) -> None:
+        """See Transport."""
+        close_broken_connections()
+
+
+def _reaching(call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except (DatabaseError, InterfaceError) as error:
+        if is_unavailable(error) or is_lock_conflict(error):
+            raise Unreachable(str(error)) from error
+        raise
