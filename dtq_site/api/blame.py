@@ -26,7 +26,7 @@ from graphql import (
 
 _PLACE_IN_VARIABLE = re.compile(r" at '\w+((?:\.\w+|\[\d+\])+)'$")
 _MISSING_ARGUMENT = re.compile(r"argument '(\w+)' of type '.+' is required")
-_MISSING_OR_UNKNOWN_FIELD = re.compile(r"Field '(?:\w+\.)?(\w+)' (?:of required type '.+' was not provided|is not defined)")
+_MISSING_OR_UNKNOWN = re.compile(r"Field '(?:\w+\.)?(\w+)' (?:of required type '.+' was not provided|is not defined)")
 
 
 def blamed_field(document: DocumentNode, error: GraphQLError) -> str | None:
@@ -55,7 +55,7 @@ def _in_variable(paths: _InputPaths, variable: str, error: GraphQLError) -> str:
 
 def _with_member(path: str, reason: str) -> str:
     """An object is blamed for a field that is missing or too much in it; name that field."""
-    member = _MISSING_OR_UNKNOWN_FIELD.match(reason)
+    member = _MISSING_OR_UNKNOWN.match(reason)
     return f"{path}.{member[1]}" if member else path
 
 

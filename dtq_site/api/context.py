@@ -31,7 +31,7 @@ class RequestContext:
 
 
 def context_of(request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int) -> RequestContext:
-    """The context of an HTTP request; raises Unauthenticated if it bears a token that is not good, or none that can be read."""
+    """The context of an HTTP request; raises Unauthenticated if its Authorization header is there and does not hold."""
     token = _bearer_token(request.headers.get("Authorization"))
     access = authenticate(token) if token is not None else None
     return RequestContext(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute, get_operation_ast
+from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType, execute, get_operation_ast
 
 from dtq_site.api.context import RequestContext
 from dtq_site.api.documents import Documents, InvalidDocument
 from dtq_site.api.errors import ErrorReporter, MethodNotAllowed
 from dtq_site.api.options import ApiOptions
-from dtq_site.foundation.errors import BadInput, DTQError
+from dtq_site.foundation.errors import BadInput
 
 
 @dataclass(frozen=True)
 class GraphQLRequest:
-    """One operation to run: the document's text, the variables as JSON has them, the operation's name if there are more."""
+    """One operation to run: a document, its variables as JSON has them, and the operation's name if there are more."""
 
     query: str
     variables: dict[str, Any] = field(default_factory=dict)

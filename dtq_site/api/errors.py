@@ -42,7 +42,7 @@ class UnsupportedMediaType(DTQError):
 
 
 class ErrorReporter:
-    """Shapes errors for clients; tells `observer` of those that are our own fault, as ``graphql.failed`` with a new id."""
+    """Shapes errors for clients. Emits those that are our own fault as ``graphql.failed``, with a new id."""
 
     def __init__(self, observer: Observer, new_id: Callable[[], str]) -> None:
         self._observer = observer

@@ -1,7 +1,7 @@
-"""GraphQL over HTTP, apart from running anything: reads requests, writes answers, chooses media types and status codes.
+"""GraphQL over HTTP, apart from running anything: reading requests, writing answers, media types, status codes.
 
-Follows the GraphQL-over-HTTP draft (graphql.github.io/graphql-over-http). Only `application/json` is read, which no HTML form
-of another site can send, so the endpoint needs no CSRF token.
+Follows the GraphQL-over-HTTP draft (graphql.github.io/graphql-over-http). Only `application/json` is read, which no HTML
+form of another site can send, so the endpoint needs no CSRF token.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _STATUS = {
     "UNAVAILABLE": 503,
 }
 _DOCUMENT_IS_WRONG = {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX"}
+_MEANT = {dict: "an object", str: "text"}
 
 
 def wants_page(request: HttpRequest) -> bool:
@@ -101,16 +102,16 @@ def _graphql_request(content: Mapping[str, Any]) -> GraphQLRequest:
     query = content.get("query")
     if not isinstance(query, str) or not query:
         raise BadInput("The key 'query' must hold the text of a GraphQL document.", field="query")
-    for name, kind, meant in (("variables", dict, "an object"), ("extensions", dict, "an object"), ("operationName", str, "text")):
+    for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
         if not isinstance(content.get(name), kind | None):
-            raise BadInput(f"The key '{name}' must hold {meant}.", field=name)
+            raise BadInput(f"The key '{name}' must hold {_MEANT[kind]}.", field=name)
     return GraphQLRequest(query, content.get("variables") or {}, content.get("operationName") or None)
 
 
 def write_answer(request: HttpRequest, answer: Answer, media_type: str, *, was_read: bool = True) -> HttpResponse:
     """The HTTP response that carries `answer`; `was_read` is False if `request` was no GraphQL request at all."""
     text = json.dumps(answer.body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair, echoed from a client's value, has no UTF-8; backslashreplace writes it as JSON's own escape.
+    # Half a surrogate pair, echoed from a client's value, has no UTF-8; backslashreplace writes it as JSON's escape.
     response = HttpResponse(text.encode(errors="backslashreplace"), content_type=media_type)
     response.status_code = _status(answer, media_type, was_read)
     response["Cache-Control"] = "no-store"

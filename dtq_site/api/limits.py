@@ -13,6 +13,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
 )
@@ -37,12 +38,14 @@ class Shape:
 
 
 def check_limits(document: DocumentNode, options: ApiOptions) -> None:
-    """Raise QueryTooComplex if a definition is deeper, larger or more aliased than `options` allow."""
+    """Raise QueryTooComplex if an operation is deeper, larger or more aliased than `options` allow."""
     ruler = _Ruler(document)
+    definitions = [node for node in document.definitions if isinstance(node, ExecutableDefinitionNode)]
     try:
-        shapes = [ruler.definition(node) for node in document.definitions if isinstance(node, ExecutableDefinitionNode)]
+        measured = [(node, ruler.definition(node)) for node in definitions]
     except RecursionError:
         raise QueryTooComplex("The document's fragments are nested too deeply.") from None
+    shapes = [shape for node, shape in measured if isinstance(node, OperationDefinitionNode)]
     _refuse_above(options.max_depth, max((shape.depth for shape in shapes), default=0), "levels of nested fields")
     _refuse_above(options.max_fields, max((shape.fields for shape in shapes), default=0), "fields")
     # Validation looks at every definition, also at fragments that nothing spreads.
@@ -61,7 +64,8 @@ class _Ruler:
     def __init__(self, document: DocumentNode) -> None:
         self.fields_written = 0
         self._known: dict[int, Shape] = {}
-        self._fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
+        self._fragments = {node.name.value: node for node in fragments}
 
     def definition(self, node: ExecutableDefinitionNode) -> Shape:
         if id(node) not in self._known:

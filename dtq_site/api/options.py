@@ -20,7 +20,11 @@ class ApiOptions:
         10_000, env="DTQ_API_MAX_TOKENS", minimum=100, maximum=1_000_000, help="the most tokens in a GraphQL document."
     )
     max_depth: int = option(
-        12, env="DTQ_API_MAX_DEPTH", minimum=3, maximum=100, help="how deep the fields of a GraphQL operation may be nested."
+        12,
+        env="DTQ_API_MAX_DEPTH",
+        minimum=3,
+        maximum=100,
+        help="how deep the fields of a GraphQL operation may be nested.",
     )
     max_fields: int = option(
         500,
@@ -30,7 +34,11 @@ class ApiOptions:
         help="the most fields in a GraphQL operation, those of a fragment counted each time that it is spread.",
     )
     max_aliases: int = option(
-        100, env="DTQ_API_MAX_ALIASES", minimum=1, maximum=10_000, help="the most fields with an alias in a GraphQL operation."
+        100,
+        env="DTQ_API_MAX_ALIASES",
+        minimum=1,
+        maximum=10_000,
+        help="the most fields with an alias in a GraphQL operation.",
     )
     cached_documents: int = option(
         1_000,

@@ -116,7 +116,7 @@ class DateTime(graphene.Scalar):
 
 
 def lenient_enums(schema: graphene.Schema | GraphQLSchema, *names: str) -> None:
-    """Let the enums of these names take a member in any case, as text too: ``pending``, ``"PENDING"``, ``"dead-letter"``.
+    """Let the enums of these names take a member in any case, as text too: ``pending``, ``"dead-letter"``.
 
     Introspection and answers keep the names as declared. Call it once, after the schema is built. Raises KeyError for
     a name that the schema does not have.

@@ -1,0 +1,40 @@
+"""Pages for people: the way in, and GraphiQL. Everything that they load comes from this server."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+# GraphiQL's editor puts <style> elements and attributes into the page; nothing else leaves the strict policy.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The page at `/`: where everything is."""
+    return _page(request, "home.html")
+
+
+def graphiql(request: HttpRequest) -> HttpResponse:
+    """The GraphQL console, for browsers that open the endpoint."""
+    return _page(request, "graphiql.html")
+
+
+def _page(request: HttpRequest, template: str) -> HttpResponse:
+    response = render(request, template)
+    response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response["Vary"] = "Accept"
+    return response
