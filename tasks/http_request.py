@@ -72,6 +72,7 @@ def _built(client: httpx.Client, method: str, url: str, headers: dict[str, str],
     if ours:
         raise Discard(f"The headers {', '.join(ours)} follow from the request; leave them out.")
     try:
+        _check_address(httpx.URL(url))
         return client.build_request(method, url, headers=headers, json=content)
     except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise Discard(f"{method} {url!r:.200} cannot be sent: {error}.") from None
@@ -80,7 +81,6 @@ def _built(client: httpx.Client, method: str, url: str, headers: dict[str, str],
 def _followed(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     """The answer at the end of the redirects, its body unread. Each hop meets the same checks as the first."""
     for _ in range(MAX_REDIRECTS + 1):
-        _check_address(request.url)
         response = client.send(request, stream=True)
         if response.next_request is None:
             return response
@@ -101,6 +101,7 @@ def _check_address(url: httpx.URL) -> None:
 def _next_hop(origin: httpx.URL, request: httpx.Request) -> httpx.Request:
     """The redirected request, without the caller's headers on another origin: any of them may be a secret."""
     target = request.url
+    _check_address(target)
     if origin.scheme == "https" and target.scheme == "http":
         raise Discard(f"{_shown(origin)} redirects to {_shown(target)}, which is not encrypted.")
     if (origin.scheme, origin.host, origin.port) != (target.scheme, target.host, target.port):
@@ -181,4 +182,5 @@ def _text(body: bytes, charset: str) -> str:
 
 def _shown(url: httpx.URL) -> str:
     """The address for messages: no password, and no query, which may hold a key."""
-    return str(url.copy_with(userinfo=b"", query=None, fragment=None))
+    without_password = url.copy_with(userinfo=b"") if url.userinfo else url
+    return str(without_password).partition("?")[0].partition("#")[0]
