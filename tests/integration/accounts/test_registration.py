@@ -1,0 +1,183 @@
+"""How accounts and teams come to be, and what is refused."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import Settings
+
+from accounts import registration
+from accounts.models import Team, User
+from accounts.roles import Role
+from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.errors import BadInput, Conflict, Forbidden
+from tests.integration.accounts.making import PASSWORD, demote, make_user, row_counts, sign_in
+
+GOOD = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "username": "ann"}
+
+
+@pytest.mark.django_db
+def test_whoever_registers_is_a_user_in_a_team_of_its_own():
+    before = database_clock.now()
+
+    user = registration.register(email=" Ann@Example.COM ", password=PASSWORD, name=" Ann Lee ", username="Ann.Lee")
+
+    user = User.objects.select_related("team").get(id=user.id)
+    assert (user.username, user.email, user.name) == ("ann.lee", "ann@example.com", "Ann Lee")
+    assert (user.role, user.is_active, user.token_version) == (Role.USER, True, 0)
+    assert (user.team.name, user.team.users.count()) == ("ann.lee", 1)
+    assert before <= user.created_at <= database_clock.now()
+    assert user.check_password(PASSWORD)
+
+
+@pytest.mark.django_db
+def test_without_a_user_name_the_address_serves_as_one():
+    user = registration.register(email="User@Example.com", password="securepassword", name="John Doe")
+
+    assert user.username == "user@example.com"
+    assert sign_in("user@example.com", "securepassword").user == user
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"email": "ann"}, "email"),
+        ({"email": "ann@example.com\n.org"}, "email"),
+        ({"email": f"{'a' * 250}@example.com"}, "email"),
+        ({"username": "ann lee"}, "username"),
+        ({"username": ""}, "username"),
+        ({"username": "bob@example.com"}, "username"),
+        ({"username": "аnn"}, "username"),  # noqa: RUF001, a Cyrillic letter
+        ({"username": "a" * 151}, "username"),
+        ({"password": "12345678"}, "password"),
+        ({"password": "short"}, "password"),
+        ({"password": "ann@example.com"}, "password"),
+        ({"password": "x" * 1025}, "password"),
+        ({"password": "a fine day \ud800"}, "password"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"name": "\ud800"}, "name"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named_and_nothing_is_written(changes: dict, field: str):
+    with pytest.raises(BadInput) as refusal:
+        registration.register(**{**GOOD, **changes})
+
+    assert refusal.value.field == field
+    assert row_counts() == (0, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"username": "other", "email": "ANN@example.com"}, "email"),
+        ({"email": "other@example.com", "username": "ANN"}, "username"),
+        ({"email": "other@example.com", "username": "sailors"}, "username"),
+        ({"email": "ann@example.com", "username": None}, "email"),
+    ],
+)
+def test_a_name_or_address_that_is_taken_in_any_case_is_a_conflict(changes: dict, field: str):
+    registration.register(**GOOD)
+    registration.add_team("sailors")
+    before = row_counts()
+
+    with pytest.raises(Conflict) as refusal:
+        registration.register(**{**GOOD, **changes})
+
+    assert refusal.value.field == field
+    assert row_counts() == before
+
+
+def test_of_simultaneous_registrations_one_wins(committed_db: None):
+    def register(_: int) -> str:
+        try:
+            registration.register(**GOOD)
+        except Conflict as refusal:
+            return refusal.field or ""
+        finally:
+            connection.close()
+        return "registered"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = sorted(pool.map(register, range(4)))
+
+    assert answers == ["email", "email", "email", "registered"]
+    assert row_counts() == (1, 1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("choice", "production", "is_open"),
+    [
+        ("auto", False, True),
+        ("auto", True, False),
+        ("open", True, True),
+        ("closed", False, False),
+    ],
+)
+def test_who_may_register_is_a_setting(choice: str, production: bool, is_open: bool, settings: Settings):
+    settings.DTQ_ACCOUNTS = replace(settings.DTQ_ACCOUNTS, registration=choice)
+    settings.PRODUCTION = production
+
+    if is_open:
+        registration.register(**GOOD)
+    else:
+        with pytest.raises(Forbidden):
+            registration.register(**GOOD)
+
+    assert row_counts() == ((1, 1) if is_open else (0, 0))
+
+
+@pytest.mark.django_db
+def test_django_makes_an_admin_in_its_own_way(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+
+    call_command("createsuperuser", "--no-input", "--username", "Root", "--email", "root@example.com")
+
+    user = sign_in("root").user
+    assert (user.role, user.is_staff, user.is_superuser) == (Role.ADMIN, True, True)
+    assert user.has_perm("accounts.change_user")
+    assert User.objects.get_by_natural_key("ROOT") == user
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", [Role.USER, Role.WORKER, Role.VIEWER])
+def test_no_other_role_has_any_permission_of_django(role: Role):
+    user = make_user("ann", role=role)
+
+    assert (user.is_staff, user.is_superuser, user.has_perm("accounts.view_user")) == (False, False, False)
+
+
+@pytest.mark.django_db
+def test_an_address_that_is_taken_is_a_conflict_for_an_administrator_too():
+    make_user("bob")
+    user = make_user("ann")
+    before = User.objects.values().get(id=user.id)
+
+    with pytest.raises(Conflict) as refusal:
+        demote(user, email="BOB@example.com", role=Role.ADMIN)
+
+    assert refusal.value.field == "email"
+    assert User.objects.values().get(id=user.id) == before
+
+
+@pytest.mark.django_db
+def test_of_two_changes_of_password_that_saw_the_same_one_the_second_is_refused():
+    stale = make_user("ann")
+    registration.change_password(User.objects.get(), "another fine day", field="new")
+
+    with pytest.raises(Conflict):
+        registration.change_password(stale, "a third fine day", field="new")
+
+    assert sign_in("ann", "another fine day").user == stale
+
+
+@pytest.mark.django_db
+def test_a_team_is_named_byte_by_byte():
+    assert registration.team_named("Sailors") == registration.team_named("Sailors")
+    assert registration.team_named("sailors") != registration.team_named("Sailors")
+    assert Team.objects.count() == 2
