@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from accounts.options import AccountsOptions
 from dtq_site.api.options import ApiOptions
-from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.options import Declaration, declarations, show
 from dtq_site.options import SiteOptions
 from scheduling.options import SchedulingOptions
@@ -19,7 +18,6 @@ from workers.options import WorkersOptions
 SECTIONS: tuple[tuple[str, type], ...] = (
     ("The installation", SiteOptions),
     ("The GraphQL endpoint", ApiOptions),
-    ("The GraphQL edge", ApiOptions),
     ("Accounts", AccountsOptions),
     ("Tasks", TasksOptions),
     ("Workers", WorkersOptions),
@@ -77,7 +75,8 @@ def _env_section(title: str, cls: type) -> Iterator[str]:
 
 
 def _sentence(declaration: Declaration) -> str:
-    return declaration.help[:1].upper() + declaration.help[1:]
+    first = declaration.help.partition(" ")[0]
+    return declaration.help if "://" in first else declaration.help[:1].upper() + declaration.help[1:]
 
 
 def _allowed(declaration: Declaration) -> str:

@@ -21,7 +21,6 @@ from tests.support.database import Baseline
 from tests.support.processes import Processes
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--backing`."""
     parser.addoption("--backing", choices=backing.NAMES, default=backing.NAMES[0], help="what the tests stand on")
@@ -48,9 +47,6 @@ _missing = pytest.StashKey[str]()
 
 
 def _start_django(environment: dict[str, str]) -> None:
-    from dtq_site import configuration
-
-    os.environ.update(dict.fromkeys(configuration.variables(), ""))
     os.environ.update(environment, DJANGO_SETTINGS_MODULE="dtq_site.settings")
 
     import django

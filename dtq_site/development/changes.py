@@ -80,7 +80,9 @@ class Watcher(threading.Thread):
         """Watch until stopped."""
         folders = [entry for entry in self._root.iterdir() if entry.is_dir() and is_watched(entry.name)]
         settings = [file for file in [self._root / ".env"] if file.exists()]
-        watched = watchfiles.watch(*folders, *settings, stop_event=self._stopping, watch_filter=None, raise_interrupt=False)
+        watched = watchfiles.watch(
+            *folders, *settings, stop_event=self._stopping, watch_filter=None, raise_interrupt=False
+        )
         for changes in watched:
             self._report(sorted(Path(name).relative_to(self._root) for _, name in changes))
 

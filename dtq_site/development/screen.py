@@ -26,7 +26,9 @@ class Screen:
         self._stream = stream
         self._lock = threading.Lock()
         width = max(len(name) for name in (*names, _OWN))
-        self._prefixes = {name: self._prefix(name.ljust(width), colour) for name, colour in zip(names, _COLOURS, strict=False)}
+        self._prefixes = {
+            name: self._prefix(name.ljust(width), colour) for name, colour in zip(names, _COLOURS, strict=False)
+        }
         self._prefixes[_OWN] = self._prefix(_OWN.ljust(width), "1")
 
     def line(self, name: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """The parent's loop: starts the children, restarts those that a change concerns, and leaves none behind.
 
-Everything happens on the main thread. Signals and the watcher only put a word into the queue that it reads.
+Everything happens on the main thread. Signals and the watcher only put something into the queue that it reads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dtq_site.development.child import Child
 from dtq_site.development.screen import Screen
 
 _TICK_SECONDS = 0.1
-_END = "end"
 
 
 class Session:
@@ -37,20 +36,20 @@ class Session:
         self._welcome = welcome
         self._migrate = migrate
         # A SimpleQueue, because a signal handler may put while the same thread is inside `get`.
-        self._inbox: queue.SimpleQueue[str | list[PurePath]] = queue.SimpleQueue()
+        # It holds changed paths, or None for the wish to end.
+        self._inbox: queue.SimpleQueue[list[PurePath] | None] = queue.SimpleQueue()
         self._watcher = Watcher(root, self._inbox.put)
 
     def run(self) -> None:
         """Run until SIGINT, SIGTERM or SIGHUP; a second one does not wait for running tasks."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: self._inbox.put(_END))
+            signal.signal(number, lambda *_: self._inbox.put(None))
         self._watcher.start()
         try:
             for child in self._children:
                 child.start()
-            while (word := self._next_word()) != _END:
-                if word is not None:
-                    self._apply(word)
+            while (changed := self._next()) is not None:
+                self._apply(changed)
                 for child in self._children:
                     child.tend()
                 self._greet_once()
@@ -60,11 +59,11 @@ class Session:
                 child.kill()
             self._watcher.stop()
 
-    def _next_word(self) -> str | list[PurePath] | None:
+    def _next(self) -> list[PurePath] | None:
         try:
             return self._inbox.get(timeout=_TICK_SECONDS)
         except queue.Empty:
-            return None
+            return []
 
     def _apply(self, changed: list[PurePath]) -> None:
         names = frozenset[str]().union(*(concerned(path) for path in changed))
@@ -91,7 +90,7 @@ class Session:
         for child in self._children:
             child.stop()
         while any(child.running for child in self._children):
-            if self._next_word() == _END:
+            if self._next() is None:
                 for child in self._children:
                     child.kill()
             for child in self._children:

@@ -70,11 +70,15 @@ def hold(folder: Path) -> None:
                     raise
                 _holds[folder] = users
         except OSError as error:
-            raise _refusal(f"{error.filename or folder}: {error.strerror}", "Make it writable, or set DTQ_DATA_FOLDER") from None
+            raise _refusal(
+                f"{error.filename or folder}: {error.strerror}", "Make it writable, or set DTQ_DATA_FOLDER"
+            ) from None
 
 
 def _refusal(reason: str, remedy: str) -> OptionsError:
-    return OptionsError([f"REDIS_URL is empty and the embedded Redis cannot run: {reason}. {remedy}, or set REDIS_URL."])
+    return OptionsError(
+        [f"REDIS_URL is empty and the embedded Redis cannot run: {reason}. {remedy}, or set REDIS_URL."]
+    )
 
 
 def _socket_path(folder: Path) -> Path:

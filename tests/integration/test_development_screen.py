@@ -30,7 +30,12 @@ children = [
     for name in ("api", "worker", "scheduler")
 ]
 Session(
-    children, root=root, screen=screen, is_ready=lambda: True, welcome=lambda: "welcome", migrate=lambda: print("migrated", flush=True)
+    children,
+    root=root,
+    screen=screen,
+    is_ready=lambda: True,
+    welcome=lambda: "welcome",
+    migrate=lambda: print("migrated", flush=True),
 ).run()
 """
 CHILD = """
@@ -171,7 +176,9 @@ def test_every_line_bears_the_name_of_its_process(processes: Processes, project:
         ({"NO_COLOR": ""}, True, True),
     ],
 )
-def test_colours_follow_the_terminal_and_the_environment(environ: dict[str, str], is_terminal: bool, coloured: bool) -> None:
+def test_colours_follow_the_terminal_and_the_environment(
+    environ: dict[str, str], is_terminal: bool, coloured: bool
+) -> None:
     assert wants_colours(environ, is_terminal=is_terminal) is coloured
 
 

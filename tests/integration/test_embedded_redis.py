@@ -72,11 +72,15 @@ def processes_of(folder: Path) -> list[int]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            line, cwd, state = (entry / "cmdline").read_bytes(), os.readlink(entry / "cwd"), (entry / "stat").read_text()
+            line, cwd, state = (
+                (entry / "cmdline").read_bytes(),
+                os.readlink(entry / "cwd"),
+                (entry / "stat").read_text(),
+            )
         except OSError:
             continue
         alive = state.rpartition(")")[2].split()[0] != "Z"
-        if alive and (os.fsencode(folder) in line and b"-c" not in line.split(b"\0") or cwd == str(folder)):
+        if alive and ((os.fsencode(folder) in line and b"-c" not in line.split(b"\0")) or cwd == str(folder)):
             found.append(int(entry.name))
     return found
 
@@ -217,7 +221,9 @@ def test_without_a_server_program_the_line_names_the_remedy(tmp_path: Path, monk
     assert processes_of(tmp_path) == []
 
 
-def test_a_server_program_that_refuses_to_run_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_program_that_refuses_to_run_is_reported_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = tmp_path / "redis-server"
     broken.write_text("#!/bin/sh\necho no such option\nexit 1\n")
     broken.chmod(0o700)

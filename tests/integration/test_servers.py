@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ COUNT = "from django.contrib.contenttypes.models import ContentType as C; print(
 
 
 @pytest.fixture
-def rows_before(committed_db: None) -> Iterator[int]:
-    yield ContentType.objects.count()
+def rows_before(committed_db: None) -> int:
+    return ContentType.objects.count()
 
 
 def test_a_process_sees_what_a_test_commits(committed_db: None, processes: Processes) -> None:

@@ -37,7 +37,9 @@ class Command(BaseCommand):
         """Refuse what cannot succeed, each with one line; then prepare and run."""
         begun = elapsed_clock()
         if settings.PRODUCTION:
-            raise CommandError("dev is for development. In production run the three processes by themselves: docs/DEPLOYMENT.md.")
+            raise CommandError(
+                "dev is for development. In production run the three processes by themselves: docs/DEPLOYMENT.md."
+            )
         port = settings.DTQ_SITE.port
         if problem := folder_problem(settings.DATA_FOLDER) or port_problem(HOST, port):
             raise CommandError(problem)
@@ -62,7 +64,9 @@ def _migrate() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except OperationalError as error:
-        raise CommandError(f"The database does not answer: {error.args[-1]}. Start it, or correct DATABASE_URL.") from None
+        raise CommandError(
+            f"The database does not answer: {error.args[-1]}. Start it, or correct DATABASE_URL."
+        ) from None
 
 
 def _child(name: str, screen: Screen) -> Child:

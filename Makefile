@@ -1,0 +1,73 @@
+# The commands of daily work; `make` lists them. `make run` and `make test` need nothing done before.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+CONSTRAINTS := docker/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test test-long lint types migrations coverage watch format configuration clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## Run API, worker and scheduler on one screen; Ctrl-C ends all
+	@exec $(BIN)/python manage.py dev
+
+install: $(VENV)/.installed ## Make the Python environment in .venv
+
+test: $(VENV)/.installed-for-tests ## Lint, types, contracts, and all tests on both backings
+	@$(BIN)/python -m tests.support.checks all
+
+test-long: $(VENV)/.installed-for-tests ## The tests that take minutes
+	@$(BIN)/python -m tests.support.checks long
+
+lint: $(VENV)/.installed-for-tests ## Style, format and import contracts
+	@$(BIN)/python -m tests.support.checks lint
+
+types: $(VENV)/.installed-for-tests ## Types of the pure rooms
+	@$(BIN)/python -m tests.support.checks types
+
+migrations: $(VENV)/.installed-for-tests ## Whether a migration is missing
+	@$(BIN)/python -m tests.support.checks migrations
+
+coverage: $(VENV)/.installed-for-tests ## Tests on SQLite with a report of what they did not reach (htmlcov/)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q; code=$$?; \
+	$(BIN)/coverage combine -q; $(BIN)/coverage html -q; $(BIN)/coverage report; exit $$code
+
+watch: $(VENV)/.installed-for-tests ## Run the tests on SQLite again after every change
+	@exec $(BIN)/ptw .
+
+format: $(VENV)/.installed-for-tests ## Put the code into the one format
+	@$(BIN)/ruff check --fix-only --quiet; $(BIN)/ruff format
+
+configuration: $(VENV)/.installed ## Write docs/CONFIGURATION.md and .env.example from the declarations
+	@$(BIN)/python manage.py configuration --markdown > docs/CONFIGURATION.md
+	@$(BIN)/python manage.py configuration --env > .env.example
+
+clean: ## Remove the environment and what the tools have left (not var/)
+	rm -rf $(VENV) htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+
+# A stamp is older than what it was made from, or it is there: a second call costs nothing.
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "DTQ needs Python 3.11 or later as $(PYTHON); name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) has no venv module; install it: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making the Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml $(CONSTRAINTS)
+	@echo "Installing DTQ into $(VENV); this takes a minute"
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[server]'
+	@touch $@
+
+$(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages
+	@tests/support/install-packages $(abspath $(BIN)/python)
+	@echo "Installing what the tests need into $(VENV)"
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[server,mysql,examples,dev]'
+	@touch $@
