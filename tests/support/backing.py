@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dtq_site import configuration
 from tests.support.servers import MariaDbServer, RedisServer, Server
 
 NAMES = ("sqlite", "mariadb")
@@ -32,9 +33,9 @@ def missing_packages(name: str) -> list[str]:
 
 @contextmanager
 def open_backing(name: str) -> Iterator[dict[str, str]]:
-    """Have the servers of `name` running; yields the environment that leads to them."""
+    """Have the servers of `name` running; yields the variables that lead to them, all others of ours empty."""
     with _run_folder() as folder:
-        environment = {"DTQ_DATA_FOLDER": str(folder / "var")}
+        environment = dict.fromkeys(configuration.variables(), "") | {"DTQ_DATA_FOLDER": str(folder / "var")}
         servers: list[Server] = []
         try:
             if name == "mariadb":

@@ -52,13 +52,17 @@ class Process:
             ended = not self.running  # read before the output, so that its last words count
             match = re.search(pattern, self.output, re.MULTILINE)
             if match is None and ended:
-                raise RuntimeError(f"{self.command} ended with {self._popen.returncode} and no {pattern!r}:\n{self.output}")
+                raise RuntimeError(
+                    f"{self.command} ended with {self._popen.returncode} and no {pattern!r}:\n{self.output}"
+                )
             return match
 
         try:
             match = eventually(found, timeout_seconds)
         except AssertionError:
-            raise AssertionError(f"{self.command} did not write {pattern!r} in {timeout_seconds} s:\n{self.output}") from None
+            raise AssertionError(
+                f"{self.command} did not write {pattern!r} in {timeout_seconds} s:\n{self.output}"
+            ) from None
         assert match is not None
         return match
 

@@ -169,7 +169,9 @@ class MariaDbServer(Server):
         import MySQLdb
 
         try:
-            MySQLdb.connect(host="127.0.0.1", port=self.port, user="dtq", password=self.password, connect_timeout=2).close()
+            MySQLdb.connect(
+                host="127.0.0.1", port=self.port, user="dtq", password=self.password, connect_timeout=2
+            ).close()
         except MySQLdb.OperationalError:
             return False
         return True

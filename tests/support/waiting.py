@@ -24,5 +24,7 @@ def eventually(check: Callable[[], Answer], timeout_seconds: float = 10.0, *, ev
         except AssertionError as error:
             failed, answer = error, None
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_seconds} s; the last answer was {failed or answer!r}") from failed
+            raise AssertionError(
+                f"not within {timeout_seconds} s; the last answer was {failed or answer!r}"
+            ) from failed
         time.sleep(every_seconds)

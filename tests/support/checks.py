@@ -1,0 +1,71 @@
+"""`make test`: every check in turn, and a summary at the end. `python -m tests.support.checks` runs them.
+
+A failed check does not keep the others from running; the exit code tells whether all passed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.backing import open_backing
+
+_ROOT = Path(__file__).parents[2]
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command that must end with 0."""
+
+    title: str
+    command: tuple[str, ...]
+
+
+def _tool(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(_BIN / name), *arguments)
+
+
+def _tests(backing: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "pytest", "-q", f"--backing={backing}", *arguments)
+
+
+STYLE = (Check("lint", _tool("ruff", "check")), Check("format", _tool("ruff", "format", "--check")))
+TYPES = (Check("types", _tool("mypy")),)
+CONTRACTS = (Check("import contracts", _tool("lint-imports")),)
+MIGRATIONS = (Check("missing migrations", (sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")),)
+TESTS = (
+    Check("tests on SQLite and the embedded Redis", _tests("sqlite")),
+    Check("tests on MariaDB and Redis", _tests("mariadb")),
+)
+LONG_TESTS = (Check("long tests on MariaDB and Redis", _tests("mariadb", "-m", "long", "--timeout=3600")),)
+CHOICES = {
+    "all": (*STYLE, *TYPES, *CONTRACTS, *MIGRATIONS, *TESTS),
+    "lint": (*STYLE, *CONTRACTS),
+    "types": TYPES,
+    "migrations": MIGRATIONS,
+    "long": LONG_TESTS,
+}
+
+
+def main(choice: str) -> int:
+    """Run the checks of `choice`; returns 1 if one failed."""
+    results = []
+    with open_backing("sqlite") as variables:
+        for check in CHOICES[choice]:
+            print(f"\n=== {check.title}", flush=True)
+            begun = time.monotonic()
+            code = subprocess.run(check.command, cwd=_ROOT, env={**os.environ, **variables}).returncode
+            results.append((check.title, code, time.monotonic() - begun))
+    print("\n=== summary")
+    for title, code, seconds in results:
+        print(f"{'ok    ' if code == 0 else 'FAILED'}  {seconds:6.1f} s  {title}")
+    return int(any(code for _, code, _ in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
