@@ -4,7 +4,7 @@
 (() => {
   const KEY = "dtq.console.session";
   const page = document.getElementById("console");
-  const { endpoint, login, logout, nonce } = page.dataset;
+  const { endpoint, login, logout } = page.dataset;
   const part = (name) => page.querySelector(`[data-part="${name}"]`);
 
   // --- the session ---------------------------------------------------------------------------------------------------
@@ -72,8 +72,6 @@
   keep(session);
 
   // --- GraphiQL ------------------------------------------------------------------------------------------------------
-
-  window.__webpack_nonce__ = nonce; // where GraphiQL's dialogs look for leave to add a <style> element
 
   const socket = new URL(endpoint, location.href);
   socket.protocol = socket.protocol === "https:" ? "wss:" : "ws:";
