@@ -99,7 +99,12 @@ def _new_row(new: NewTask, id_: UUID, now: datetime) -> Task:
 
 @repeats_lock_conflicts
 def claim(
-    task_ids: Collection[UUID], queue: str, names: Collection[str], claim: Claim, now: datetime, team_id: UUID | None = None
+    task_ids: Collection[UUID],
+    queue: str,
+    names: Collection[str],
+    claim: Claim,
+    now: datetime,
+    team_id: UUID | None = None,
 ) -> list[Task]:
     """Lease ready tasks to a worker: those of `task_ids` that are still QUEUED in that queue, which is not paused.
 
@@ -155,7 +160,9 @@ def renew(leases: Sequence[Lease], lease: timedelta, now: datetime) -> dict[UUID
         elif task.lease_expires_at is not None:
             verdicts[task.pk] = RenewalVerdict.CANCELLED
     renewed = [id_ for id_, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED]
-    Task.objects.filter(_guard(leases), pk__in=renewed, status=TaskStatus.PROCESSING).update(lease_expires_at=now + lease)
+    Task.objects.filter(_guard(leases), pk__in=renewed, status=TaskStatus.PROCESSING).update(
+        lease_expires_at=now + lease
+    )
     return verdicts
 
 
@@ -392,7 +399,9 @@ def cancel(task_id: UUID, now: datetime) -> Task:
     hint = _hint(task) if task.status == TaskStatus.QUEUED else None
     running = task.status == TaskStatus.PROCESSING
     _set(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if running else NO_LEASE))
-    _write([task], Q(status__in=MOVES["cancel"].sources), ["completed_at", "lease_owner", "claim_id", "lease_expires_at"])
+    _write(
+        [task], Q(status__in=MOVES["cancel"].sources), ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
+    )
     _drop_after_commit([hint] if hint else [])
     _follow([task])
     return task

@@ -57,7 +57,9 @@ class Task(models.Model):
     lease_owner = models.UUIDField(null=True, help_text="the worker that runs it")
     claim_id = models.UUIDField(null=True)
     fencing_token = models.PositiveBigIntegerField(default=0)
-    settled_token = models.PositiveBigIntegerField(default=0, help_text="the token of the last outcome that was accepted")
+    settled_token = models.PositiveBigIntegerField(
+        default=0, help_text="the token of the last outcome that was accepted"
+    )
     lease_expires_at = models.DateTimeField(null=True)
     begun = models.BooleanField(default=False, help_text="whether the present attempt is known to have started")
 

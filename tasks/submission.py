@@ -13,11 +13,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection
 
+from accounts.registration import team_named
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock, ids, is_unavailable
 from dtq_site.foundation.errors import BadInput, Conflict
-from accounts.registration import team_named
 from tasks import lifecycle
 from tasks.announced import NOTHING, announced_defaults
 from tasks.domain.submission import Defaults, NewTask, Request, TaskSpec, make_spec, resolve_name
@@ -44,7 +44,9 @@ def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_cl
     naming the field (``inputs[3].payload``), or Conflict if a key was used for another name or payload.
     """
     if len(requests) > MAX_TASKS_PER_CALL:
-        raise BadInput(f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field="inputs")
+        raise BadInput(
+            f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field="inputs"
+        )
     now = clock.now()
     specs = [_checked(request, index, now) for index, request in enumerate(requests)]
     return _create(specs, owner, now)
@@ -62,7 +64,9 @@ def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clo
         raise BadInput("A recurring task is due when its cron expression says; leave out scheduledAt and delaySeconds.",
                        field="scheduledAt" if request.scheduled_at is not None else "delaySeconds")  # fmt: skip
     if request.idempotency_key is not None:
-        raise BadInput("A recurring task has no idempotencyKey: each occurrence has one of its own.", field="idempotencyKey")
+        raise BadInput(
+            "A recurring task has no idempotencyKey: each occurrence has one of its own.", field="idempotencyKey"
+        )
     now = clock.now()
     return make_schedule()(check(request, now), recurrence, owner.team_id, owner.user_id, now)
 

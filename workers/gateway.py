@@ -94,7 +94,9 @@ def open_queues(caller: Caller) -> list[str]:
     if elapsed_clock() - read_at > _QUEUES_SECONDS:
         paused = dict(Queue.objects.values_list("name", "paused"))
         _queues = (elapsed_clock(), paused)
-    names = [name for name, is_paused in paused.items() if not is_paused and (not caller.queues or name in caller.queues)]
+    names = [
+        name for name, is_paused in paused.items() if not is_paused and (not caller.queues or name in caller.queues)
+    ]
     random.shuffle(names)
     return names
 
@@ -128,7 +130,9 @@ def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Cl
 
 
 def _still_ready(hints: list[Hint]) -> list[Hint]:
-    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED).values_list("pk", flat=True)
+    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED).values_list(
+        "pk", flat=True
+    )
     ready = set(rows)
     return [hint for hint in hints if hint.id in ready]
 

@@ -52,7 +52,9 @@ def backoff(times: int, policy: RetryPolicy, fraction: float) -> timedelta:
     return wait * (1 + JITTER * fraction)
 
 
-def after_failure(history: History, policy: RetryPolicy, fraction: float, asked_wait: timedelta | None = None) -> Sequel:
+def after_failure(
+    history: History, policy: RetryPolicy, fraction: float, asked_wait: timedelta | None = None
+) -> Sequel:
     """What follows a failed attempt that `history` already counts; `asked_wait` is the handler's own choice."""
     if history.used_up:
         return Sequel(TaskStatus.DEAD_LETTER)

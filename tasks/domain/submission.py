@@ -187,7 +187,9 @@ def _check_key(key: str | None) -> str | None:
 
 def _matched(text: str, pattern: re.Pattern[str], where: str, allowed: str) -> str:
     if not pattern.fullmatch(text):
-        raise BadInput(f"{text[:120]!r} is no valid name: use {allowed}, beginning with a letter or digit.", field=where)
+        raise BadInput(
+            f"{text[:120]!r} is no valid name: use {allowed}, beginning with a letter or digit.", field=where
+        )
     return text
 
 

@@ -26,6 +26,7 @@ _MAX_BELLS = 2000
 _LUA = Path(__file__).parent / "lua"
 _add = load_script(_LUA / "add.lua")
 _take = load_script(_LUA / "take.lua")
+_finish_rebuild = load_script(_LUA / "finish_rebuild.lua")
 
 
 class RedisIndex:
@@ -43,18 +44,24 @@ class RedisIndex:
 
     def add(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        self._hint_breaker.call(lambda: self._add(hints), None)
+        self._hint_breaker.call(lambda: self._add(self._hints, hints), 0)
 
-    def _add(self, hints: Sequence[Hint]) -> None:
-        for queue, group in _by_queue(hints):
+    def add_certainly(self, hints: Sequence[Hint]) -> int:
+        """As `add`, but raises IndexLost when Redis is away; returns how many were new."""
+        return self._patiently(lambda: self._add(self._patient, hints))
+
+    def _add(self, client: Redis, hints: Sequence[Hint]) -> int:
+        return sum(
             _add(
-                self._hints,
+                client,
                 keys={"lanes": keys.lanes(queue), "inflight": keys.inflight(queue)},
                 lane_prefix=keys.lane_prefix(queue),
                 bell_prefix=keys.bell_prefix(queue),
                 bell_seconds=keys.BELL_SECONDS,
                 entries=[[hint.name, str(hint.rank), str(hint.id)] for hint in group],
             )
+            for queue, group in _by_queue(hints)
+        )
 
     def take(self, queue: str, names: Collection[str], limit: int, *, now_ms: int = 0) -> list[Hint]:
         """See DispatchIndex. `now_ms` stands in for Redis's own time in tests."""
@@ -107,6 +114,46 @@ class RedisIndex:
         bells = itertools.product(sorted(queues), sorted(names))
         rung = [keys.bell(queue, name) for queue, name in itertools.islice(bells, _MAX_BELLS)]
         return self._patiently(lambda: self._patient.blpop(rung, timeout=timeout_seconds)) is not None
+
+    # --- repair ----------------------------------------------------------------------------------------------------
+
+    def missing(self, hints: Sequence[Hint]) -> list[Hint]:
+        """Those of `hints` that stand in no lane; some may be in flight. Raises IndexLost."""
+        return self._patiently(lambda: self._missing(hints))
+
+    def _missing(self, hints: Sequence[Hint]) -> list[Hint]:
+        by_lane: dict[tuple[str, str], list[Hint]] = defaultdict(list)
+        for hint in hints:
+            by_lane[hint.queue, hint.name].append(hint)
+        with self._patient.pipeline(transaction=False) as pipeline:
+            for (queue, name), group in by_lane.items():
+                pipeline.zmscore(keys.lane(queue, name), [str(hint.id) for hint in group])
+            answers = pipeline.execute()
+        pairs = zip(by_lane.values(), answers, strict=True)
+        return [
+            hint for group, scores in pairs for hint, score in zip(group, scores, strict=True) if score != hint.rank
+        ]
+
+    def is_whole(self, queue: str) -> bool:
+        """Whether the marker stands and was set in the Redis process that answers now. Raises IndexLost."""
+        return self._patiently(lambda: self._patient.get(keys.whole(queue)) == self._whole_mark())
+
+    def mark_building(self, queue: str, mark: str) -> None:
+        """Say that the index is being rebuilt under this mark. Raises IndexLost."""
+        self._patiently(lambda: self._patient.set(keys.whole(queue), mark))
+
+    def mark_whole(self, queue: str, building: str) -> bool:
+        """Say that it is whole, if the rebuild's mark still stands; False after a flush in between. Raises IndexLost."""
+        return self._patiently(
+            lambda: bool(
+                _finish_rebuild(
+                    self._patient, keys={"whole": keys.whole(queue)}, building=building, finished=self._whole_mark()
+                )
+            )
+        )
+
+    def _whole_mark(self) -> str:
+        return f"whole:{self._patient.info('server')['run_id']}"
 
     def _patiently(self, operation: Callable[[], Any]) -> Any:
         if not self._breaker.passing:

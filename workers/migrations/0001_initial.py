@@ -7,30 +7,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('name', dtq_site.foundation.database.KeyField(max_length=200)),
-                ('hostname', models.CharField(max_length=255)),
-                ('pid', models.PositiveIntegerField()),
-                ('queues', models.JSONField(help_text='the queues it serves; an empty list is all of them')),
-                ('handlers', models.JSONField(help_text='the handlers that it knows: name to declaration')),
-                ('concurrency', models.PositiveIntegerField()),
-                ('transport', models.CharField(max_length=16)),
-                ('version', models.CharField(max_length=40)),
-                ('status', models.CharField(default=workers.domain.liveness.WorkerStatus['RUNNING'], max_length=16)),
-                ('started_at', models.DateTimeField()),
-                ('last_heartbeat', models.DateTimeField(db_index=True)),
-                ('team', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.team')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("name", dtq_site.foundation.database.KeyField(max_length=200)),
+                ("hostname", models.CharField(max_length=255)),
+                ("pid", models.PositiveIntegerField()),
+                ("queues", models.JSONField(help_text="the queues it serves; an empty list is all of them")),
+                ("handlers", models.JSONField(help_text="the handlers that it knows: name to declaration")),
+                ("concurrency", models.PositiveIntegerField()),
+                ("transport", models.CharField(max_length=16)),
+                ("version", models.CharField(max_length=40)),
+                ("status", models.CharField(default=workers.domain.liveness.WorkerStatus["RUNNING"], max_length=16)),
+                ("started_at", models.DateTimeField()),
+                ("last_heartbeat", models.DateTimeField(db_index=True)),
+                (
+                    "team",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.team"
+                    ),
+                ),
             ],
         ),
     ]

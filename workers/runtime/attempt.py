@@ -78,4 +78,6 @@ class HeldAttempts:
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Wait until no handler runs; False when the time ran out."""
         with self._lock:
-            return self._finished.wait_for(lambda: all(each.finished for each in self._attempts.values()), timeout_seconds)
+            return self._finished.wait_for(
+                lambda: all(each.finished for each in self._attempts.values()), timeout_seconds
+            )

@@ -16,7 +16,7 @@ from dtq_site.foundation.observer import Observer
 from tasks.domain.outcome import Outcome, OutcomeKind
 from tasks.handling import port, registry
 from tasks.handling.context import TaskContext
-from tasks.handling.errors import Discard, PayloadMismatch, Retry, TaskCancelled, TaskInterrupted, TimeLimitExceeded
+from tasks.handling.errors import Discard, PayloadMismatch, Retry, TaskCancelled, TimeLimitExceeded
 from tasks.handling.port import EnqueueRequest
 from tasks.handling.registry import Handler
 from workers.runtime.attempt import Attempt, HeldAttempts
@@ -118,7 +118,9 @@ class Executor:
             return None
         except TimeLimitExceeded:
             limit = f"{attempt.task.timeout_seconds:g} s"
-            return ended(OutcomeKind.FAILED, error=f"TimeLimitExceeded: the attempt ran longer than its limit of {limit}")
+            return ended(
+                OutcomeKind.FAILED, error=f"TimeLimitExceeded: the attempt ran longer than its limit of {limit}"
+            )
         except Retry as asked:
             return ended(OutcomeKind.FAILED, error=_said(asked), retry_delay_seconds=asked.delay_seconds)
         except (Discard, PayloadMismatch) as refused:
@@ -227,7 +229,9 @@ class _ThreadRun(_Run):
             if self._thread is None or self._asked:
                 return
             self._asked = True
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(TimeLimitExceeded))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread), ctypes.py_object(TimeLimitExceeded)
+            )
 
 
 class _Sink:

@@ -130,7 +130,11 @@ class Supervisor:
             pause = full_jitter(self._failures, base_seconds=0.25, cap_seconds=10.0) if self._failures else 0.0
             self._restarts.append((elapsed_clock() + pause, child.slot))
             self._observer.emit(
-                "worker.died", slot=child.slot, pid=child.process.pid, exit_code=code, replaced_in_seconds=round(pause, 2)
+                "worker.died",
+                slot=child.slot,
+                pid=child.process.pid,
+                exit_code=code,
+                replaced_in_seconds=round(pause, 2),
             )
         return bool(left)
 

@@ -25,7 +25,9 @@ DELIVERY_SECONDS = 10.0
 class Worker:
     """Claims, runs, renews and reports until it is asked to stop."""
 
-    def __init__(self, card: WorkerCard, transport: Transport, observer: Observer, *, lease: timedelta, grace: timedelta) -> None:
+    def __init__(
+        self, card: WorkerCard, transport: Transport, observer: Observer, *, lease: timedelta, grace: timedelta
+    ) -> None:
         self._card = card
         self._transport = transport
         self._observer = observer
@@ -79,7 +81,9 @@ class Worker:
         self.claim_loop.stop()
         self.claim_loop.join(SERVICE_STOP_SECONDS)
         running = len(self.held.running())
-        self._observer.emit("worker.draining", worker=self._card.name, running=running, grace=self._grace.total_seconds())
+        self._observer.emit(
+            "worker.draining", worker=self._card.name, running=running, grace=self._grace.total_seconds()
+        )
         ends_at = elapsed_clock() + self._grace.total_seconds()
         while not self._force.is_set() and elapsed_clock() < ends_at:
             if self.held.wait_until_idle(0.1):

@@ -48,9 +48,13 @@ class Command(BaseCommand):
         """Declare the options."""
         default = settings.DTQ_WORKERS.concurrency
         parser.add_argument("--queues", default="", help="the queues to serve, comma-separated (default: all)")
-        parser.add_argument("--concurrency", type=int, default=default, help=f"tasks at once in a process (default: {default})")
+        parser.add_argument(
+            "--concurrency", type=int, default=default, help=f"tasks at once in a process (default: {default})"
+        )
         parser.add_argument("--processes", type=int, default=1, help="how many processes (default: 1)")
-        parser.add_argument("--name", default=socket.gethostname(), help="the worker's name for people (default: the host's)")
+        parser.add_argument(
+            "--name", default=socket.gethostname(), help="the worker's name for people (default: the host's)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
@@ -100,4 +104,3 @@ def _card(name: str, slot: int, processes: int, queues: tuple[str, ...], concurr
         transport="direct",
         version=VERSION,
     )
-
