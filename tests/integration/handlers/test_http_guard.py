@@ -120,7 +120,7 @@ def test_tls_asks_for_the_name_and_checks_the_certificate_against_it(tmp_path):
 
 
 def _tls_pair(folder, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext, list[str]]:
-    """A server's context with a certificate for `name`, a client's that trusts it, and the names that clients ask for."""
+    """A server context with a certificate for `name`, a client context that trusts it, and the names asked for."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     today = datetime.now(UTC)

@@ -288,7 +288,7 @@ def test_a_redirect_to_another_scheme_is_refused(call, web):
         ({"url": "127.0.0.1"},
          "'127.0.0.1' cannot be called: the address must begin with http:// or https:// and a host."),
         ({"url": "http://"},
-         "'http://' cannot be called: the address must begin with http:// or https:// and a host."),
+         "'http:' cannot be called: the address must begin with http:// or https:// and a host."),
         ({"url": "http://[::1"}, "GET 'http://[::1' cannot be sent: Invalid port: ':1'."),
         ({"url": "http://127.0.0.1:99999/"}, "'http://127.0.0.1:99999/' cannot be called: there is no port 99999."),
         ({"url": 5}, "http-request: url and method must be text."),
