@@ -1,7 +1,7 @@
 """The only writer of users and teams. The edges decide who may call what; this module keeps the rows right.
 
-Names and e-mail addresses are kept in lower case. A name has no @ unless it is its owner's address, so that what is typed
-at a login means one account or none.
+Names and e-mail addresses are kept in lower case. A name has no @ unless it was its owner's address at registration;
+so what is typed at a login means one account or none: with an @ an address, without one a name.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def create_user(
     team: Team | None = None,
     is_active: bool = True,
 ) -> User:
-    """Create a user, in a team of its own that bears its name unless `team` is given. None is a password that never fits.
+    """Create a user, in a team of its own that bears its name unless `team` is given.
 
-    The password is taken as it is. Raises BadInput or Conflict naming the field.
+    The password is taken as it is; None is one that never fits. Raises BadInput or Conflict naming the field.
     """
     email = normal_email(email)
     user = User(

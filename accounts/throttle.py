@@ -39,7 +39,7 @@ class Attempt:
 
 
 class LocalCounts:
-    """What reserve_login.lua keeps, in this process, for at most `capacity` keys; the longest unused are forgotten first."""
+    """What reserve_login.lua keeps, in this process, for at most `capacity` keys; the longest unused go first."""
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._capacity = capacity

@@ -29,7 +29,7 @@ AnyToken = TypeVar("AnyToken", bound=simplejwt.Token)
 
 
 class RefreshToken(simplejwt.RefreshToken):
-    """A refresh token that can be read although it was spent. `spend` finds that out, where no two requests both win."""
+    """A refresh token that can be read although it was spent: `spend` finds that out, and no two requests both win."""
 
     def check_blacklist(self) -> None:
         """Accept spent tokens here; see the class."""

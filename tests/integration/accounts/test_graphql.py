@@ -196,6 +196,7 @@ class Probe(AccountsQuery):
 
     creator = graphene.Field("accounts.graphql.types.User")
 
+    @staticmethod
     def resolve_creator(root: None, info: Any) -> User:
         return User.objects.get(username="ann")
 

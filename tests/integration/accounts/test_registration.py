@@ -1,11 +1,9 @@
 """How accounts and teams come to be, and what is refused."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from pytest_django import Settings
 
 from accounts import registration
@@ -15,10 +13,10 @@ from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Conflict, Forbidden
 from tests.integration.accounts.making import PASSWORD, demote, make_user, row_counts, sign_in
 
+pytestmark = pytest.mark.django_db
 GOOD = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "username": "ann"}
 
 
-@pytest.mark.django_db
 def test_whoever_registers_is_a_user_in_a_team_of_its_own():
     before = database_clock.now()
 
@@ -32,7 +30,6 @@ def test_whoever_registers_is_a_user_in_a_team_of_its_own():
     assert user.check_password(PASSWORD)
 
 
-@pytest.mark.django_db
 def test_without_a_user_name_the_address_serves_as_one():
     user = registration.register(email="User@Example.com", password="securepassword", name="John Doe")
 
@@ -40,7 +37,6 @@ def test_without_a_user_name_the_address_serves_as_one():
     assert sign_in("user@example.com", "securepassword").user == user
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -70,7 +66,6 @@ def test_a_value_that_is_not_allowed_is_named_and_nothing_is_written(changes: di
     assert row_counts() == (0, 0)
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -92,24 +87,6 @@ def test_a_name_or_address_that_is_taken_in_any_case_is_a_conflict(changes: dict
     assert row_counts() == before
 
 
-def test_of_simultaneous_registrations_one_wins(committed_db: None):
-    def register(_: int) -> str:
-        try:
-            registration.register(**GOOD)
-        except Conflict as refusal:
-            return refusal.field or ""
-        finally:
-            connection.close()
-        return "registered"
-
-    with ThreadPoolExecutor(4) as pool:
-        answers = sorted(pool.map(register, range(4)))
-
-    assert answers == ["email", "email", "email", "registered"]
-    assert row_counts() == (1, 1)
-
-
-@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("choice", "production", "is_open"),
     [
@@ -132,7 +109,6 @@ def test_who_may_register_is_a_setting(choice: str, production: bool, is_open: b
     assert row_counts() == ((1, 1) if is_open else (0, 0))
 
 
-@pytest.mark.django_db
 def test_django_makes_an_admin_in_its_own_way(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
 
@@ -144,7 +120,6 @@ def test_django_makes_an_admin_in_its_own_way(monkeypatch: pytest.MonkeyPatch):
     assert User.objects.get_by_natural_key("ROOT") == user
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("role", [Role.USER, Role.WORKER, Role.VIEWER])
 def test_no_other_role_has_any_permission_of_django(role: Role):
     user = make_user("ann", role=role)
@@ -152,7 +127,6 @@ def test_no_other_role_has_any_permission_of_django(role: Role):
     assert (user.is_staff, user.is_superuser, user.has_perm("accounts.view_user")) == (False, False, False)
 
 
-@pytest.mark.django_db
 def test_an_address_that_is_taken_is_a_conflict_for_an_administrator_too():
     make_user("bob")
     user = make_user("ann")
@@ -165,7 +139,6 @@ def test_an_address_that_is_taken_is_a_conflict_for_an_administrator_too():
     assert User.objects.values().get(id=user.id) == before
 
 
-@pytest.mark.django_db
 def test_of_two_changes_of_password_that_saw_the_same_one_the_second_is_refused():
     stale = make_user("ann")
     registration.change_password(User.objects.get(), "another fine day", field="new")
@@ -176,7 +149,6 @@ def test_of_two_changes_of_password_that_saw_the_same_one_the_second_is_refused(
     assert sign_in("ann", "another fine day").user == stale
 
 
-@pytest.mark.django_db
 def test_a_team_is_named_byte_by_byte():
     assert registration.team_named("Sailors") == registration.team_named("Sailors")
     assert registration.team_named("sailors") != registration.team_named("Sailors")
