@@ -87,7 +87,7 @@ def http_request(
 @task("daily-report", timeout=600, takes_context=True)
 def daily_report(
     context: TaskContext,
-    reportType: str = "daily",  # the name is part of the API
+    reportType: str = "daily",  # noqa: N803 (a name of the outer contract)
     email: Addresses = None,
     recipients: Addresses = None,
 ) -> dict[str, Any]:
@@ -132,6 +132,6 @@ def _mail(addresses: list[str], subject: str, body: str) -> int:
     """Send one message to each address over one connection; returns how many were sent."""
     messages = [EmailMessage(subject, body, to=[address]) for address in addresses]
     try:
-        return get_connection().send_messages(messages)
+        return int(get_connection().send_messages(messages))
     except BadHeaderError:
         raise Discard("The subject of a mail is one line.") from None

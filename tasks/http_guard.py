@@ -68,6 +68,7 @@ class GuardedTransport(httpx.BaseTransport):
         self._pool = httpcore.ConnectionPool(ssl_context=tls or _trusted_authorities(), network_backend=backend)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and return the answer, its body still to be read."""
         url = request.url
         asked = httpcore.Request(
             request.method,
@@ -82,6 +83,7 @@ class GuardedTransport(httpx.BaseTransport):
         )
 
     def close(self) -> None:
+        """Close every connection."""
         self._pool.close()
 
 

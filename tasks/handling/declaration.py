@@ -40,8 +40,8 @@ class Declaration(Defaults):
 
     def __post_init__(self) -> None:
         _refuse_type("queue", self.queue, str)
-        _refuse_type("max_retries", self.max_retries, int)
-        _refuse_type("timeout", self.timeout_seconds, int, float)
+        _refuse_type("maxRetries", self.max_retries, int)
+        _refuse_type("timeoutSeconds", self.timeout_seconds, int, float)
         for field, check in _CHECKS.items():
             value = getattr(self, field)
             if value is not None:

@@ -71,6 +71,7 @@ class Handler(Generic[Parameters, Result]):
         self._signature = PayloadSignature(name, function, takes_context=takes_context)
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        """Run the function here and now, without a task."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from tasks import TaskContext
-
-
-class Sink:
-    """Keeps what a handler says and enqueues."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, Any]] = []
-        self.requests: list[Any] = []
-        self.cancelled = False
-
-    def log(self, level: str, message: str) -> None:
-        self.told.append((level, message))
-
-    def progress(self, percent: float) -> None:
-        self.told.append(("progress", percent))
-
-    def is_cancelled(self) -> bool:
-        return self.cancelled
-
-    def lease_is_valid(self) -> bool:
-        return True
-
-    def enqueue(self, request: Any) -> None:
-        self.requests.append(request)
+from tests.support import handlers
+from tests.support.handlers import RecordingSink
 
 
 @pytest.fixture
-def sink() -> Sink:
-    return Sink()
+def sink() -> RecordingSink:
+    return RecordingSink()
 
 
 @pytest.fixture
-def make_context(sink: Sink) -> Callable[..., TaskContext]:
-    """Makes contexts over `sink`; facts that a test does not care about are made up."""
-
-    def make(**facts: Any) -> TaskContext:
-        given = {
-            "task_id": "0190c2a0-0000-7000-8000-000000000001",
-            "name": "made-up",
-            "attempt": 1,
-            "fencing_token": 1,
-            "timeout_seconds": 60.0,
-            "started_at": datetime(2030, 1, 1, tzinfo=UTC),
-        }
-        return TaskContext(**{**given, **facts}, sink=sink)
-
-    return make
+def make_context(sink: RecordingSink) -> Callable[..., TaskContext]:
+    """`tests.support.handlers.make_context` over the fixture `sink`."""
+    return functools.partial(handlers.make_context, sink)
 
 
 @dataclass

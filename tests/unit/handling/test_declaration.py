@@ -37,7 +37,7 @@ def test_a_declaration_completes_itself_from_the_settings():
     ("value", "message"),
     [
         ([], "A declaration is a JSON object, not []."),
-        ({"timeout_seconds": "soon"}, "timeout must be a number, not 'soon'."),
+        ({"timeout_seconds": "soon"}, "timeoutSeconds must be a number, not 'soon'."),
         ({"max_retries": 5000}, "maxRetries must be from 0 to 1000, not 5000."),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from dtq_site.foundation.errors import BadInput
 from tasks import PayloadMismatch, task
+from tasks.handling import port
 from tasks.handling.errors import NotConnected
 from tasks.handling.port import EnqueueRequest
 
@@ -89,6 +90,18 @@ def test_the_payload_is_a_copy_of_its_own(mail, submitted):
     payload["email"] = "changed"
 
     assert submitted[0][0].payload == {"email": "a@b.c"}
+
+
+def test_tasks_of_a_running_handler_go_the_way_of_its_attempt(mail, submitted):
+    own: list[EnqueueRequest] = []
+
+    with port.submitting(lambda requests: own.extend(requests) or ["own"]):
+        made = mail.enqueue(email="a@b.c")
+    mail.enqueue(email="b@b.c")
+
+    assert made == "own"
+    assert own == [EnqueueRequest("mail", {"email": "a@b.c"})]
+    assert submitted == [[EnqueueRequest("mail", {"email": "b@b.c"})]]
 
 
 def test_an_unfilled_port_says_what_is_missing(mail):

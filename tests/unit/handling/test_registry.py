@@ -13,6 +13,8 @@ from tasks.handling.declaration import Declaration
 from tasks.handling.errors import BadDeclaration
 from tasks.handling.registry import lookup, registered
 
+NO_PRIORITY = "is no priority: use a whole number from -100 to 100 or one of CRITICAL, HIGH, NORMAL, LOW."
+
 
 def test_a_handler_is_still_the_function():
     @task("add", queue="sums", priority="high", max_retries=7, timeout=30)
@@ -62,9 +64,9 @@ def test_a_name_belongs_to_one_function():
         @task("send")
         def post(): ...
 
-    prefix = f"{__name__}.test_a_name_belongs_to_one_function.<locals>"
+    here = f"{__name__}.test_a_name_belongs_to_one_function.<locals>"
     assert refused.value.message == (
-        f"Two functions are declared as 'send': <handler send: {prefix}.send> and <handler send: {prefix}.post>. Rename one."
+        f"Two functions are declared as 'send': <handler send: {here}.send> and <handler send: {here}.post>. Rename one."
     )
     assert dict(registered()) == {"send": send}
 
@@ -110,19 +112,22 @@ def test_a_decorator_without_a_name_says_what_to_write():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"queue": "my queue"}, "'my queue' is no valid name: use letters, digits and . _ - (at most 64), beginning with a letter or digit."),
+        (
+            {"queue": "my queue"},
+            "'my queue' is no valid name: use letters, digits and . _ - (at most 64), beginning with a letter or digit.",
+        ),
         ({"queue": 5}, "queue must be text, not 5."),
-        ({"priority": 101}, "101 is no priority: use a whole number from -100 to 100 or one of CRITICAL, HIGH, NORMAL, LOW."),
-        ({"priority": "URGENT"}, "'URGENT' is no priority: use a whole number from -100 to 100 or one of CRITICAL, HIGH, NORMAL, LOW."),
+        ({"priority": 101}, f"101 {NO_PRIORITY}"),
+        ({"priority": "URGENT"}, f"'URGENT' {NO_PRIORITY}"),
         ({"max_retries": -1}, "maxRetries must be from 0 to 1000, not -1."),
         ({"max_retries": 1001}, "maxRetries must be from 0 to 1000, not 1001."),
-        ({"max_retries": 1.5}, "max_retries must be a whole number, not 1.5."),
-        ({"max_retries": True}, "max_retries must be a whole number, not True."),
+        ({"max_retries": 1.5}, "maxRetries must be a whole number, not 1.5."),
+        ({"max_retries": True}, "maxRetries must be a whole number, not True."),
         ({"timeout": 0}, "timeoutSeconds must be above 0 and at most 2592000."),
         ({"timeout": float("nan")}, "timeoutSeconds must be above 0 and at most 2592000."),
-        ({"timeout": "30"}, "timeout must be a number, not '30'."),
+        ({"timeout": "30"}, "timeoutSeconds must be a number, not '30'."),
     ],
-)  # fmt: skip
+)
 def test_values_that_are_refused_are_named_at_once(values, message):
     with pytest.raises(BadDeclaration) as refused:
         task("name", **values)
