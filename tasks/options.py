@@ -18,7 +18,11 @@ class TasksOptions:
         help="how often a failed task is tried again, where neither the task nor its handler says.",
     )
     retry_backoff_ms: int = option(
-        1000, env="RETRY_BACKOFF", minimum=1, maximum=3_600_000, help="milliseconds before the first retry; each further wait doubles."
+        1000,
+        env="RETRY_BACKOFF",
+        minimum=1,
+        maximum=3_600_000,
+        help="milliseconds before the first retry; each further wait doubles.",
     )
     retry_backoff_cap: timedelta = option(
         timedelta(hours=1),
@@ -51,7 +55,9 @@ class TasksOptions:
     handlers: tuple[str, ...] = option(
         (), env="DTQ_HANDLERS", help="modules with handlers to import, comma-separated, beside handlers.py of each app."
     )
-    max_queues: int = option(1000, env="DTQ_MAX_QUEUES", minimum=1, maximum=100_000, help="how many queues there may be.")
+    max_queues: int = option(
+        1000, env="DTQ_MAX_QUEUES", minimum=1, maximum=100_000, help="how many queues there may be."
+    )
     allow_private_addresses: bool = option(
         False,
         env="DTQ_HTTP_ALLOW_PRIVATE",

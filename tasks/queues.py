@@ -23,9 +23,7 @@ def ensure(names: Iterable[str], now: datetime) -> None:
     found = set(Queue.objects.filter(name__in=missing).values_list("name", flat=True))
     new = missing - found
     if new and Queue.objects.count() + len(new) > settings.DTQ_TASKS.max_queues:
-        raise BadInput(
-            f"There are {settings.DTQ_TASKS.max_queues} queues already; use one of them.", field="queue"
-        )
+        raise BadInput(f"There are {settings.DTQ_TASKS.max_queues} queues already; use one of them.", field="queue")
     Queue.objects.bulk_create([Queue(name=name, created_at=now) for name in sorted(new)], ignore_conflicts=True)
     with _lock:
         _known.update(found)  # those just made may still be rolled back

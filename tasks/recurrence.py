@@ -23,7 +23,9 @@ class Recurrence:
 class MakeSchedule(Protocol):
     """Make a schedule and return its coming occurrence, a PENDING task. Raises BadInput."""
 
-    def __call__(self, spec: TaskSpec, recurrence: Recurrence, team_id: UUID, user_id: UUID | None, now: datetime) -> Task: ...
+    def __call__(
+        self, spec: TaskSpec, recurrence: Recurrence, team_id: UUID, user_id: UUID | None, now: datetime
+    ) -> Task: ...
 
 
 _make: MakeSchedule | None = None

@@ -6,7 +6,6 @@ themselves are asked in the same order.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +15,7 @@ from django.conf import settings
 from django.db import DataError, IntegrityError
 
 from dtq_site.foundation import strict_json
+from dtq_site.foundation.backoff import jitter, shuffled
 from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.database import database_clock
 from tasks import audit, lifecycle, submission
@@ -23,6 +23,7 @@ from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import TaskStatus
+from tasks.domain.submission import DEFAULT_QUEUE
 from tasks.handling.port import EnqueueRequest
 from tasks.lifecycle import Claim
 from tasks.models import Queue, Task
@@ -74,7 +75,7 @@ def claim(
 
 def wait(caller: Caller, timeout_seconds: float) -> None:
     """Sleep until work may be there for the caller, or until the time is over."""
-    queues = caller.queues or frozenset(open_queues(caller))
+    queues = open_queues(caller)
     try:
         redis_index().wait(queues, caller.names, timeout_seconds)
     except IndexLost:
@@ -87,18 +88,16 @@ _queues: tuple[float, dict[str, bool]] = (float("-inf"), {})
 def open_queues(caller: Caller) -> list[str]:
     """The queues that the caller serves and that are not paused, in random order so that none is always first.
 
-    Half a second old at most; a queue paused meanwhile is refused by the claim itself.
+    Half a second old at most: a queue paused meanwhile is refused by the claim itself. A caller that serves all queues
+    serves the default one before its first task has made it known.
     """
     global _queues
     read_at, paused = _queues
     if elapsed_clock() - read_at > _QUEUES_SECONDS:
         paused = dict(Queue.objects.values_list("name", "paused"))
         _queues = (elapsed_clock(), paused)
-    names = [
-        name for name, is_paused in paused.items() if not is_paused and (not caller.queues or name in caller.queues)
-    ]
-    random.shuffle(names)
-    return names
+    served = caller.queues or {DEFAULT_QUEUE, *paused}
+    return shuffled(name for name in served if not paused.get(name, False))
 
 
 def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
@@ -195,7 +194,7 @@ def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[UUID, OutcomeVerd
     if not outcomes:
         return {}
     try:
-        return lifecycle.settle(outcomes, retry_policy(), random.random, clock.now())
+        return lifecycle.settle(outcomes, retry_policy(), jitter, clock.now())
     except (DataError, IntegrityError, ValueError) as error:
         if len(outcomes) == 1:
             return _settle_refused(outcomes[0], error, clock)
@@ -204,7 +203,7 @@ def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[UUID, OutcomeVerd
 
 
 def _settle_refused(outcome: Outcome, error: Exception, clock: Clock) -> dict[UUID, OutcomeVerdict]:
-    return lifecycle.settle([_unstorable(outcome, str(error))], retry_policy(), random.random, clock.now())
+    return lifecycle.settle([_unstorable(outcome, str(error))], retry_policy(), jitter, clock.now())
 
 
 def _storable(outcome: Outcome) -> Outcome:

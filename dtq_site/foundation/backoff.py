@@ -1,8 +1,27 @@
-"""Waiting times between attempts of our own loops and connections (a task's backoff is in `tasks/domain/retry.py`)."""
+"""Randomness, so that many who do the same do not do it at the same moment.
+
+The waits here are those of our own loops and connections; a task's backoff is in `tasks/domain/retry.py`.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def jitter() -> float:
+    """A number drawn evenly from 0 to 1."""
+    return random.random()
+
+
+def shuffled(items: Iterable[Item]) -> list[Item]:
+    """The items in random order."""
+    mixed = list(items)
+    random.shuffle(mixed)
+    return mixed
 
 
 def full_jitter(attempt: int, *, base_seconds: float, cap_seconds: float) -> float:

@@ -28,7 +28,7 @@ class Observer:
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners
 
-    def emit(self, name: str, **facts: Any) -> None:
+    def emit(self, name: str, /, **facts: Any) -> None:
         """Tell all listeners that `name` happened. A listener's exception reaches the caller: listeners must not fail."""
         event = Event(name, facts)
         for listener in self._listeners:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from datetime import datetime
 
 from django.conf import settings
 
+from dtq_site.foundation.backoff import jitter
 from scheduling.runtime.duty import Duty
 from tasks import lifecycle
 from workers.gateway import retry_policy
@@ -23,7 +23,7 @@ class Reaper(Duty):
         up_since = self._leader.up_since
         if up_since is None or now - up_since < settings.DTQ_WORKERS.lease:
             return self.period_seconds
-        for task in lifecycle.reap(retry_policy(), random.random, now):
+        for task in lifecycle.reap(retry_policy(), jitter, now):
             self.observer.emit(
                 "lease.reaped", task=str(task.pk), name=task.name, now=task.status, losses=task.lost_leases
             )

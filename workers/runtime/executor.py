@@ -73,12 +73,10 @@ class Executor:
     def _run_sync(self, attempt: Attempt, handler: Handler[..., Any] | None, run: _ThreadRun) -> None:
         attempt.started_at = elapsed_clock()
         sink = _Sink(attempt, self._transport, self._reporter)
-        try:
-            with port.submitting(sink.enqueue_many):
-                outcome = self._outcome_of(attempt, lambda: run.call(lambda: _call(handler, attempt, sink)))
-            self._end(attempt, outcome, sink)
-        finally:
-            self._transport.after_work()
+        with port.submitting(sink.enqueue_many):
+            outcome = self._outcome_of(attempt, lambda: run.call(lambda: _call(handler, attempt, sink)))
+        self._transport.after_work()
+        self._end(attempt, outcome, sink)
 
     async def _run_async(self, attempt: Attempt, handler: Handler[..., Any], run: _AsyncRun) -> None:
         attempt.started_at = elapsed_clock()

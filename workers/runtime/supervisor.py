@@ -6,6 +6,7 @@ are their tasks given back: a task is never free while its handler may still run
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -33,7 +34,6 @@ class _Child:
     process: ForkProcess
     pipe: Connection
     started_at: float = field(default_factory=elapsed_clock)
-    left: list[Lease] = field(default_factory=list)
 
 
 class Supervisor:
@@ -117,10 +117,8 @@ class Supervisor:
         child.process.join()
         self._children.remove(child)
         left: list[Lease] = []
-        try:
+        with contextlib.suppress(EOFError):  # it closed the pipe and had nothing to say
             left = child.pipe.recv() if child.pipe.poll() else []
-        except EOFError:
-            pass
         child.pipe.close()
         if left:
             self._release(left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import timedelta
 
@@ -102,7 +103,5 @@ class Worker:
         return [attempt.lease for attempt in self.held.running()]
 
     def _sign_off(self) -> None:
-        try:
+        with contextlib.suppress(Unreachable):  # it will be found silent
             self._transport.sign_off()
-        except Unreachable:
-            pass  # it will be found silent
