@@ -43,7 +43,7 @@ class PayloadSignature:
                 field="payload",
             )
         arguments = dict(payload)
-        if "type" not in self._named and arguments.get("type") == self._name:
+        if "type" not in self._named and str(arguments.get("type")).strip() == self._name:
             del arguments["type"]
         missing = [key for key, required in self._named.items() if required and key not in arguments]
         unexpected = [key for key in arguments if key in self._refused or not (self._open or key in self._named)]

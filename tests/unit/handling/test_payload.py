@@ -37,6 +37,7 @@ def nothing(): ...
         (mail, {"email": "a@b.c"}, {"email": "a@b.c"}),
         (mail, {"email": "a@b.c", "urgent": True}, {"email": "a@b.c", "urgent": True}),
         (mail, {"type": "payload-test:mail", "email": "a@b.c"}, {"email": "a@b.c"}),
+        (mail, {"type": " payload-test:mail\n", "email": "a@b.c"}, {"email": "a@b.c"}),
         (typed, {"type": "payload-test:typed"}, {"type": "payload-test:typed"}),
         (typed, {"type": "other"}, {"type": "other"}),
         (anything, {}, {}),
