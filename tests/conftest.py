@@ -58,6 +58,10 @@ def _start_django(environment: dict[str, str]) -> None:
         hold(settings.EMBEDDED_REDIS_FOLDER)
     django.setup()
 
+    from tests.support import write_guard
+
+    write_guard.install()
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip everything, saying why, where the servers that were asked for are not installed."""
