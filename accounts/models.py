@@ -31,7 +31,7 @@ class Team(models.Model):
 
 
 class UserManager(BaseUserManager["User"]):
-    """What Django's own commands and backends ask for. `registration.py`, which imports this module, does the writing."""
+    """What Django's own commands and backends ask for; `registration.py`, which imports this module, writes."""
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user of that name in any case; raises User.DoesNotExist."""

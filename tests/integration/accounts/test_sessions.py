@@ -159,6 +159,18 @@ def test_tokens_of_an_account_made_inactive_end_and_stay_ended():
     assert_dead(signed_in.access_token)
 
 
+def test_an_inactive_row_is_enough_to_refuse_a_token():
+    make_user("ann")
+    signed_in = sign_in()
+
+    User.objects.update(is_active=False)
+
+    assert_dead(signed_in.access_token)
+    with pytest.raises(Unauthenticated):
+        authentication.refresh(signed_in.refresh_token)
+    assert OutstandingToken.objects.count() == 0
+
+
 def test_a_change_of_password_ends_every_session():
     user = make_user("ann")
     first, second = sign_in(), sign_in()
