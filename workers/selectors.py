@@ -50,3 +50,8 @@ def announced_defaults(name: str) -> Defaults | None:
             announcements.update({name: Declaration.from_json(said) for name, said in handlers.items()})
         _announcements = (elapsed_clock(), announcements)
     return announcements.get(name)
+
+
+def known() -> int:
+    """How many workers there are, online or not; those that signed off are gone."""
+    return Worker.objects.exclude(status=WorkerStatus.STOPPED).count()
