@@ -7,3 +7,11 @@ class DtqSiteConfig(AppConfig):
     """Registers the roof with Django."""
 
     name = "dtq_site"
+
+    def ready(self) -> None:
+        """Let `/metrics` show the cluster's rows."""
+        from prometheus_client import REGISTRY
+
+        from dtq_site.metrics import ClusterCollector
+
+        REGISTRY.register(ClusterCollector())

@@ -3,12 +3,20 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from dtq_site import health
 from dtq_site.endpoint import graphql
+from dtq_site.metrics import metrics
 from dtq_site.pages import home
 
 urlpatterns = [
     path("", home, name="home"),
     re_path(r"^graphql/?$", graphql, name="graphql"),
     path("", include("accounts.urls")),
+    path("health", health.health),
+    path("health/database", health.health_database),
+    path("health/queue", health.health_queue),
+    path("health/live", health.health_live),
+    path("health/ready", health.health_database),
+    path("metrics", metrics),
     path("admin/", admin.site.urls),
 ]

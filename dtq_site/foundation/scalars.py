@@ -16,6 +16,7 @@ from graphql import (
     EnumValueNode,
     FloatValueNode,
     GraphQLEnumType,
+    GraphQLEnumValue,
     GraphQLSchema,
     IntValueNode,
     ListValueNode,
@@ -129,18 +130,17 @@ def lenient_enums(schema: graphene.Schema | GraphQLSchema, *names: str) -> None:
 def _make_lenient(enum_type: GraphQLEnumType) -> None:
     strict_value, strict_literal = enum_type.parse_value, enum_type.parse_literal
 
-    def declared(text: str) -> str:
-        name = text.upper().replace("-", "_")
-        return name if name in enum_type.values else text
+    def member(text: str) -> GraphQLEnumValue | None:
+        return enum_type.values.get(text.upper().replace("-", "_"))
 
     # graphql-core passes a different number of arguments in each of its releases.
     def parse_value(value: Any, *args: Any, **kwargs: Any) -> Any:
-        return strict_value(declared(value) if isinstance(value, str) else value, *args, **kwargs)
+        known = member(value) if isinstance(value, str) else None
+        return known.value if known else strict_value(value, *args, **kwargs)
 
     def parse_literal(node: ValueNode, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(node, StringValueNode | EnumValueNode):
-            node = EnumValueNode(value=declared(node.value), loc=node.loc)
-        return strict_literal(node, *args, **kwargs)
+        known = member(node.value) if isinstance(node, StringValueNode | EnumValueNode) else None
+        return known.value if known else strict_literal(node, *args, **kwargs)
 
     enum_type.parse_value = parse_value
     enum_type.parse_literal = parse_literal

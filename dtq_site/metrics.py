@@ -1,0 +1,103 @@
+"""`/metrics`: the whole cluster's counters and gauges, read from rows at each scrape, beside this process's own.
+
+The same values come from every API process: scrape one of them for these, or take the maximum over instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from dtq_site.foundation.database import database_clock
+from scheduling import selectors as scheduling
+from tasks import lifecycle
+from tasks import metrics as sums
+from tasks import selectors as tasks
+from tasks.domain.priority import LEVELS
+from tasks.domain.states import TaskStatus
+from workers import selectors as workers
+
+
+class ClusterCollector:
+    """Yields what the rows say. While the database is away there is only `dtq_database_up 0`."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One scrape."""
+        up = 1
+        found: list[Metric] = []
+        try:
+            found = [*_counters(sums.sums()), *_gauges()]
+        except (DatabaseError, InterfaceError):
+            up = 0
+        yield GaugeMetricFamily("dtq_database_up", "Whether the database answers this process.", value=up)
+        yield from found
+
+
+def _counters(totals: dict[tuple[str, str], float]) -> Iterator[Metric]:
+    entered = {status: totals.get((sums.ENTERED, status), 0) for status in TaskStatus}
+    states = CounterMetricFamily("dtq_tasks", "Entries of tasks into a state.", labels=["status"])
+    for status, value in entered.items():
+        states.add_metric([status.lower()], value)
+    yield states
+    created = CounterMetricFamily("tasks_created", "Tasks created, by the level of their priority.", labels=["priority"])
+    for level in LEVELS:
+        created.add_metric([level], totals.get((sums.CREATED, level), 0))
+    yield created
+    failed = entered[TaskStatus.FAILED] + entered[TaskStatus.DEAD_LETTER]
+    for name, text, value in (
+        ("tasks_completed", "Tasks that completed.", entered[TaskStatus.COMPLETED]),
+        ("tasks_failed", "Tasks that ended as FAILED or DEAD_LETTER.", failed),
+        ("dtq_dead_letters", "Tasks that became dead letters.", entered[TaskStatus.DEAD_LETTER]),
+        ("dtq_task_retries", "Failed attempts that were followed by another.", totals.get((sums.RETRIES, ""), 0)),
+        ("dtq_lost_leases", "Leases that ended without a report.", totals.get((sums.LOST_LEASES, ""), 0)),
+        ("dtq_reconciler_repairs", "Entries that the dispatch index lacked.", totals.get((sums.REPAIRS, ""), 0)),
+    ):
+        yield CounterMetricFamily(name, text, value=value)
+    for name in ("dtq_task_duration_seconds", "task_duration_seconds"):
+        yield _histogram(name, "How long attempts that completed ran.", sums.RUN_SECONDS, totals)
+    yield _histogram("dtq_task_wait_seconds", "From ready to started.", sums.WAIT_SECONDS, totals)
+
+
+def _histogram(name: str, text: str, metric: str, totals: dict[tuple[str, str], float]) -> Metric:
+    buckets, running = [], 0.0
+    for index in range(len(sums.BUCKETS) + 1):
+        label = sums.bucket_label(index)
+        running += totals.get((metric, label), 0)
+        buckets.append((label, running))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=totals.get((metric, sums.TOTAL), 0.0))
+
+
+def _gauges() -> Iterator[Metric]:
+    now = database_clock.now()
+    depths = tasks.depths()
+    depth = GaugeMetricFamily("dtq_queue_depth", "Ready tasks of a queue.", labels=["queue"])
+    for queue, waiting in sorted(depths.items()):
+        depth.add_metric([queue], waiting)
+    yield depth
+    due = lifecycle.next_due()
+    late = max((now - due).total_seconds(), 0.0) if due else 0.0
+    for name, text, value in (
+        ("queue_size", "Ready tasks of all queues.", sum(depths.values())),
+        ("tasks_active", "Tasks that are being processed.", tasks.active()),
+        ("dtq_workers_online", "Workers heard of lately.", len(workers.online(now))),
+        ("dtq_scheduler_leader", "Whether a scheduler leads.", int(scheduling.has_leader(now))),
+        ("dtq_scheduler_late_seconds", "How long the longest due task has been waiting to become ready.", late),
+    ):
+        yield GaugeMetricFamily(name, text, value=value)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """`/metrics`, in Prometheus' text format."""
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
