@@ -57,7 +57,7 @@ class Documents:
             document = parse(text, max_lexical_tokens=self._options.max_tokens, max_comments=self._options.max_tokens)
         except GraphQLSyntaxError as error:
             if error.message.endswith("Parsing aborted."):  # a limit of the parser; all else is wrong grammar
-                raise QueryTooComplex(error.message) from None
+                raise QueryTooComplex(error.message.removeprefix("Syntax Error: ")) from None
             raise InvalidDocument([error]) from None
         check_limits(document, self._options)
         adopt_expected_types(self._schema, document)
