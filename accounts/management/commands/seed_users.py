@@ -29,7 +29,7 @@ class Command(BaseCommand):
             if User.objects.filter(username=role).exists():
                 self.stdout.write(f"{role}: exists")
                 continue
-            password, email = f"{role}123", f"{role}@example.com"
+            password, email = f"{role}123", f"{role}@dtq.example"
             registration.create_user(
                 username=role, email=email, password=password, name=f"Demo {role}", role=role, team=team
             )

@@ -24,7 +24,7 @@ def test_an_account_for_each_role_shares_one_team():
 
     for name in ("admin", "worker", "viewer", "user"):
         user = sign_in(name, f"{name}123").user
-        assert (user.role, user.team.name, user.email) == (name, "default", f"{name}@example.com")
+        assert (user.role, user.team.name, user.email) == (name, "default", f"{name}@dtq.example")
         assert f"{name}: created, password {name}123" in printed
     assert row_counts() == (4, 1)
 
@@ -39,6 +39,12 @@ def test_a_second_run_leaves_everything_as_it_is():
     assert printed.splitlines() == ["admin: exists", "worker: exists", "viewer: exists", "user: exists"]
     assert list(User.objects.values()) == before
     assert row_counts() == (4, 1)
+
+
+def test_the_demo_accounts_take_no_address_of_the_documentation():
+    seed()
+
+    assert registration.register(email="user@example.com", password="securepassword", name="John Doe").role == "user"
 
 
 def test_production_has_no_demo_accounts(settings: Settings):
