@@ -41,14 +41,14 @@ class ApiOptions:
         help="the most fields with an alias in a GraphQL operation.",
     )
     cached_documents: int = option(
-        1_000,
+        250,
         env="DTQ_API_CACHED_DOCUMENTS",
         minimum=1,
         maximum=100_000,
-        help="how many parsed GraphQL documents one API process keeps.",
+        help="how many parsed GraphQL documents one API process keeps; a long one takes up to 1 MB.",
     )
     cached_document_length: int = option(
-        10_000,
+        4_000,
         env="DTQ_API_CACHED_DOCUMENT_LENGTH",
         minimum=0,
         maximum=1_000_000,
