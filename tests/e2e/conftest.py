@@ -1,0 +1,76 @@
+"""What tests with real processes share: a worker and a scheduler with short leases, and tasks made from the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import Process, Processes
+from tests.support.waiting import eventually
+
+HANDLERS = "tests.e2e.job_handlers"
+LEASE_SECONDS = 3
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Where handlers write what they do."""
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def start_worker(committed_db: None, redis_server: Any, processes: Processes) -> Callable[..., Process]:
+    """Start a worker with the test handlers and a lease of three seconds, ready to claim."""
+
+    def start(*arguments: str, **variables: str) -> Process:
+        settings = {"DTQ_HANDLERS": HANDLERS, "DTQ_LEASE": f"{LEASE_SECONDS}s", "DTQ_GRACE_PERIOD": "20s"}
+        worker = processes.manage("runworker", *arguments, **{**settings, **variables})
+        worker.wait_for("worker.ready")
+        return worker
+
+    return start
+
+
+@pytest.fixture
+def start_scheduler(committed_db: None, redis_server: Any, processes: Processes) -> Callable[..., Process]:
+    """Start a scheduler that knows of the short leases, and wait until it leads."""
+
+    def start(**variables: str) -> Process:
+        scheduler = processes.manage("runscheduler", **{"DTQ_LEASE": f"{LEASE_SECONDS}s", **variables})
+        scheduler.wait_for("leader.elected")
+        return scheduler
+
+    return start
+
+
+@pytest.fixture
+def enqueue(committed_db: None) -> Callable[..., Any]:
+    """Create a task in the team `default`: its name, its payload, and whatever else a request may say."""
+    from accounts.registration import team_named
+    from tasks import submission
+    from tasks.domain.submission import Request
+
+    def make(name: str, payload: dict[str, Any] | None = None, **more: Any) -> Any:
+        owner = submission.Owner(team_named("default").pk, None)
+        return submission.submit_one(Request(name=name, payload=payload or {}, **more), owner)
+
+    return make
+
+
+def reread(task: Any) -> Any:
+    """The task as its row says now."""
+    return type(task).objects.get(pk=task.pk)
+
+
+def wait_for_status(task: Any, status: str, timeout_seconds: float = 30.0) -> Any:
+    """Wait until the task has that status, and return it as it is then."""
+
+    def reached() -> Any:
+        now = reread(task)
+        assert now.status == status, f"{now.status}, {now.error!r}, attempts {now.attempts}"
+        return now
+
+    return eventually(reached, timeout_seconds)
