@@ -7,6 +7,7 @@ from graphql import GraphQLResolveInfo
 
 from accounts import models
 from accounts.roles import Role as RoleValue
+from dtq_site.foundation.scalars import DateTime
 
 Role = graphene.Enum.from_enum(RoleValue, description="The part that an account plays.")
 
@@ -28,7 +29,7 @@ class User(graphene.ObjectType):
     role = graphene.Field(Role, required=True)
     team = graphene.Field(Team, required=True)
     is_active = graphene.Boolean(required=True)
-    created_at = graphene.DateTime(required=True)
+    created_at = DateTime(required=True)
 
     @staticmethod
     def resolve_email(user: models.User, info: GraphQLResolveInfo) -> str | None:

@@ -1,0 +1,69 @@
+"""The endpoint in a real server process."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.integration.accounts.making import make_user, sign_in
+from tests.support.processes import Processes
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+@pytest.fixture
+def server(processes: Processes) -> Iterator[httpx.Client]:
+    """A client of a server that runs."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = processes.start(
+        [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dtq_site.asgi:application"],
+        DJANGO_SETTINGS_MODULE="dtq_site.settings",
+        DTQ_API_THREADS="2",
+    )
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=20), timeout=30
+    ) as client:
+        yield client
+    assert process.running
+
+
+def test_many_clients_at_once_are_answered_by_two_threads(server: httpx.Client):
+    make_user("ann")
+    headers = {"Authorization": f"Bearer {sign_in('ann').access_token}"}
+
+    def ask(number: int) -> dict:
+        query = {
+            "query": "query ($n: Boolean!) { me { username @include(if: $n) id } }",
+            "variables": {"n": number % 2 == 0},
+        }
+        return server.post("/graphql", json=query, headers=headers).json()
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(ask, range(64)))
+
+    assert [answer["errors"] for answer in answers if "errors" in answer] == []
+    assert [answer["data"]["me"].get("username") for answer in answers] == ["ann", None] * 32
+
+
+def test_a_body_of_unknown_length_is_limited_too(server: httpx.Client):
+    def pieces() -> Iterator[bytes]:
+        yield b'{"query": "{ __typename }"'
+        for _ in range(5):
+            yield b" " * 1024 * 1024
+        yield b"}"
+
+    response = server.post("/graphql", content=pieces(), headers={"Content-Type": "application/json"})
+
+    assert response.status_code == 413
+    assert response.json()["errors"][0]["extensions"] == {"code": "PAYLOAD_TOO_LARGE"}
+
+
+def test_the_files_of_the_console_are_served(server: httpx.Client):
+    for name in ("console.js", "console.css", "graphiql/graphiql.min.js", "graphiql/graphiql.min.css", "icon.svg"):
+        assert server.get(f"/static/dtq/{name}").status_code == 200
