@@ -10,6 +10,7 @@ import watchfiles
 
 API, WORKER, SCHEDULER = "api", "worker", "scheduler"
 ALL = frozenset({API, WORKER, SCHEDULER})
+ENV_FILE = PurePath(".env")
 _NOBODY: frozenset[str] = frozenset()
 
 _SUFFIXES = {".py", ".lua", ".sql", ".graphql", ".html"}
@@ -45,8 +46,6 @@ def concerned(path: PurePath) -> frozenset[str]:
 
     The first pattern that fits decides; code that none fits concerns everybody, since everybody may import it.
     """
-    if path == PurePath(".env"):
-        return ALL
     if path.suffix not in _SUFFIXES or not is_watched(path.parts[0]) or "__pycache__" in path.parts:
         return _NOBODY
     return next((names for pattern, names in _NARROW if _fits(path, pattern)), ALL)
@@ -79,9 +78,9 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Watch until stopped."""
         folders = [entry for entry in self._root.iterdir() if entry.is_dir() and is_watched(entry.name)]
-        settings = [file for file in [self._root / ".env"] if file.exists()]
+        env_file = [file for file in [self._root / ENV_FILE] if file.exists()]
         watched = watchfiles.watch(
-            *folders, *settings, stop_event=self._stopping, watch_filter=None, raise_interrupt=False
+            *folders, *env_file, stop_event=self._stopping, watch_filter=None, raise_interrupt=False
         )
         for changes in watched:
             self._report(sorted(Path(name).relative_to(self._root) for _, name in changes))

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 
-from dtq_site.development.changes import Watcher, concerned
+from dtq_site.development.changes import ENV_FILE, Watcher, concerned
 from dtq_site.development.child import Child
 from dtq_site.development.screen import Screen
 
@@ -66,6 +66,8 @@ class Session:
             return []
 
     def _apply(self, changed: list[PurePath]) -> None:
+        if ENV_FILE in changed:  # our own environment has taken the old values in, and hands them on
+            self._screen.say(f"{ENV_FILE} changed: end this with Ctrl-C and start it again")
         names = frozenset[str]().union(*(concerned(path) for path in changed))
         if not names:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -235,3 +236,30 @@ def test_a_server_program_that_refuses_to_run_is_reported_at_once(
 
     assert (tmp_path / "redis" / "redis.log").read_text() == "no such option\n"
     eventually(lambda: processes_of(tmp_path / "redis") == [])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_order_users_come_and_go_in_one_server_serves_them(tmp_path: Path, start: Start, seed: int) -> None:
+    chance = random.Random(seed)
+    users: list[subprocess.Popen[str]] = []
+
+    for _ in range(60):
+        if users and chance.random() < 0.5:
+            leaving = users.pop(chance.randrange(len(users)))
+            leaving.kill() if chance.random() < 0.5 else leaving.communicate()
+            leaving.wait()
+        else:
+            coming = [start(tmp_path) for _ in range(chance.randint(1, 3))]
+            for user in coming:
+                holding(user)
+            users += coming
+        if users:
+            assert run_id(tmp_path)
+            assert len(processes_of(tmp_path)) == 2
+
+    for user in users:
+        user.kill()
+        user.wait()
+    eventually(lambda: processes_of(tmp_path) == [])

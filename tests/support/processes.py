@@ -126,6 +126,20 @@ class Processes:
             process.clear_away()
 
 
+def holding_processes(folder: Path) -> dict[int, str]:
+    """The command line of every living process that has a file below `folder` open, or names it."""
+    found = {}
+    for pid in _all_pids():
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            files = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue
+        if pid != os.getpid() and (str(folder) in line or any(file.startswith(f"{folder}/") for file in files)):
+            found[pid] = line
+    return found
+
+
 def _all_pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -34,30 +35,40 @@ class Command(BaseCommand):
     requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Refuse what cannot succeed, each with one line; then prepare and run."""
-        begun = elapsed_clock()
-        if settings.PRODUCTION:
-            raise CommandError(
-                "dev is for development. In production run the three processes by themselves: docs/DEPLOYMENT.md."
-            )
-        port = settings.DTQ_SITE.port
-        if problem := folder_problem(settings.DATA_FOLDER) or port_problem(HOST, port):
-            raise CommandError(problem)
-        if settings.REDIS_IS_EMBEDDED:
-            hold(settings.EMBEDDED_REDIS_FOLDER)
-        _migrate()
-        call_command("seed_users", stdout=StringIO())
-        connections.close_all()
-        colours = wants_colours(os.environ, is_terminal=sys.stdout.isatty())
-        screen = Screen(sys.stdout, list(COMMANDS), colours=colours)
-        Session(
-            [_child(name, screen) for name in COMMANDS],
-            root=settings.BASE_DIR,
-            screen=screen,
-            is_ready=lambda: _listens(port),
-            welcome=lambda: _welcome(port, elapsed_clock() - begun),
-            migrate=_migrate,
-        ).run()
+        """Prepare and run; a Ctrl-C while it prepares ends it too."""
+        with contextlib.suppress(KeyboardInterrupt):
+            begun = elapsed_clock()
+            _prepare()
+            _run(begun)
+
+
+def _prepare() -> None:
+    """Refuse what cannot succeed, each with one line; then have Redis, tables and accounts."""
+    if settings.PRODUCTION:
+        raise CommandError(
+            "dev is for development. Production runs the three processes by themselves: docs/DEPLOYMENT.md."
+        )
+    if problem := folder_problem(settings.DATA_FOLDER) or port_problem(HOST, settings.DTQ_SITE.port):
+        raise CommandError(problem)
+    if settings.REDIS_IS_EMBEDDED:
+        hold(settings.EMBEDDED_REDIS_FOLDER)
+    _migrate()
+    call_command("seed_users", stdout=StringIO())
+    connections.close_all()
+
+
+def _run(begun: float) -> None:
+    port = settings.DTQ_SITE.port
+    colours = wants_colours(os.environ, is_terminal=sys.stdout.isatty())
+    screen = Screen(sys.stdout, list(COMMANDS), colours=colours)
+    Session(
+        [_child(name, screen) for name in COMMANDS],
+        root=settings.BASE_DIR,
+        screen=screen,
+        is_ready=lambda: _listens(port),
+        welcome=lambda: _welcome(port, elapsed_clock() - begun),
+        migrate=_migrate,
+    ).run()
 
 
 def _migrate() -> None:
@@ -67,6 +78,8 @@ def _migrate() -> None:
         raise CommandError(
             f"The database does not answer: {error.args[-1]}. Start it, or correct DATABASE_URL."
         ) from None
+    finally:
+        connections.close_all()
 
 
 def _child(name: str, screen: Screen) -> Child:
