@@ -111,9 +111,12 @@ def committed_db(django_db_setup: Baseline, django_db_blocker: DjangoDbBlocker) 
 
     Afterwards the rows are what they were. Far faster than `django_db(transaction=True)`, which it replaces.
     """
+    from tasks import queues
+
     with django_db_blocker.unblock():
         yield
         django_db_setup.restore()
+        queues.forget_known()
 
 
 @pytest.fixture
