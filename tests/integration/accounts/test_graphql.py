@@ -17,6 +17,7 @@ from accounts.models import User
 from accounts.permissions import PUBLIC
 from accounts.roles import Role
 from dtq_site.foundation.errors import Unauthenticated
+from dtq_site.foundation.scalars import DateTime
 from tests.integration.accounts.making import ADDRESS, PASSWORD, make_user, row_counts, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +75,7 @@ def test_register_signs_the_new_user_in():
         "name": "John Doe",
         "role": "USER",
         "isActive": True,
-        "createdAt": user.created_at.isoformat(),
+        "createdAt": DateTime.serialize(user.created_at),
         "team": {"id": str(user.team_id), "name": "user@example.com"},
     }
     assert payload["expiresIn"] == 86_400
