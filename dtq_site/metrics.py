@@ -49,7 +49,9 @@ def _counters(totals: dict[tuple[str, str], float]) -> Iterator[Metric]:
     for status, value in entered.items():
         states.add_metric([status.lower()], value)
     yield states
-    created = CounterMetricFamily("tasks_created", "Tasks created, by the level of their priority.", labels=["priority"])
+    created = CounterMetricFamily(
+        "tasks_created", "Tasks created, by the level of their priority.", labels=["priority"]
+    )
     for level in LEVELS:
         created.add_metric([level], totals.get((sums.CREATED, level), 0))
     yield created

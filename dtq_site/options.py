@@ -15,7 +15,9 @@ class SiteOptions:
         choices=("development", "production"),
         help="the kind of installation; production refuses unsafe settings.",
     )
-    port: int = option(3000, env=("PORT", "APP_PORT"), minimum=1, maximum=65535, help="the port of the API and the pages.")
+    port: int = option(
+        3000, env=("PORT", "APP_PORT"), minimum=1, maximum=65535, help="the port of the API and the pages."
+    )
     log_level: str = option(
         "info",
         env="LOG_LEVEL",
@@ -31,7 +33,10 @@ class SiteOptions:
         "var", env="DTQ_DATA_FOLDER", help="the folder for the embedded Redis, the SQLite file and development mail."
     )
     database_url: str = option(
-        "", env="DATABASE_URL", secret=True, help="mysql://user:password@host:3306/name; empty is an SQLite file in the data folder."
+        "",
+        env="DATABASE_URL",
+        secret=True,
+        help="mysql://user:password@host:3306/name; empty is an SQLite file in the data folder.",
     )
     database_host: str = option("", env="DATABASE_HOST", help="the database server, in place of DATABASE_URL.")
     database_port: int = option(3306, env="DATABASE_PORT", minimum=1, maximum=65535, help="the database server's port.")
@@ -39,7 +44,10 @@ class SiteOptions:
     database_password: str = option("", env="DATABASE_PASSWORD", secret=True, help="the database user's password.")
     database_name: str = option("dtq", env="DATABASE_NAME", help="the database's name.")
     redis_url: str = option(
-        "", env="REDIS_URL", secret=True, help="redis://[:password@]host:6379/0; empty is the embedded Redis, in development only."
+        "",
+        env="REDIS_URL",
+        secret=True,
+        help="redis://[:password@]host:6379/0; empty is the embedded Redis, in development only.",
     )
     redis_host: str = option("", env="REDIS_HOST", help="the Redis server, in place of REDIS_URL.")
     redis_port: int = option(6379, env="REDIS_PORT", minimum=1, maximum=65535, help="the Redis server's port.")

@@ -137,13 +137,17 @@ if not DTQ_ACCOUNTS.jwt_secret:
         try:
             DTQ_ACCOUNTS = replace(DTQ_ACCOUNTS, jwt_secret=_development_secret())
         except OSError as _error:
-            _problems.append(f"{DATA_FOLDER} cannot be written: {_error.strerror}. Make it writable, or set DTQ_DATA_FOLDER.")
+            _problems.append(
+                f"{DATA_FOLDER} cannot be written: {_error.strerror}. Make it writable, or set DTQ_DATA_FOLDER."
+            )
 elif PRODUCTION and DTQ_ACCOUNTS.jwt_secret == "your-secret-key-min-32-chars":
     _problems.append("JWT_SECRET is the one of the example file, which everybody knows. Make one of your own.")
 if PRODUCTION and REDIS_IS_EMBEDDED:
     _problems.append("REDIS_URL is missing. The embedded Redis is for development; production needs a server.")
 if PRODUCTION and not DTQ_SITE.allowed_hosts:
-    _problems.append("DTQ_ALLOWED_HOSTS is missing. Name the hosts under which the API is reached, such as dtq.example.com.")
+    _problems.append(
+        "DTQ_ALLOWED_HOSTS is missing. Name the hosts under which the API is reached, such as dtq.example.com."
+    )
 if _problems:
     raise OptionsError(_problems)
 
@@ -260,4 +264,6 @@ else:
 # --- logs ----------------------------------------------------------------------------------------------------------
 
 LOGGING_CONFIG = "dtq_site.foundation.logging.apply"
-LOGGING = logging_config(DTQ_SITE.log_level, as_json=PRODUCTION, colours=sys.stderr.isatty() or "FORCE_COLOR" in os.environ)
+LOGGING = logging_config(
+    DTQ_SITE.log_level, as_json=PRODUCTION, colours=sys.stderr.isatty() or "FORCE_COLOR" in os.environ
+)

@@ -8,7 +8,12 @@ from tasks.domain.submission import Defaults
 
 NOTHING = Defaults(None, None, None, None)
 
-_look_up: Callable[[str], Defaults | None] = lambda name: None
+
+def _nobody(name: str) -> Defaults | None:
+    return None
+
+
+_look_up: Callable[[str], Defaults | None] = _nobody
 
 
 def fill(look_up: Callable[[str], Defaults | None]) -> None:

@@ -25,7 +25,8 @@ class MakeSchedule(Protocol):
 
     def __call__(
         self, spec: TaskSpec, recurrence: Recurrence, team_id: UUID, user_id: UUID | None, now: datetime
-    ) -> Task: ...
+    ) -> Task:
+        """Make it and return the occurrence."""
 
 
 _make: MakeSchedule | None = None

@@ -1,7 +1,8 @@
 """Time comes in from here and from nowhere else.
 
 Rows, ids and ranks bear the database's time (`DatabaseClock`), because hosts disagree about theirs. Lengths of time are
-measured on clocks of this machine: `elapsed_clock` for what may stand still while the machine sleeps, `boot_clock` for what may not.
+measured on clocks of this machine: `elapsed_clock` for what may stand still while the machine sleeps, `boot_clock` for
+what may not.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ class KeyField(models.CharField):
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict:
+        """What the database is told of the column: on MySQL and MariaDB, to compare bytes."""
         parameters = super().db_parameters(connection)
         if connection.vendor == "mysql":
             parameters["collation"] = "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"

@@ -21,7 +21,9 @@ _SHARED: list[Any] = [
 def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any]:
     """A `logging.config.dictConfig` dictionary that renders every record, ours and the libraries', in one form."""
     renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=28)
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=28)
     )
     tail = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     if as_json:

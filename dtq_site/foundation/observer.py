@@ -43,6 +43,7 @@ class Recorder:
         self._changed = threading.Condition()
 
     def __call__(self, event: Event) -> None:
+        """Keep the event."""
         with self._changed:
             self.events.append(event)
             self._changed.notify_all()

@@ -29,7 +29,7 @@ class Service(ABC):
     def run_once(self) -> float:
         """Do one round and return the seconds to sleep before the next; 0 goes on at once."""
 
-    def after_round(self) -> None:
+    def after_round(self) -> None:  # noqa: B027 (most services borrow nothing)
         """Called on the service's thread after every round; the place to give back what a round borrowed."""
 
     def start(self) -> None:
@@ -69,7 +69,11 @@ class Service(ABC):
                 failures += 1
                 pause = 0.1 + full_jitter(failures, base_seconds=0.2, cap_seconds=5.0)
                 self.observer.emit(
-                    "service.failed", service=self.name, error=repr(error), failures=failures, trace=traceback.format_exc()
+                    "service.failed",
+                    service=self.name,
+                    error=repr(error),
+                    failures=failures,
+                    trace=traceback.format_exc(),
                 )
             finally:
                 self.after_round()

@@ -33,7 +33,7 @@ ALIASES = {
 CLOCK_CORRECTION = timedelta(hours=3)
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_NAMES = (
+_NAMES: tuple[dict[str, int], ...] = (
     {},
     {},
     {},
@@ -216,6 +216,7 @@ def _wall(moment: datetime, timezone: ZoneInfo) -> datetime:
 
 
 def _naive_after(expression: str, wall: datetime) -> datetime:
-    return croniter(
+    due: datetime = croniter(
         expression, wall, ret_type=datetime, implement_cron_bug=True, max_years_between_matches=_YEARS_AHEAD
     ).get_next()
+    return due

@@ -8,126 +8,196 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Queue',
+            name="Queue",
             fields=[
-                ('name', dtq_site.foundation.database.KeyField(max_length=64, primary_key=True, serialize=False)),
-                ('paused', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField()),
+                ("name", dtq_site.foundation.database.KeyField(max_length=64, primary_key=True, serialize=False)),
+                ("paused", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='MetricSum',
+            name="MetricSum",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('metric', dtq_site.foundation.database.KeyField(max_length=64)),
-                ('label', dtq_site.foundation.database.KeyField(max_length=64)),
-                ('shard', models.PositiveSmallIntegerField()),
-                ('value', models.FloatField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("metric", dtq_site.foundation.database.KeyField(max_length=64)),
+                ("label", dtq_site.foundation.database.KeyField(max_length=64)),
+                ("shard", models.PositiveSmallIntegerField()),
+                ("value", models.FloatField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('metric', 'label', 'shard'), name='metric_part')],
+                "constraints": [models.UniqueConstraint(fields=("metric", "label", "shard"), name="metric_part")],
             },
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('schedule_id', models.UUIDField(null=True)),
-                ('idempotency_key', dtq_site.foundation.database.KeyField(max_length=255, null=True)),
-                ('name', dtq_site.foundation.database.KeyField(max_length=100)),
-                ('title', models.CharField(max_length=200)),
-                ('description', models.TextField(default='')),
-                ('payload', models.JSONField()),
-                ('queue', dtq_site.foundation.database.KeyField(max_length=64)),
-                ('priority', models.SmallIntegerField()),
-                ('max_retries', models.PositiveIntegerField()),
-                ('timeout_seconds', models.FloatField()),
-                ('status', models.CharField(choices=[(tasks.domain.states.TaskStatus['PENDING'], tasks.domain.states.TaskStatus['PENDING']), (tasks.domain.states.TaskStatus['QUEUED'], tasks.domain.states.TaskStatus['QUEUED']), (tasks.domain.states.TaskStatus['PROCESSING'], tasks.domain.states.TaskStatus['PROCESSING']), (tasks.domain.states.TaskStatus['COMPLETED'], tasks.domain.states.TaskStatus['COMPLETED']), (tasks.domain.states.TaskStatus['FAILED'], tasks.domain.states.TaskStatus['FAILED']), (tasks.domain.states.TaskStatus['CANCELLED'], tasks.domain.states.TaskStatus['CANCELLED']), (tasks.domain.states.TaskStatus['DEAD_LETTER'], tasks.domain.states.TaskStatus['DEAD_LETTER'])], max_length=12)),
-                ('hold', models.CharField(default=tasks.domain.states.Hold['NONE'], max_length=8)),
-                ('rank', models.BigIntegerField(help_text='the place in the queue, lowest first; see domain/priority.py')),
-                ('version', models.PositiveIntegerField(default=1, help_text='grows with every change that an observer should see')),
-                ('attempts', models.PositiveIntegerField(default=0, help_text='executions that started, in all')),
-                ('earlier_attempts', models.PositiveIntegerField(default=0, help_text='those before the last manual retry')),
-                ('failures', models.PositiveIntegerField(default=0, help_text='failed attempts since the last manual retry')),
-                ('retries', models.PositiveIntegerField(default=0, help_text='failed attempts that were followed by another')),
-                ('lost_leases', models.PositiveIntegerField(default=0)),
-                ('progress', models.PositiveSmallIntegerField(help_text='per cent, as the handler reports it', null=True)),
-                ('result', models.JSONField(null=True)),
-                ('error', models.TextField(default='')),
-                ('lease_owner', models.UUIDField(help_text='the worker that runs it', null=True)),
-                ('claim_id', models.UUIDField(null=True)),
-                ('fencing_token', models.PositiveBigIntegerField(default=0)),
-                ('settled_token', models.PositiveBigIntegerField(default=0, help_text='the token of the last outcome that was accepted')),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('begun', models.BooleanField(default=False, help_text='whether the present attempt is known to have started')),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('scheduled_at', models.DateTimeField(help_text='not before this moment', null=True)),
-                ('queued_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('completed_at', models.DateTimeField(null=True)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.team')),
-                ('user', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("schedule_id", models.UUIDField(null=True)),
+                ("idempotency_key", dtq_site.foundation.database.KeyField(max_length=255, null=True)),
+                ("name", dtq_site.foundation.database.KeyField(max_length=100)),
+                ("title", models.CharField(max_length=200)),
+                ("description", models.TextField(default="")),
+                ("payload", models.JSONField()),
+                ("queue", dtq_site.foundation.database.KeyField(max_length=64)),
+                ("priority", models.SmallIntegerField()),
+                ("max_retries", models.PositiveIntegerField()),
+                ("timeout_seconds", models.FloatField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            (tasks.domain.states.TaskStatus["PENDING"], tasks.domain.states.TaskStatus["PENDING"]),
+                            (tasks.domain.states.TaskStatus["QUEUED"], tasks.domain.states.TaskStatus["QUEUED"]),
+                            (
+                                tasks.domain.states.TaskStatus["PROCESSING"],
+                                tasks.domain.states.TaskStatus["PROCESSING"],
+                            ),
+                            (tasks.domain.states.TaskStatus["COMPLETED"], tasks.domain.states.TaskStatus["COMPLETED"]),
+                            (tasks.domain.states.TaskStatus["FAILED"], tasks.domain.states.TaskStatus["FAILED"]),
+                            (tasks.domain.states.TaskStatus["CANCELLED"], tasks.domain.states.TaskStatus["CANCELLED"]),
+                            (
+                                tasks.domain.states.TaskStatus["DEAD_LETTER"],
+                                tasks.domain.states.TaskStatus["DEAD_LETTER"],
+                            ),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("hold", models.CharField(default=tasks.domain.states.Hold["NONE"], max_length=8)),
+                (
+                    "rank",
+                    models.BigIntegerField(help_text="the place in the queue, lowest first; see domain/priority.py"),
+                ),
+                (
+                    "version",
+                    models.PositiveIntegerField(
+                        default=1, help_text="grows with every change that an observer should see"
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0, help_text="executions that started, in all")),
+                (
+                    "earlier_attempts",
+                    models.PositiveIntegerField(default=0, help_text="those before the last manual retry"),
+                ),
+                (
+                    "failures",
+                    models.PositiveIntegerField(default=0, help_text="failed attempts since the last manual retry"),
+                ),
+                (
+                    "retries",
+                    models.PositiveIntegerField(default=0, help_text="failed attempts that were followed by another"),
+                ),
+                ("lost_leases", models.PositiveIntegerField(default=0)),
+                (
+                    "progress",
+                    models.PositiveSmallIntegerField(help_text="per cent, as the handler reports it", null=True),
+                ),
+                ("result", models.JSONField(null=True)),
+                ("error", models.TextField(default="")),
+                ("lease_owner", models.UUIDField(help_text="the worker that runs it", null=True)),
+                ("claim_id", models.UUIDField(null=True)),
+                ("fencing_token", models.PositiveBigIntegerField(default=0)),
+                (
+                    "settled_token",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="the token of the last outcome that was accepted"
+                    ),
+                ),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+                (
+                    "begun",
+                    models.BooleanField(
+                        default=False, help_text="whether the present attempt is known to have started"
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                ("scheduled_at", models.DateTimeField(help_text="not before this moment", null=True)),
+                ("queued_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("completed_at", models.DateTimeField(null=True)),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.team"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TaskAttempt',
+            name="TaskAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('attempt', models.PositiveIntegerField()),
-                ('fencing_token', models.PositiveBigIntegerField()),
-                ('worker_id', models.UUIDField(null=True)),
-                ('ending', models.CharField(max_length=16)),
-                ('error', models.TextField(default='')),
-                ('ended_at', models.DateTimeField()),
-                ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tasks.task')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("attempt", models.PositiveIntegerField()),
+                ("fencing_token", models.PositiveBigIntegerField()),
+                ("worker_id", models.UUIDField(null=True)),
+                ("ending", models.CharField(max_length=16)),
+                ("error", models.TextField(default="")),
+                ("ended_at", models.DateTimeField()),
+                (
+                    "task",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tasks.task"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TaskLog',
+            name="TaskLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('fencing_token', models.PositiveBigIntegerField()),
-                ('sequence', models.PositiveIntegerField()),
-                ('attempt', models.PositiveIntegerField()),
-                ('level', models.CharField(max_length=8)),
-                ('message', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tasks.task')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("fencing_token", models.PositiveBigIntegerField()),
+                ("sequence", models.PositiveIntegerField()),
+                ("attempt", models.PositiveIntegerField()),
+                ("level", models.CharField(max_length=8)),
+                ("message", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "task",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tasks.task"),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(fields=['queue', 'status', 'rank', 'id'], name='task_line'),
+            model_name="task",
+            index=models.Index(fields=["queue", "status", "rank", "id"], name="task_line"),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(fields=['status', 'scheduled_at'], name='task_due'),
+            model_name="task",
+            index=models.Index(fields=["status", "scheduled_at"], name="task_due"),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(fields=['status', 'lease_expires_at'], name='task_lease_end'),
+            model_name="task",
+            index=models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(fields=['status', 'completed_at'], name='task_end'),
+            model_name="task",
+            index=models.Index(fields=["status", "completed_at"], name="task_end"),
         ),
         migrations.AddConstraint(
-            model_name='task',
-            constraint=models.UniqueConstraint(fields=('team', 'idempotency_key'), name='task_key_of_team'),
+            model_name="task",
+            constraint=models.UniqueConstraint(fields=("team", "idempotency_key"), name="task_key_of_team"),
         ),
         migrations.AddConstraint(
-            model_name='tasklog',
-            constraint=models.UniqueConstraint(fields=('task', 'fencing_token', 'sequence'), name='log_line_once'),
+            model_name="tasklog",
+            constraint=models.UniqueConstraint(fields=("task", "fencing_token", "sequence"), name="log_line_once"),
         ),
     ]

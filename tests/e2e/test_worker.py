@@ -172,9 +172,7 @@ def test_a_queue_can_be_chosen_and_paused(start_worker, enqueue, journal):
     assert reread(other).status == "QUEUED"
 
 
-def test_a_delayed_task_runs_when_it_is_due_and_never_early(
-    start_worker, start_scheduler, enqueue, journal
-):
+def test_a_delayed_task_runs_when_it_is_due_and_never_early(start_worker, start_scheduler, enqueue, journal):
     start_scheduler()
     start_worker()
 

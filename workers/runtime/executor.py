@@ -54,13 +54,13 @@ class Executor:
         """Run the attempt's handler. The attempt is held already."""
         handler = registry.lookup(attempt.task.name)
         if handler is not None and handler.is_async:
-            run: _Run = _AsyncRun(self._loop)
-            self._running[attempt] = run
-            asyncio.run_coroutine_threadsafe(self._run_async(attempt, handler, run), self._loop)
+            in_loop = _AsyncRun(self._loop)
+            self._running[attempt] = in_loop
+            asyncio.run_coroutine_threadsafe(self._run_async(attempt, handler, in_loop), self._loop)
         else:
-            run = _ThreadRun()
-            self._running[attempt] = run
-            self._pool.submit(self._run_sync, attempt, handler, run)
+            in_thread = _ThreadRun()
+            self._running[attempt] = in_thread
+            self._pool.submit(self._run_sync, attempt, handler, in_thread)
 
     def interrupt(self, attempt: Attempt) -> None:
         """End an attempt that is cancelled, lost or overdue, as far as its kind allows; may be called again and again."""
