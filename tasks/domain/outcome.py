@@ -41,7 +41,8 @@ MAX_ERROR_LENGTH = 8000
 
 
 def shortened(error: str) -> str:
-    """The error text within the length that is stored; of a longer one, its beginning and its end."""
+    """The error text as it can be stored: of a long one its beginning and its end, half characters spelled out."""
+    error = error.encode(errors="backslashreplace").decode()
     if len(error) <= MAX_ERROR_LENGTH:
         return error
     half = MAX_ERROR_LENGTH // 2 - 10

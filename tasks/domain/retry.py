@@ -68,7 +68,7 @@ def after_lost_lease(history: History, begun: bool, policy: RetryPolicy, fractio
     The first loss sends the task back at once; from the second on it waits, so that a task that kills its workers does
     not take one after the other down.
     """
-    if history.lost_leases > policy.max_lost_leases or (begun and history.used_up):
+    if begun and (history.lost_leases > policy.max_lost_leases or history.used_up):
         return Sequel(TaskStatus.DEAD_LETTER)
     if history.lost_leases < 2:
         return Sequel(TaskStatus.QUEUED)

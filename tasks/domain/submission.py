@@ -18,7 +18,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFAULT_QUEUE = "default"
 MAX_TITLE, MAX_DESCRIPTION, MAX_KEY, MAX_RETRIES = 200, 10_000, 255, 1000
-MAX_TIMEOUT_SECONDS = 30 * 86400
+DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 3600.0, 30 * 86400
 FARTHEST = timedelta(days=3660)
 RESERVED_KEY_PREFIX = "schedule:"
 
@@ -105,10 +105,12 @@ def make_spec(request: Request, name: str, defaults: Defaults, now: datetime, ma
         title=_text(request.title, MAX_TITLE, "title") or name,
         description=_text(request.description, MAX_DESCRIPTION, "description"),
         payload=check_payload(request.payload, max_json_bytes),
-        queue=check_queue(given.queue or DEFAULT_QUEUE),
+        queue=check_queue(DEFAULT_QUEUE if given.queue is None else given.queue),
         priority=check_priority(priorities.DEFAULT if given.priority is None else given.priority),
         max_retries=check_max_retries(given.max_retries or 0),
-        timeout_seconds=check_timeout(given.timeout_seconds or 3600),
+        timeout_seconds=check_timeout(
+            DEFAULT_TIMEOUT_SECONDS if given.timeout_seconds is None else given.timeout_seconds
+        ),
         scheduled_at=check_due(request.scheduled_at, request.delay_seconds, now),
         idempotency_key=_check_key(request.idempotency_key),
     )
@@ -169,7 +171,10 @@ def check_due(scheduled_at: datetime | None, delay_seconds: float | None, now: d
         scheduled_at = now + timedelta(seconds=delay_seconds)
     if scheduled_at is None:
         return None
-    due = scheduled_at.astimezone(UTC) if scheduled_at.tzinfo else scheduled_at.replace(tzinfo=UTC)
+    try:
+        due = scheduled_at.astimezone(UTC) if scheduled_at.tzinfo else scheduled_at.replace(tzinfo=UTC)
+    except OverflowError:
+        raise BadInput("scheduledAt is outside of the calendar that is reckoned with.", field=where) from None
     if due > now + FARTHEST:
         raise BadInput(f"A task can be scheduled at most {FARTHEST.days} days ahead.", field=where)
     return due
@@ -182,7 +187,7 @@ def _check_key(key: str | None) -> str | None:
         raise BadInput(f"idempotencyKey must have 1 to {MAX_KEY} characters.", field="idempotencyKey")
     if key.startswith(RESERVED_KEY_PREFIX):
         raise BadInput(f"Keys that start with {RESERVED_KEY_PREFIX!r} are reserved.", field="idempotencyKey")
-    return key
+    return _storable(key, "idempotencyKey")
 
 
 def _matched(text: str, pattern: re.Pattern[str], where: str, allowed: str) -> str:
@@ -196,4 +201,13 @@ def _matched(text: str, pattern: re.Pattern[str], where: str, allowed: str) -> s
 def _text(value: str | None, limit: int, where: str) -> str:
     if value is not None and len(value) > limit:
         raise BadInput(f"{where} has {len(value):,} characters; at most {limit:,} are allowed.", field=where)
-    return (value or "").strip() if where == "title" else (value or "")
+    text = _storable(value or "", where)
+    return text.strip() if where == "title" else text
+
+
+def _storable(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{where} contains half of a surrogate pair, which is no character.", field=where) from None
+    return text
