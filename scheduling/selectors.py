@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import QuerySet
+
+from accounts.identity import Identity
 from scheduling.models import LeaderLease, Schedule
 
 
-def visible(team_id: UUID | None) -> list[Schedule]:
-    """The schedules of a team, or of all teams with None, by name."""
-    schedules = Schedule.objects.order_by("name", "id")
-    return list(schedules if team_id is None else schedules.filter(team_id=team_id))
+def schedules(identity: Identity) -> list[Schedule]:
+    """The schedules that the account may see, by name: those of its team; an admin sees all."""
+    return list(_visible_to(identity).order_by("name", "id"))
 
 
-def schedule(schedule_id: UUID, team_id: UUID | None) -> Schedule | None:
-    """One schedule, if the team may see it."""
-    found = Schedule.objects.filter(pk=schedule_id)
-    return (found if team_id is None else found.filter(team_id=team_id)).first()
+def schedule(schedule_id: UUID, identity: Identity) -> Schedule | None:
+    """One schedule, if the account may see it."""
+    return _visible_to(identity).filter(pk=schedule_id).first()
+
+
+def _visible_to(identity: Identity) -> QuerySet[Schedule]:
+    return Schedule.objects.all() if identity.is_admin else Schedule.objects.filter(team_id=identity.team_id)
+
+
+def by_ids(schedule_ids: Iterable[UUID]) -> dict[UUID, Schedule]:
+    """Those of the schedules that still exist."""
+    return Schedule.objects.in_bulk(list(schedule_ids))
 
 
 def has_leader(now: datetime) -> bool:

@@ -1,11 +1,146 @@
-"""Reads about tasks."""
+"""Reads about tasks and queues. What an account may see of tasks is decided in one place, `visible_to`."""
 
 from __future__ import annotations
 
-from django.db.models import Count
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
 
+from django.db.models import Count, F, Min, Q, QuerySet, Window
+from django.db.models.functions import Lower, RowNumber
+
+from accounts.identity import Identity
+from accounts.roles import Role
 from tasks.domain.states import TaskStatus
-from tasks.models import Queue, Task
+from tasks.models import Queue, Task, TaskLog
+
+MOST_LOG_LINES = 1000
+LARGE_COLUMNS = frozenset({"description", "payload", "result", "error"})
+
+_ID_START = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
+_LOWEST_ID, _HIGHEST_ID = "00000000000070008000000000000000", "ffffffffffff7fffbfffffffffffffff"
+
+
+class TaskOrder(Enum):
+    """The orders of a list. Ids grow with time, so the first two need no sorting."""
+
+    NEWEST = ("-id",)
+    OLDEST = ("id",)
+    PRIORITY = ("-priority", "id")
+    UPDATED = ("-updated_at", "-id")
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks of a list are wanted; None is any. A task of `created_after` itself is in, one of `created_before` out."""
+
+    status: TaskStatus | None = None
+    name: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+    search: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def condition(self) -> Q:
+        """What the rows must meet."""
+        columns = {
+            "status": self.status,
+            "name": self.name,
+            "queue": self.queue,
+            "priority": self.priority,
+            "created_at__gte": self.created_after,
+            "created_at__lt": self.created_before,
+        }
+        return Q(**{column: value for column, value in columns.items() if value is not None})
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------
+
+
+def visible_to(identity: Identity) -> QuerySet[Task]:
+    """The tasks that the account may see: an admin all, a worker's account none, anybody else those of the team."""
+    if identity.is_admin:
+        return Task.objects.all()
+    if identity.role is Role.WORKER:
+        return Task.objects.none()
+    return Task.objects.filter(team_id=identity.team_id)
+
+
+def task(task_id: UUID, identity: Identity) -> Task | None:
+    """One task, if the account may see it."""
+    return visible_to(identity).filter(pk=task_id).first()
+
+
+def tasks(
+    identity: Identity, wanted: TaskFilter, order: TaskOrder, limit: int, offset: int, *, without: Collection[str] = ()
+) -> list[Task]:
+    """A page of the tasks that the account may see. Columns in `without` are read only if somebody asks for them."""
+    found = visible_to(identity).filter(wanted.condition())
+    if wanted.search:
+        found = found.alias(lower_name=Lower("name")).filter(_matches(wanted.search))
+    return list(found.order_by(*order.value).defer(*without)[offset : offset + limit])
+
+
+def _matches(text: str) -> Q:
+    """Name or title contain the text, in any case; or the id begins with it, if it has at least the first eight digits."""
+    matches = Q(lower_name__contains=text.lower()) | Q(title__icontains=text)
+    start = text.strip().lower()
+    if _ID_START.fullmatch(start):
+        digits = start.replace("-", "")[:32]
+        low, high = UUID(digits + _LOWEST_ID[len(digits) :]), UUID(digits + _HIGHEST_ID[len(digits) :])
+        if low.version == 7:  # as all of ours; MariaDB sorts other versions by their own rule
+            matches |= Q(pk__range=(low, high))
+    return matches
+
+
+def counts_by_status(identity: Identity, queue: str | None = None, since: datetime | None = None) -> Counter[str]:
+    """How many of the tasks that the account may see are in each state; `since` counts from their creation."""
+    found = visible_to(identity).filter(TaskFilter(queue=queue, created_after=since).condition())
+    return Counter(dict(found.order_by().values_list("status").annotate(Count("pk"))))
+
+
+def log_lines(task_ids: Collection[UUID]) -> list[TaskLog]:
+    """The newest lines of each task, at most MOST_LOG_LINES, in the order in which they were written."""
+    backwards = Window(
+        RowNumber(), partition_by=F("task_id"), order_by=[F("fencing_token").desc(), F("sequence").desc()]
+    )
+    newest = TaskLog.objects.filter(task_id__in=task_ids).annotate(age=backwards).filter(age__lte=MOST_LOG_LINES)
+    return list(newest.order_by("task_id", "fencing_token", "sequence"))
+
+
+def log_lines_after(task_id: UUID, last_line: int) -> list[TaskLog]:
+    """The lines of a task that were kept after the line with that key (0: all of them)."""
+    return list(TaskLog.objects.filter(task_id=task_id, pk__gt=last_line).order_by("pk"))
+
+
+# --- queues --------------------------------------------------------------------------------------------------------
+
+
+def queues(names: Iterable[str] | None = None) -> list[Queue]:
+    """The queues of those names, or all, by name."""
+    rows = Queue.objects.order_by("name")
+    return list(rows if names is None else rows.filter(name__in=list(names)))
+
+
+def queue_counts(names: Sequence[str]) -> Mapping[tuple[str, str], int]:
+    """How many tasks of each queue are QUEUED and PROCESSING, by (queue, status)."""
+    rows = Task.objects.filter(queue__in=names, status__in=[TaskStatus.QUEUED, TaskStatus.PROCESSING])
+    counted = rows.order_by().values_list("queue", "status").annotate(Count("pk"))
+    return Counter({(queue, status): count for queue, status, count in counted})
+
+
+def oldest_queued(names: Sequence[str]) -> dict[str, datetime]:
+    """Since when the task has been ready that waits longest, for each queue with a QUEUED task."""
+    rows = Task.objects.filter(queue__in=names, status=TaskStatus.QUEUED)
+    return dict(rows.order_by().values_list("queue").annotate(Min("queued_at")))
+
+
+# --- the whole installation ----------------------------------------------------------------------------------------
 
 
 def depths() -> dict[str, int]:

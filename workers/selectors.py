@@ -8,8 +8,9 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
+from accounts.identity import Identity
 from dtq_site.foundation.clock import elapsed_clock
 from tasks.domain.states import TaskStatus
 from tasks.domain.submission import Defaults
@@ -22,16 +23,36 @@ _ANNOUNCEMENTS_SECONDS = 2.0
 _announcements: tuple[float, dict[str, Defaults]] = (float("-inf"), {})
 
 
-def visible(team_id: UUID | None) -> list[Worker]:
-    """The workers that members of a team see: those that serve all teams and its own; with None all of them."""
-    workers = Worker.objects.order_by("name", "id")
-    return list(workers if team_id is None else workers.filter(Q(team=None) | Q(team_id=team_id)))
+def workers(identity: Identity) -> list[Worker]:
+    """The workers that the account may see, by name: those that serve its team or all teams; an admin sees all."""
+    return list(_visible_to(identity).order_by("name", "id"))
+
+
+def worker(worker_id: UUID, identity: Identity) -> Worker | None:
+    """One worker, if the account may see it."""
+    return _visible_to(identity).filter(pk=worker_id).first()
+
+
+def _visible_to(identity: Identity) -> QuerySet[Worker]:
+    if identity.is_admin:
+        return Worker.objects.all()
+    return Worker.objects.filter(Q(team=None) | Q(team_id=identity.team_id))
+
+
+def by_ids(worker_ids: Iterable[UUID]) -> dict[UUID, Worker]:
+    """Those of the workers that are still remembered."""
+    return Worker.objects.in_bulk(list(worker_ids))
 
 
 def online(now: datetime) -> list[Worker]:
     """The workers that are online."""
     heard = Worker.objects.filter(last_heartbeat__gte=now - settings.DTQ_WORKERS.offline_after)
     return list(heard.exclude(status=WorkerStatus.STOPPED))
+
+
+def online_handlers(now: datetime) -> list[tuple[UUID | None, frozenset[str]]]:
+    """For each worker that is online, the team that it serves (None: all) and the names that it knows."""
+    return [(worker.team_id, frozenset(worker.handlers)) for worker in online(now)]
 
 
 def active_task_counts(worker_ids: Iterable[UUID]) -> Counter[UUID]:

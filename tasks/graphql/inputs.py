@@ -1,0 +1,106 @@
+"""What clients send to tasks, and its way to the requests that `tasks.submission` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import graphene
+from django.conf import settings
+
+from dtq_site.foundation.errors import BadInput, Conflict, NotFound
+from dtq_site.foundation.ids import parse_uuid
+from dtq_site.foundation.scalars import JSON, DateTime
+from tasks.domain.submission import Defaults, Request, make_spec
+from tasks.graphql.scalars import Priority
+from tasks.models import Task
+from tasks.recurrence import Recurrence
+
+DEFAULT_TIMEZONE = "UTC"
+_RECURRENCE = ("cron_expression", "is_recurring", "timezone")
+
+
+class CreateTaskInput(graphene.InputObjectType):
+    """A new task. What is left out comes from the handler's declaration, else from the settings."""
+
+    name = graphene.String(description="The handler that is to run; else `payload.type` says it, else the title.")
+    title = graphene.String(description="What people call the task; the name, if left out.")
+    description = graphene.String(description="What people say about it.")
+    payload = JSON(description="An object: its keys are the handler's arguments. At most 256 KiB by default.")
+    priority = Priority(description="Higher runs first.")
+    queue = graphene.String(description="The queue in which it is to wait; a new name makes a new queue.")
+    max_retries = graphene.Int(description="How many attempts may follow a failed first one, from 0 to 1000.")
+    timeout_seconds = graphene.Float(description="The time limit of one attempt.")
+    scheduled_at = DateTime(description="The moment before which it must not run; a past one is now.")
+    delay_seconds = graphene.Float(description="The same, counted from now; give one of the two.")
+    idempotency_key = graphene.String(
+        description="A key of your own: the same one again answers with the first task instead of making another."
+    )
+    cron_expression = graphene.String(
+        description="Makes a schedule: five fields (minute, hour, day of month, month, day of week) or `@daily` and the like."
+    )
+    is_recurring = graphene.Boolean(description="Whether the task recurs; a `cronExpression` says so by itself.")
+    timezone = graphene.String(description="The IANA time zone of the `cronExpression`; UTC, if left out.")
+
+
+class UpdateTaskInput(graphene.InputObjectType):
+    """What is to change about a task; fields that are left out stay as they are."""
+
+    title = graphene.String(description="The new title; null is the task's name.")
+    description = graphene.String(description="The new description.")
+    payload = JSON(description="The new payload, in place of the whole old one.")
+    priority = Priority(description="The new priority.")
+    queue = graphene.String(description="The queue to move to.")
+    max_retries = graphene.Int(description="The new number of retries.")
+    timeout_seconds = graphene.Float(description="The new time limit of one attempt.")
+    scheduled_at = DateTime(description="The new moment before which it must not run; null or a past one is now.")
+
+
+def read_id(text: str) -> UUID:
+    """The id that a client sent. Raises NotFound for what can be no id."""
+    found = parse_uuid(text)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def read_request(input: Mapping[str, Any]) -> tuple[Request, Recurrence | None]:
+    """What a CreateTaskInput asks for. Raises BadInput if it is at odds with itself about recurring."""
+    request = Request(**{field: value for field, value in input.items() if field not in _RECURRENCE})
+    cron_expression, is_recurring, timezone = (input.get(field) for field in _RECURRENCE)
+    if cron_expression is not None:
+        if is_recurring is False:
+            raise BadInput("A cronExpression makes a task recur; leave out isRecurring or set it to true.",
+                           field="isRecurring")  # fmt: skip
+        return request, Recurrence(cron_expression, DEFAULT_TIMEZONE if timezone is None else timezone)
+    if is_recurring:
+        raise BadInput('Say when the task recurs, such as cronExpression: "0 2 * * *".', field="cronExpression")
+    if timezone is not None:
+        raise BadInput("A timezone is for recurring tasks: give a cronExpression too, or leave it out.",
+                       field="timezone")  # fmt: skip
+    return request, None
+
+
+def read_changes(input: Mapping[str, Any], task: Task, now: datetime) -> dict[str, Any]:
+    """The checked columns that an UpdateTaskInput changes, by the rules of creation. Raises BadInput."""
+    if not input:
+        raise BadInput("Give at least one field to change.")
+    present = Defaults(task.queue, task.priority, task.max_retries, task.timeout_seconds)
+    spec = make_spec(Request(**input), task.name, present, now, settings.DTQ_TASKS.max_json_bytes)
+    return {column: getattr(spec, column) for column in input}
+
+
+@contextmanager
+def fields_of(argument: str) -> Iterator[None]:
+    """Name the field of a refusal as the client wrote it: ``input.priority``."""
+    try:
+        yield
+    except BadInput as error:
+        raise error.within(argument) from None
+    except Conflict as error:
+        if error.field:
+            error.field = f"{argument}.{error.field}"
+        raise

@@ -1,0 +1,124 @@
+"""Reading tasks and queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import graphene
+from graphql import GraphQLResolveInfo
+
+from accounts.permissions import requires
+from accounts.roles import Role
+from dtq_site.foundation.errors import BadInput, NotFound
+from dtq_site.foundation.scalars import DateTime
+from tasks import models, selectors
+from tasks.domain.states import TaskStatus as Status
+from tasks.graphql.inputs import read_id
+from tasks.graphql.related import unselected_columns, with_counts, with_related
+from tasks.graphql.scalars import Priority
+from tasks.graphql.types import Queue, Task, TaskOrder, TaskStats, TaskStatus
+
+DEFAULT_LIMIT, MOST_TASKS, FARTHEST_OFFSET = 50, 1000, 2**31 - 1
+
+
+class TasksQuery(graphene.ObjectType):
+    """The fields of Query that tasks answer."""
+
+    task = graphene.Field(Task, id=graphene.ID(required=True, description="The task's id."), description="One task.")
+    tasks = graphene.List(
+        graphene.NonNull(Task),
+        required=True,
+        status=TaskStatus(description="Only tasks in this state."),
+        name=graphene.String(description="Only tasks for this handler."),
+        queue=graphene.String(description="Only tasks of this queue."),
+        priority=Priority(description="Only tasks of exactly this priority."),
+        search=graphene.String(
+            description="Only tasks with this text in name or title, in any case, or whose id begins with it."
+        ),
+        created_after=DateTime(description="Only tasks that were created at this moment or later."),
+        created_before=DateTime(description="Only tasks that were created before this moment."),
+        order_by=TaskOrder(description="In which order; the newest first, if left out."),
+        limit=graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST_TASKS:,}."),
+        offset=graphene.Int(default_value=0, description="How many to pass over first."),
+        description="Tasks that the caller may see.",
+    )
+    task_stats = graphene.Field(
+        TaskStats,
+        required=True,
+        queue=graphene.String(description="Only tasks of this queue."),
+        since=DateTime(description="Only tasks that were created at this moment or later."),
+        description="How many of the tasks that the caller may see are in which state.",
+    )
+    queues = graphene.List(graphene.NonNull(Queue), required=True, description="All queues, by name.")
+    queue = graphene.Field(
+        Queue, name=graphene.String(required=True, description="The queue's name."), description="One queue."
+    )
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER, Role.WORKER)
+    def resolve_task(root: None, info: GraphQLResolveInfo, id: str) -> models.Task:
+        """The task, if the caller may see it."""
+        return with_related([visible_task(info, id)], info)[0]
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER, Role.WORKER)
+    def resolve_tasks(
+        root: None,
+        info: GraphQLResolveInfo,
+        order_by: selectors.TaskOrder | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        **wanted: Any,
+    ) -> Sequence[models.Task]:
+        """A page, with all that is selected of it."""
+        page = selectors.tasks(
+            info.context.identity,
+            selectors.TaskFilter(**wanted),
+            order_by or selectors.TaskOrder.NEWEST,
+            _within("limit", limit, DEFAULT_LIMIT, MOST_TASKS),
+            _within("offset", offset, 0, FARTHEST_OFFSET),
+            without=unselected_columns(info),
+        )
+        return with_related(page, info)
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER)
+    def resolve_task_stats(
+        root: None, info: GraphQLResolveInfo, queue: str | None = None, since: datetime | None = None
+    ) -> dict[str, int]:
+        """One count for each state, and their sum."""
+        counts = selectors.counts_by_status(info.context.identity, queue, since)
+        return {"total": counts.total()} | {status.lower(): counts[status] for status in Status}
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER)
+    def resolve_queues(root: None, info: GraphQLResolveInfo) -> Sequence[models.Queue]:
+        """Every row, with the counts that are selected."""
+        return with_counts(selectors.queues(), info)
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER)
+    def resolve_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
+        """The queue of that name."""
+        found = selectors.queues([name])
+        if not found:
+            raise NotFound(f"There is no queue named {name!r}.")
+        return with_counts(found, info)[0]
+
+
+def visible_task(info: GraphQLResolveInfo, id: str) -> models.Task:
+    """The task of that id. Raises NotFound if there is none, or none that the caller may see."""
+    task = selectors.task(read_id(id), info.context.identity)
+    if task is None:
+        raise NotFound
+    return task
+
+
+def _within(argument: str, value: int | None, default: int, most: int) -> int:
+    if value is None:
+        return default
+    if not 0 <= value <= most:
+        raise BadInput(f"{argument} must be from 0 to {most:,}, not {value:,}.", field=argument)
+    return value

@@ -1,0 +1,84 @@
+"""What an answer shows of tasks and queues beside their own columns: each kind is read once for a whole list.
+
+A loader gets the rows and sets an attribute on each, from which the type's field is answered. The apps above register the
+fields that only they can answer, such as a task's worker, before the schema is built.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import graphene
+from django.db.models import Prefetch, prefetch_related_objects
+from graphene.utils.str_converters import to_camel_case
+from graphql import GraphQLResolveInfo
+
+from accounts.models import User
+from tasks import models, selectors
+from tasks.domain.states import TaskStatus
+from tasks.graphql import types
+from tasks.graphql.selection import Selection
+
+Load = Callable[[Sequence[models.Task], Selection, GraphQLResolveInfo], None]
+
+
+def answer_on_task(fields: Mapping[str, graphene.Field], load: Load) -> None:
+    """Add fields to the type Task; `load` runs once for a list of tasks if one of them is selected."""
+    types.Task._meta.fields.update(fields)
+    _loaders.append((frozenset(map(to_camel_case, fields)), load))
+
+
+def with_related(tasks: Sequence[models.Task], info: GraphQLResolveInfo) -> Sequence[models.Task]:
+    """The tasks that the field being resolved answers with, ready for everything that is selected of them."""
+    selection = Selection.below(info)
+    for fields, load in _loaders if tasks else ():
+        if any(field in selection for field in fields):
+            load(tasks, selection, info)
+    return tasks
+
+
+def unselected_columns(info: GraphQLResolveInfo) -> list[str]:
+    """The columns that may be large and that the query does not show."""
+    selection = Selection.below(info)
+    return [column for column in sorted(selectors.LARGE_COLUMNS) if column not in selection]
+
+
+def _load_users(tasks: Sequence[models.Task], *_: Any) -> None:
+    prefetch_related_objects(tasks, Prefetch("user", User.objects.select_related("team")))
+
+
+def _load_teams(tasks: Sequence[models.Task], *_: Any) -> None:
+    prefetch_related_objects(tasks, "team")
+
+
+def _load_logs(tasks: Sequence[models.Task], *_: Any) -> None:
+    lines = defaultdict(list)
+    for line in selectors.log_lines([task.pk for task in tasks]):
+        lines[line.task_id].append(line)
+    for task in tasks:
+        task.logs = lines[task.pk]
+
+
+_loaders: list[tuple[frozenset[str], Load]] = [
+    (frozenset({"user"}), _load_users),
+    (frozenset({"team"}), _load_teams),
+    (frozenset({"logs"}), _load_logs),
+]
+
+
+def with_counts(queues: Sequence[models.Queue], info: GraphQLResolveInfo) -> Sequence[models.Queue]:
+    """The queues that the field being resolved answers with, with the counts that are selected of them."""
+    selection = Selection.below(info)
+    names = [queue.name for queue in queues]
+    if "depth" in selection or "processing" in selection:
+        counts = selectors.queue_counts(names)
+        for queue in queues:
+            queue.depth = counts[queue.name, TaskStatus.QUEUED]
+            queue.processing = counts[queue.name, TaskStatus.PROCESSING]
+    if "oldestQueuedAt" in selection:
+        oldest = selectors.oldest_queued(names)
+        for queue in queues:
+            queue.oldest_queued_at = oldest.get(queue.name)
+    return queues

@@ -1,0 +1,128 @@
+"""What the API shows of tasks and queues. Fields without a resolver are columns, or what `related.py` has loaded."""
+
+from __future__ import annotations
+
+import graphene
+from graphql import GraphQLResolveInfo
+
+from accounts.graphql.types import Team, User
+from dtq_site.foundation.scalars import JSON, DateTime
+from tasks import models
+from tasks.domain.priority import LEVELS, level_name
+from tasks.domain.states import TaskStatus as Status
+from tasks.selectors import MOST_LOG_LINES
+from tasks.selectors import TaskOrder as Order
+
+_STATUSES = {
+    None: "Where a task stands. As an argument it may be written in any case, and as text.",
+    Status.PENDING: "Accepted, not ready: due later, or waiting after a failure.",
+    Status.QUEUED: "Ready, waiting for a worker.",
+    Status.PROCESSING: "A worker runs it.",
+    Status.COMPLETED: "Done; its result is kept.",
+    Status.FAILED: "Given up by its handler: another attempt would not help.",
+    Status.CANCELLED: "Called off by somebody.",
+    Status.DEAD_LETTER: "All its attempts are used up; somebody has to look.",
+}
+_ORDERS = {
+    None: "The order of a list of tasks.",
+    Order.NEWEST: "The newest first.",
+    Order.OLDEST: "The oldest first.",
+    Order.PRIORITY: "The highest priority first, in one priority the oldest.",
+    Order.UPDATED: "The one that changed last first.",
+}
+
+TaskStatus = graphene.Enum.from_enum(Status, description=_STATUSES.__getitem__)
+TaskOrder = graphene.Enum.from_enum(Order, description=_ORDERS.__getitem__)
+PriorityLevel = graphene.Enum(
+    "PriorityLevel",
+    sorted(LEVELS.items(), key=lambda level: level[1]),
+    description=lambda level: f"Priority {level.value}." if level else "The named levels of priority.",
+)
+
+
+class TaskLog(graphene.ObjectType):
+    """A line that a task's handler wrote."""
+
+    message = graphene.String(required=True, description="The text of the line.")
+    level = graphene.String(required=True, description="debug, info, warning or error.")
+    created_at = DateTime(required=True, description="When the line was kept.")
+    attempt = graphene.Int(required=True, description="In which attempt it was written, counted from 1.")
+
+
+class Task(graphene.ObjectType):
+    """One piece of work, its state and its result."""
+
+    id = graphene.ID(required=True, description="The task's id, a UUID; ids grow with time.")
+    name = graphene.String(required=True, description="The handler that does the work.")
+    title = graphene.String(required=True, description="What people call it; the name, unless somebody said otherwise.")
+    description = graphene.String(description="What people say about it.")
+    queue = graphene.String(required=True, description="The queue in which it waits.")
+    priority = graphene.Int(required=True, description="Higher runs first; from -100 to 100.")
+    priority_level = graphene.Field(
+        PriorityLevel, required=True, description="The highest level at or below the priority; below 1, LOW."
+    )
+    payload = JSON(required=True, description="An object: its keys are the handler's arguments.")
+    status = graphene.Field(TaskStatus, required=True, description="Where the task stands.")
+    attempts = graphene.Int(required=True, description="How often it was started.")
+    retries = graphene.Int(required=True, description="Failed attempts that were followed by another one.")
+    max_retries = graphene.Int(required=True, description="How many attempts may follow the first one.")
+    lost_leases = graphene.Int(required=True, description="How often its worker died or vanished while it ran.")
+    timeout_seconds = graphene.Float(required=True, description="The time limit of one attempt.")
+    progress = graphene.Int(description="How far it is, in per cent, where its handler says so.")
+    result = JSON(description="What its handler returned; null until it is COMPLETED.")
+    error = graphene.String(description="Why the last attempt failed.")
+    idempotency_key = graphene.String(description="The key under which it was created, if there was one.")
+    created_at = DateTime(required=True, description="When it was created.")
+    updated_at = DateTime(required=True, description="When it changed last.")
+    scheduled_at = DateTime(description="The moment before which it is not run.")
+    queued_at = DateTime(description="When it became ready.")
+    started_at = DateTime(description="When its last attempt began.")
+    completed_at = DateTime(description="When it reached a final state.")
+    version = graphene.Int(required=True, description="Grows with every change.")
+    user = graphene.Field(User, description="Who created it; null if it was code, or an account that is gone.")
+    team = graphene.Field(Team, required=True, description="The team that it belongs to.")
+    logs = graphene.List(
+        graphene.NonNull(TaskLog),
+        required=True,
+        description=f"What its handler wrote, oldest first; of more than {MOST_LOG_LINES:,} lines the newest.",
+    )
+
+    @staticmethod
+    def resolve_description(task: models.Task, info: GraphQLResolveInfo) -> str | None:
+        """The description, or None if there is none."""
+        return task.description or None
+
+    @staticmethod
+    def resolve_priority_level(task: models.Task, info: GraphQLResolveInfo) -> str:
+        """The level of the priority."""
+        return level_name(task.priority)
+
+    @staticmethod
+    def resolve_error(task: models.Task, info: GraphQLResolveInfo) -> str | None:
+        """The error, or None if there is none."""
+        return task.error or None
+
+
+class TaskStats(graphene.ObjectType):
+    """How many tasks are in which state."""
+
+    total = graphene.Int(required=True, description="All of them.")
+    pending = graphene.Int(required=True, description="Those that are PENDING.")
+    queued = graphene.Int(required=True, description="Those that are QUEUED.")
+    processing = graphene.Int(required=True, description="Those that are PROCESSING.")
+    completed = graphene.Int(required=True, description="Those that are COMPLETED.")
+    failed = graphene.Int(required=True, description="Those that are FAILED; dead letters are counted apart.")
+    dead_letter = graphene.Int(required=True, description="Those that are DEAD_LETTER.")
+    cancelled = graphene.Int(required=True, description="Those that are CANCELLED.")
+
+
+class Queue(graphene.ObjectType):
+    """A named line of ready tasks, shared by all teams."""
+
+    name = graphene.String(required=True, description="The queue's name.")
+    paused = graphene.Boolean(required=True, description="Whether its tasks are held back.")
+    depth = graphene.Int(required=True, description="How many of its tasks are QUEUED, over all teams.")
+    processing = graphene.Int(required=True, description="How many of its tasks are PROCESSING, over all teams.")
+    oldest_queued_at = DateTime(
+        description="Since when the task has been ready that waits longest; null if none waits."
+    )
