@@ -107,7 +107,7 @@ class LeaseTimer:
 
 def milliseconds(moment: datetime) -> int:
     """Milliseconds since 1970 of an aware moment, rounded down."""
-    return int((moment - _EPOCH) / timedelta(milliseconds=1))
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def from_milliseconds(value: int) -> datetime:

@@ -103,7 +103,10 @@ def parse_duration(text: str) -> timedelta:
     if not match:
         raise ValueError("write a number and a unit: 500ms, 30s, 15m, 24h or 1d")
     seconds = float(match[1]) * {"ms": 0.001, None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-    return timedelta(seconds=seconds)
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError("it is longer than any calendar") from None
 
 
 def parse_boolean(text: str) -> bool:
