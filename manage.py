@@ -6,19 +6,22 @@ import sys
 
 
 def main() -> None:
-    """Run one command; a setting that is not allowed ends it with one line each."""
+    """Run one command; what people can mend ends it with a line, not a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dtq_site.settings")
     try:
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is not installed here. Run 'make install', then use .venv/bin/python manage.py.")
 
+    from dtq_site.foundation.errors import DTQError
     from dtq_site.foundation.options import OptionsError
 
     try:
         execute_from_command_line(sys.argv)
     except OptionsError as error:
         sys.exit("\n".join(f"dtq: {problem}" for problem in error.problems))
+    except DTQError as error:
+        sys.exit(f"dtq: {error.message}")
 
 
 if __name__ == "__main__":

@@ -7,4 +7,14 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dtq_site.settings")
 
-application = ProtocolTypeRouter({"http": get_asgi_application()})
+
+def _compose() -> ProtocolTypeRouter:
+    http = get_asgi_application()  # loads the apps; what follows may import from them
+
+    from accounts import demo
+
+    demo.refuse_in_production()
+    return ProtocolTypeRouter({"http": http})
+
+
+application = _compose()

@@ -52,3 +52,10 @@ class SiteOptions:
     redis_host: str = option("", env="REDIS_HOST", help="the Redis server, in place of REDIS_URL.")
     redis_port: int = option(6379, env="REDIS_PORT", minimum=1, maximum=65535, help="the Redis server's port.")
     redis_password: str = option("", env="REDIS_PASSWORD", secret=True, help="the Redis server's password.")
+    mail_url: str = option(
+        "",
+        env="EMAIL_URL",
+        secret=True,
+        help="the mail server, such as smtp+tls://user:password@host:587; empty writes mail into the data folder.",
+    )
+    mail_from: str = option("dtq@localhost", env="DTQ_MAIL_FROM", help="the sender of mail.")

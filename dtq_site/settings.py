@@ -29,7 +29,7 @@ from workers.options import WorkersOptions
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-if os.environ.get("DTQ_ENV", "development") == "development":
+if os.environ.get("DTQ_ENV", "development") == "development" and (BASE_DIR / ".env").exists():
     environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
 
 # --- the options, all problems in one go ---------------------------------------------------------------------------
@@ -206,8 +206,8 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_FOLDER / "static"
-WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = DATA_FOLDER / "static" if PRODUCTION else None  # filled by collectstatic; found in place in development
+WHITENOISE_USE_FINDERS = DEBUG
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -254,9 +254,10 @@ REST_FRAMEWORK = {
 
 # --- mail ----------------------------------------------------------------------------------------------------------
 
-DEFAULT_FROM_EMAIL = "dtq@localhost"
-if PRODUCTION:
-    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+DEFAULT_FROM_EMAIL = DTQ_SITE.mail_from
+EMAIL_TIMEOUT = 15  # a silent mail server must not hold a worker's slot for ever
+if DTQ_SITE.mail_url:
+    vars().update(environ.Env.email_url_config(DTQ_SITE.mail_url))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_FOLDER / "mail"

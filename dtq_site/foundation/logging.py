@@ -10,24 +10,23 @@ import structlog
 
 from dtq_site.foundation.observer import Event, Listener
 
-_SHARED: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-]
+_SHARED: list[Any] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level]
 
 
 def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any]:
     """A `logging.config.dictConfig` dictionary that renders every record, ours and the libraries', in one form."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=28)
-    )
-    tail = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
-        tail.insert(0, structlog.processors.format_exc_info)
+        tail += [
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        tail += [
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=20, sort_keys=False),
+        ]
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""Removes what has been kept long enough: ended tasks, workers that will not come back."""
+"""Removes what has been kept long enough: ended tasks, workers that will not come back, expired tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from accounts import tokens
 from scheduling.runtime.duty import Duty
 from tasks import lifecycle
 from tasks.domain.states import TaskStatus
@@ -31,6 +32,7 @@ class Janitor(Duty):
             {TaskStatus.FAILED, TaskStatus.DEAD_LETTER}, now - options.failed_retention, CHUNK
         )
         presence.forget_silent(now - SILENT_WORKERS)
+        tokens.forget_expired(now)
         if removed or removed_failed:
             self.observer.emit("tasks.removed", completed=removed, failed=removed_failed)
         return 0.05 if CHUNK in (removed, removed_failed) else self.period_seconds

@@ -60,10 +60,10 @@ class HeldAttempts:
             attempt.finished = True
             self._finished.notify_all()
 
-    def remove(self, lease: Lease) -> None:
-        """Hold it no longer: its outcome was taken or refused, or it was given back."""
+    def remove(self, lease: Lease) -> Attempt | None:
+        """Hold it no longer: its outcome was taken or refused, or it was given back. Returns what was held."""
         with self._lock:
-            self._attempts.pop(lease, None)
+            return self._attempts.pop(lease, None)
 
     def all(self) -> list[Attempt]:
         """Everything held."""

@@ -91,9 +91,10 @@ class Reporter(Service):
         verdicts = self._transport.report(outcomes)
         self._forget(self._outcomes, outcomes)
         for outcome in outcomes:
-            self._held.remove(outcome.lease)
+            attempt = self._held.remove(outcome.lease)
             self.observer.emit(
                 "task.settled",
+                name=attempt.task.name if attempt else "",
                 task=str(outcome.lease.task_id),
                 outcome=str(outcome.kind),
                 verdict=str(verdicts[outcome.lease.task_id]),

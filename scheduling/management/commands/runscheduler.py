@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts import demo
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.logging import log_events
 from dtq_site.foundation.observer import Observer
@@ -25,6 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
+        demo.refuse_in_production()
         redis_index()
         scheduler = Scheduler(Observer(log_events("dtq.scheduler", LEVELS)), database_clock)
         for number in (signal.SIGTERM, signal.SIGINT):

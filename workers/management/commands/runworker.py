@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import uuid
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from accounts import demo
 from dtq_site.foundation.errors import BadInput
 from dtq_site.foundation.logging import log_events
 from dtq_site.foundation.observer import Observer
@@ -64,6 +66,7 @@ class Command(BaseCommand):
                 raise CommandError(f"--{option} must be from 1 to 1000, not {options[option]}.")
         if not registry.registered():
             raise CommandError("No handlers were found. Name modules with handlers in DTQ_HANDLERS.")
+        demo.refuse_in_production()
         redis_index()  # the embedded Redis is held from here, so that children share it
         observer = Observer(log_events("dtq.worker", LEVELS))
 
@@ -78,7 +81,7 @@ class Command(BaseCommand):
             )
 
         code = Supervisor(observer, options["processes"], build, _release, connections.close_all).run()
-        raise SystemExit(code)
+        sys.exit(code)
 
 
 def _release(leases: Sequence[Lease]) -> None:

@@ -1,0 +1,1 @@
+"""One command a file; its docstring says how it is called."""
