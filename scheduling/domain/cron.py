@@ -30,6 +30,7 @@ ALIASES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+MAX_LENGTH = 200
 CLOCK_CORRECTION = timedelta(hours=3)
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -67,6 +68,8 @@ class Cron:
 
 def parse(text: str) -> Cron:
     """Check an expression of five fields or an alias such as ``@daily``. Raises BadCron with a message for people."""
+    if len(text) > MAX_LENGTH:
+        raise BadCron(f"A cron expression has at most {MAX_LENGTH} characters, not {len(text):,}.")
     expression = ALIASES.get(text.strip().lower(), text.strip())
     if expression.startswith("@"):
         raise BadCron(f"{text!r} is not known; use one of {', '.join(ALIASES)} or five fields.")
