@@ -10,7 +10,7 @@ must never know of a task that was rolled back.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
@@ -538,25 +538,33 @@ def _set_waiting(task: Task, until: datetime, now: datetime) -> None:
     task.rank = rank(task.priority, milliseconds(until))
 
 
-_ALWAYS = ["status", "hold", "updated_at", "version", "begun", "lease_owner", "claim_id", "lease_expires_at"]
+_ALWAYS = ("status", "hold", "updated_at", "begun", "lease_owner", "claim_id", "lease_expires_at")
+_MOMENTS = ("queued_at", "started_at", "completed_at")
 
 
 def _write(tasks: Sequence[Task], guard: Q, columns: Sequence[str]) -> None:
-    """Write the named columns and those that every move sets; rows of equal values share one statement.
+    """Write the named columns, and those that any move may set, in one statement.
 
     The rows are locked and were read under `guard`; the statement restates it all the same, and a row that it misses
     is a defect that must not pass in silence.
     """
-    groups: dict[str, list[Task]] = defaultdict(list)
-    named = list(dict.fromkeys([*_ALWAYS, "queued_at", "started_at", "completed_at", *columns]))
+    if not tasks:
+        return
     for task in tasks:
         task.version += 1
-        groups[repr([getattr(task, column) for column in named if column != "version"])].append(task)
-    for group in groups.values():
-        values = {column: getattr(group[0], column) for column in named} | {"version": F("version") + 1}
-        written = Task.objects.filter(guard, pk__in=[task.pk for task in group]).update(**values)
-        if written != len(group):
-            raise RuntimeError(f"{len(group) - written} locked tasks escaped their guard")
+    values = {column: _column(tasks, column) for column in dict.fromkeys([*_ALWAYS, *_MOMENTS, *columns])}
+    written = Task.objects.filter(guard, pk__in=[task.pk for task in tasks]).update(**values, version=F("version") + 1)
+    if written != len(tasks):
+        raise RuntimeError(f"{len(tasks) - written} locked tasks escaped their guard")
+
+
+def _column(tasks: Sequence[Task], column: str) -> Any:
+    """The value that all rows share, else an expression that chooses by key."""
+    first = getattr(tasks[0], column)
+    if len({repr(getattr(task, column)) for task in tasks}) == 1:  # to Python 1, 1.0 and True are equal; to JSON they are not
+        return first
+    field = Task._meta.get_field(column)
+    return Case(*(When(pk=task.pk, then=Value(getattr(task, column), output_field=field)) for task in tasks))
 
 
 # --- what follows a move -------------------------------------------------------------------------------------------
