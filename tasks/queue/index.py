@@ -44,4 +44,4 @@ class DispatchIndex(Protocol):
         """How many tasks are ready in the queue."""
 
     def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
-        """Wait until a task of these queues and names is added; False when the time ran out."""
+        """Wait until a task of these queues and names is added, a few seconds at most; False when the time ran out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from tasks.queue.index import Hint, IndexLost
 VISIBILITY_MS = 2000
 """How long a worker may take from being handed a task to having claimed its row."""
 
+_LONGEST_WAIT_SECONDS = 4.0  # the patient client gives up on an answer after five
 _BATCH = 500
 _MAX_BELLS = 2000
 
@@ -113,7 +115,11 @@ class RedisIndex:
         """See DispatchIndex. Raises IndexLost at once when Redis is away."""
         bells = itertools.product(sorted(queues), sorted(names))
         rung = [keys.bell(queue, name) for queue, name in itertools.islice(bells, _MAX_BELLS)]
-        return self._patiently(lambda: self._patient.blpop(rung, timeout=timeout_seconds)) is not None
+        seconds = min(timeout_seconds, _LONGEST_WAIT_SECONDS)
+        if seconds <= 0 or not rung:  # Redis takes the one for "for ever" and the other for an error
+            time.sleep(max(seconds, 0.0))
+            return False
+        return self._patiently(lambda: self._patient.blpop(rung, timeout=seconds)) is not None
 
     # --- repair ----------------------------------------------------------------------------------------------------
 

@@ -12,15 +12,20 @@ from django.db import connections
 
 from accounts import registration
 from accounts.models import Team, User
+from dtq_site.foundation.clock import milliseconds
+from dtq_site.foundation.database import ids
 from tasks import lifecycle, queues
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
+from tasks.domain.priority import rank
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.submission import NewTask, TaskSpec
 from tasks.lifecycle import Claim
 from tasks.models import Task
+from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
+from workers import gateway, selectors
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
@@ -54,10 +59,9 @@ def no_jitter() -> float:
 
 
 def forget_what_processes_remember() -> None:
-    """Drop what this process keeps in memory of rows; the rows of an earlier test are gone."""
-    from workers import gateway, selectors
-
+    """Drop what this process keeps in memory of rows and of Redis; those of an earlier test are gone."""
     queues.forget_known()
+    redis_index.cache_clear()
     gateway._queues = (float("-inf"), {})
     selectors._announcements = (float("-inf"), {})
 
@@ -208,3 +212,19 @@ def row(task: Task) -> dict[str, Any]:
 def hint_of(task: Task) -> Hint:
     """The task's entry in a dispatch index."""
     return Hint(task.rank, task.pk, task.queue, task.name)
+
+
+def bare_row(now: datetime = START, **fields: Any) -> Task:
+    """A QUEUED row that no verb has made, so that nothing follows it: no entry in Redis, no sums."""
+    spec = task_spec(**fields)
+    (id_,) = ids.new()
+    return Task.objects.create(
+        **vars(spec),
+        id=id_,
+        team=make_team(),
+        status=TaskStatus.QUEUED,
+        rank=rank(spec.priority, milliseconds(now)),
+        created_at=now,
+        updated_at=now,
+        queued_at=now,
+    )
