@@ -73,6 +73,7 @@ class Task(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "idempotency_key"], name="task_key_of_team")]
         indexes = [
+            models.Index(fields=["team", "id"], name="task_newest_of_team"),
             models.Index(fields=["queue", "status", "rank", "id"], name="task_line"),
             models.Index(fields=["status", "scheduled_at"], name="task_due"),
             models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
