@@ -107,7 +107,8 @@ class _Reader:
                     yield from self._written_by_sql(node, known)
 
     def _written_by(self, call: ast.Call, method: ast.Attribute, known: dict[str, set[str]]) -> Iterator[Violation]:
-        if method.attr not in _DJANGO_ONLY | _AMBIGUOUS:
+        # What Django's `create`, `update` and `delete` take is named; a dictionary's and a client's is not.
+        if method.attr not in _DJANGO_ONLY and (method.attr not in _AMBIGUOUS or call.args):
             return
         labels: set[str | None] = set(self._labels_of(method.value, known))
         if not labels and (method.attr in _DJANGO_ONLY or self._looks_like_rows(call, method.attr)):
@@ -118,8 +119,8 @@ class _Reader:
     def _looks_like_rows(self, call: ast.Call, method: str) -> bool:
         names = {keyword.arg for keyword in call.keywords}
         if method == "delete":
-            return not call.args and not names
-        return not call.args and bool(names) and any(names <= model.fields for model in self._models.values())
+            return not names
+        return bool(names) and any(names <= model.fields for model in self._models.values())
 
     def _written_by_sql(self, node: ast.Constant | ast.JoinedStr, known: dict[str, set[str]]) -> Iterator[Violation]:
         holes: list[ast.expr] = []

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connections
 
-from accounts.management.commands.seed_users import DEMO_ROLES
+from accounts import demo
 from dtq_site.development.changes import API, SCHEDULER, WORKER
 from dtq_site.development.child import Child
 from dtq_site.development.preflight import folder_problem, port_problem
@@ -101,6 +101,8 @@ def _listens(port: int) -> bool:
 
 def _welcome(port: int, seconds: float) -> str:
     url = f"http://{HOST}:{port}"
+    accounts = ", ".join(f"{role}/{demo.password(role)}" for role in demo.ROLES)
+    first = demo.ROLES[0]
     return f"""
 DTQ is ready ({seconds:.1f} s). Ctrl-C ends it.
 
@@ -109,8 +111,8 @@ DTQ is ready ({seconds:.1f} s). Ctrl-C ends it.
   admin       {url}/admin/
   health      {url}/health    metrics {url}/metrics
 
-  accounts    {", ".join(DEMO_ROLES)}; each password is the name followed by 123
+  accounts    {accounts}
   sign in     curl {url}/auth/login -H 'Content-Type: application/json' \\
-                -d '{{"username": "{DEMO_ROLES[0]}", "password": "{DEMO_ROLES[0]}123"}}'
+                -d '{{"username": "{first}", "password": "{demo.password(first)}"}}'
 
 """
