@@ -5,7 +5,7 @@ From the API it comes as `submit`, from handlers and other code of this installa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -41,7 +41,7 @@ def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_cl
     """Create tasks, all or none, and return them in the order of the requests.
 
     A request whose idempotency key the team has used before is answered with the task of that time. Raises BadInput
-    naming the field (``inputs[3].payload``), or Conflict if a key was used for another name or payload.
+    naming the field (``inputs[3].payload``), or Conflict likewise if a key was used for another name or payload.
     """
     if len(requests) > MAX_TASKS_PER_CALL:
         raise BadInput(
@@ -49,7 +49,7 @@ def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_cl
         )
     now = clock.now()
     specs = [_checked(request, index, now) for index, request in enumerate(requests)]
-    return _create(specs, owner, now)
+    return _create(specs, owner, now, key_field="inputs[{}].idempotencyKey")
 
 
 def submit_one(request: Request, owner: Owner, clock: Clock = database_clock) -> Task:
@@ -119,10 +119,14 @@ def _installation() -> Defaults:
 # --- the insert ----------------------------------------------------------------------------------------------------
 
 
-def _create(specs: Sequence[TaskSpec], owner: Owner, now: datetime) -> list[Task]:
-    """Insert what is new; a key that another request takes at the same moment is looked up on the second round."""
+def _create(specs: Sequence[TaskSpec], owner: Owner, now: datetime, *, key_field: str = "idempotencyKey") -> list[Task]:
+    """Insert what is new; a key that another request takes at the same moment is looked up on the second round.
+
+    `key_field` names the field of a conflict, with a place for the index of its request.
+    """
     earlier = _earlier(specs, owner)
     for _ in range(3):
+        _refuse_other_uses(specs, earlier, key_field)
         fresh = _without_repeats([spec for spec in specs if spec.idempotency_key not in earlier])
         try:
             made = _insert([NewTask(spec, owner.team_id, owner.user_id) for spec in fresh], now)
@@ -133,7 +137,7 @@ def _create(specs: Sequence[TaskSpec], owner: Owner, now: datetime) -> list[Task
             continue
         known = earlier | {task.idempotency_key: task for task in made if task.idempotency_key is not None}
         unkeyed = iter([task for task in made if task.idempotency_key is None])
-        return [next(unkeyed) if spec.idempotency_key is None else _same(known, spec) for spec in specs]
+        return [next(unkeyed) if spec.idempotency_key is None else known[spec.idempotency_key] for spec in specs]
     raise Conflict("Other requests keep using the same idempotency keys; try again.", field="idempotencyKey")
 
 
@@ -176,12 +180,16 @@ def _without_repeats(specs: list[TaskSpec]) -> list[TaskSpec]:
     return fresh
 
 
-def _same(known: dict[str | None, Task], spec: TaskSpec) -> Task:
-    task = known[spec.idempotency_key]
-    if task.name != spec.name or strict_json.canonical(task.payload) != strict_json.canonical(spec.payload):
-        raise Conflict(
-            "This idempotency key was used for a task with another name or payload.",
-            field="idempotencyKey",
-            task=str(task.pk),
-        )
-    return task
+def _refuse_other_uses(specs: Sequence[TaskSpec], earlier: Mapping[str | None, Task], key_field: str) -> None:
+    """Before anything is written: a key stands for one name and payload, in the team and within the call."""
+    first: dict[str | None, Task | TaskSpec] = dict(earlier)
+    for index, spec in enumerate(specs):
+        if spec.idempotency_key is None:
+            continue
+        same = first.setdefault(spec.idempotency_key, spec)
+        if same.name != spec.name or strict_json.canonical(same.payload) != strict_json.canonical(spec.payload):
+            raise Conflict(
+                "This idempotency key was used for a task with another name or payload.",
+                field=key_field.format(index),
+                **({"task": str(same.pk)} if isinstance(same, Task) else {}),
+            )
