@@ -53,7 +53,7 @@ clean: ## Remove the environment and what the tools have left (not var/)
 # A stamp is older than what it was made from, or it is there: a second call costs nothing.
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "DTQ needs Python 3.11 or later as $(PYTHON); name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "$(PYTHON) has no venv module; install it: sudo apt-get install python3-venv" >&2; exit 1; }
