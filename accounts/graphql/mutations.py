@@ -24,27 +24,32 @@ class AccountsMutation(graphene.ObjectType):
     register = graphene.Field(
         AuthPayload,
         required=True,
-        input=RegisterInput(required=True),
+        input=RegisterInput(required=True, description="Who wants an account."),
         description="Make an account with role USER in a team of its own, and start a session.",
     )
-    login = graphene.Field(AuthPayload, required=True, input=LoginInput(required=True), description="Start a session.")
+    login = graphene.Field(
+        AuthPayload,
+        required=True,
+        input=LoginInput(required=True, description="Whose session it is."),
+        description="Start a session.",
+    )
     refresh_token = graphene.Field(
         AuthPayload,
         required=True,
-        refresh_token=graphene.String(required=True),
+        refresh_token=graphene.String(required=True, description="The token of the last answer; it is good once."),
         description="Spend a refresh token for the session's next pair of tokens.",
     )
     logout = graphene.Field(
         graphene.Boolean,
         required=True,
-        refresh_token=graphene.String(),
+        refresh_token=graphene.String(description="A refresh token of the session that is to end."),
         description="End the session of that token, or else the one that sends the request.",
     )
     change_password = graphene.Field(
         graphene.Boolean,
         required=True,
-        current=graphene.String(required=True),
-        new=graphene.String(required=True),
+        current=graphene.String(required=True, description="The present password."),
+        new=graphene.String(required=True, description="The new password; weak ones are refused."),
         description="Change the caller's password and end all sessions of the account, this one included.",
     )
 

@@ -15,21 +15,21 @@ Role = graphene.Enum.from_enum(RoleValue, description="The part that an account 
 class Team(graphene.ObjectType):
     """The tenant: its members see each other and their team's tasks and schedules."""
 
-    id = graphene.ID(required=True)
-    name = graphene.String(required=True)
+    id = graphene.ID(required=True, description="The team's id, a UUID.")
+    name = graphene.String(required=True, description="The team's name.")
 
 
 class User(graphene.ObjectType):
     """An account of a person or a worker."""
 
-    id = graphene.ID(required=True)
-    username = graphene.String(required=True)
+    id = graphene.ID(required=True, description="The account's id, a UUID.")
+    username = graphene.String(required=True, description="The name to sign in with.")
     email = graphene.String(description="Shown within the team and to admins.")
-    name = graphene.String(required=True)
-    role = graphene.Field(Role, required=True)
-    team = graphene.Field(Team, required=True)
-    is_active = graphene.Boolean(required=True)
-    created_at = DateTime(required=True)
+    name = graphene.String(required=True, description="The name for people; may be empty.")
+    role = graphene.Field(Role, required=True, description="What the account may do.")
+    team = graphene.Field(Team, required=True, description="The team that it belongs to.")
+    is_active = graphene.Boolean(required=True, description="Whether it can sign in.")
+    created_at = DateTime(required=True, description="When it was made.")
 
     @staticmethod
     def resolve_email(user: models.User, info: GraphQLResolveInfo) -> str | None:
@@ -44,7 +44,9 @@ class User(graphene.ObjectType):
 class AuthPayload(graphene.ObjectType):
     """A session that has begun or goes on, and its tokens."""
 
-    access_token = graphene.String(required=True)
+    access_token = graphene.String(
+        required=True, description="Sent with each request: `Authorization: Bearer <access token>`."
+    )
     refresh_token = graphene.String(required=True, description="Good for one use, which answers with the next one.")
     expires_in = graphene.Int(required=True, description="Seconds for which the access token is good.")
-    user = graphene.Field(User, required=True)
+    user = graphene.Field(User, required=True, description="Who is signed in.")
