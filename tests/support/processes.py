@@ -99,6 +99,7 @@ class Process:
             except ProcessLookupError:
                 continue
         self._popen.wait()
+        eventually(lambda: not self.members())
 
 
 class Processes:
