@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
@@ -27,7 +27,7 @@ from tasks import audit, metrics, queues
 from tasks.domain import retry as retry_rules
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
-from tasks.domain.priority import rank
+from tasks.domain.priority import rank, ready_ms
 from tasks.domain.retry import History, RetryPolicy
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
 from tasks.domain.submission import NewTask
@@ -211,7 +211,7 @@ def settle(
     evidence: list[audit.Ending] = []
     for task in _locked(by_task):
         outcome = by_task[task.pk]
-        if task.settled_token == outcome.lease.fencing_token:
+        if 0 < task.settled_token == outcome.lease.fencing_token:
             verdicts[task.pk] = OutcomeVerdict.DUPLICATE
         elif _may_settle(task, outcome):
             verdicts[task.pk] = OutcomeVerdict.ACCEPTED
@@ -245,6 +245,8 @@ def _settle_rows(
     for task in tasks:
         outcome = by_task[task.pk]
         task.settled_token = outcome.lease.fencing_token
+        if task.status != TaskStatus.PROCESSING and not task.begun:
+            task.attempts += 1  # it was given back when the lease was lost, but the task ran
         if outcome.kind is OutcomeKind.COMPLETED:
             _set(task, now, status=TaskStatus.COMPLETED, result=outcome.result, error="", completed_at=now, **_ENDED)
             completed.append(task)
@@ -256,7 +258,7 @@ def _settle_rows(
             others.append(task)
     sources = MOVES["complete"].sources | MOVES["complete_late"].sources
     guard = _guard([by_task[task.pk].lease for task in tasks]) & Q(status__in=sources)
-    _write(completed, guard, ["result", "settled_token"])
+    _write(completed, guard, ["settled_token", "attempts", "result", "error"])
     _write(others, guard, ["settled_token", "failures", "retries", "error", "scheduled_at", "rank", "completed_at"])
     _drop_after_commit(before.values())
     run = metrics.observed(metrics.RUN_SECONDS, [by_task[task.pk].run_seconds for task in completed])
@@ -290,7 +292,8 @@ def promote(now: datetime, limit: int = 1000) -> int:
     chosen = Task.objects.filter(due).order_by("scheduled_at")[:limit].values_list("pk", flat=True)
     tasks = _locked(list(chosen), due)
     for task in tasks:
-        _set(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now, **NO_LEASE)
+        _forget_cancelled_attempt(task, now)
+        _set(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
     _write(tasks, due, [])
     _follow(tasks)
     return len(tasks)
@@ -312,7 +315,8 @@ def _due(now: datetime) -> Q:
 def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -> list[Task]:
     """Take back tasks whose lease has ended; returns them.
 
-    The claim's id stays on the row: until somebody claims the task again, its last holder may still complete it.
+    The claim's id, and whether it had begun, stay on the row: until somebody claims the task again, its last holder may
+    still complete it.
     """
     ended = Q(status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
     chosen = Task.objects.filter(ended).order_by("lease_expires_at")[:limit].values_list("pk", flat=True)
@@ -346,7 +350,7 @@ def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime) ->
         _set_ready(task, now)
     else:
         _set_waiting(task, now + sequel.wait, now)
-    _set(task, now, **{**NO_LEASE, "claim_id": claim_id})
+    _set(task, now, **{**NO_LEASE, "claim_id": claim_id, "begun": begun})
 
 
 @repeats_lock_conflicts
@@ -368,8 +372,7 @@ def withdraw_occurrence(task_id: UUID) -> bool:
     if not _locked([task_id], guard):
         return False
     audit.forget([task_id])
-    deleted, _ = Task.objects.filter(guard, pk=task_id).delete()
-    return bool(deleted)
+    return bool(_erase(Task.objects.filter(guard, pk=task_id)))
 
 
 @repeats_lock_conflicts
@@ -379,8 +382,7 @@ def remove_ended(statuses: Collection[TaskStatus], before: datetime, limit: int)
     chosen = list(Task.objects.filter(old).values_list("pk", flat=True)[:limit])
     found = [task.pk for task in _locked(chosen, old)]
     audit.forget(found)
-    Task.objects.filter(old, pk__in=found).delete()
-    return len(found)
+    return _erase(Task.objects.filter(old, pk__in=found))
 
 
 # --- what people ask for -------------------------------------------------------------------------------------------
@@ -397,8 +399,8 @@ def cancel(task_id: UUID, now: datetime) -> Task:
         return task
     _require(task, "cancel", "has ended already")
     hint = _hint(task) if task.status == TaskStatus.QUEUED else None
-    running = task.status == TaskStatus.PROCESSING
-    _set(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if running else NO_LEASE))
+    held = task.lease_expires_at is not None  # by the attempt that runs, or by one that was cancelled before a retry
+    _set(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
     _write(
         [task], Q(status__in=MOVES["cancel"].sources), ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
     )
@@ -414,13 +416,7 @@ def retry(task_id: UUID, now: datetime) -> Task:
     _require(task, "retry", "is not FAILED, DEAD_LETTER or CANCELLED")
     task.earlier_attempts, task.failures, task.lost_leases = task.attempts, 0, 0
     task.scheduled_at = now
-    still_held = task.lease_expires_at is not None and task.lease_expires_at > now
-    if still_held:
-        _set_waiting(task, now, now)
-        task.hold = Hold.DUE
-    else:
-        _set_ready(task, now)
-        _set(task, now, **NO_LEASE)
+    _set_ready_or_waiting(task, now, now)
     _set(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
     columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", "rank", "queued_at", "error", "result"]
     columns += ["progress", "started_at", "completed_at"]
@@ -440,23 +436,18 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     if task.hold == Hold.SCHEDULE:
         raise Conflict("This task is the coming occurrence of a schedule; change the schedule instead.")
     queues.ensure([changes.get("queue", task.queue)], now)
-    hint = _hint(task) if task.status == TaskStatus.QUEUED else None
-    for column, value in changes.items():
-        setattr(task, column, value)
-    if "scheduled_at" in changes:
-        due = task.scheduled_at
-        if due is not None and due > now:
-            _set_waiting(task, due, now)
-            task.hold = Hold.DUE
-        else:
-            _set_ready(task, now)
-    if "priority" in changes:
-        task.rank = rank(task.priority, _ready_ms(task, now))
-    _set(task, now)
+    before, hint = task.status, _hint(task)
+    moment = ready_ms(task.priority, task.rank)
+    _set(task, now, **changes)
+    task.rank = rank(task.priority, moment)
+    due = max(task.scheduled_at or now, now)
+    if "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):
+        _set_ready_or_waiting(task, due, now)
     columns = [*changes, "rank", "queued_at"]
     _write([task], Q(status__in=MOVES["update"].sources), columns)
-    _drop_after_commit([hint] if hint else [])
-    _follow([task])
+    _drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
+    _follow([task] if task.status != before else [])
+    _add_after_commit([task])
     return task
 
 
@@ -466,7 +457,7 @@ def delete(task_id: UUID) -> None:
     task = _the(task_id)
     _require(task, "delete", "has not ended; cancel it first")
     audit.forget([task_id])
-    Task.objects.filter(pk=task_id, status__in=MOVES["delete"].sources).delete()
+    _erase(Task.objects.filter(pk=task_id, status__in=MOVES["delete"].sources))
 
 
 # --- how rows are locked, judged and written -----------------------------------------------------------------------
@@ -517,11 +508,6 @@ def _ending(task: Task, lease: Lease, ending: str, error: str) -> audit.Ending:
     return audit.Ending(task.pk, task.attempts, lease.fencing_token, task.lease_owner, ending, error)
 
 
-def _ready_ms(task: Task, now: datetime) -> int:
-    moment = task.scheduled_at if task.status == TaskStatus.PENDING else task.queued_at
-    return milliseconds(moment or now)
-
-
 def _set(task: Task, now: datetime, **values: Any) -> None:
     for column, value in values.items():
         setattr(task, column, value)
@@ -533,8 +519,24 @@ def _set_ready(task: Task, now: datetime) -> None:
     task.rank = rank(task.priority, milliseconds(now))
 
 
-def _set_waiting(task: Task, until: datetime, now: datetime) -> None:
-    _set(task, now, status=TaskStatus.PENDING, hold=Hold.BACKOFF, queued_at=None, scheduled_at=until)
+def _set_ready_or_waiting(task: Task, due: datetime, now: datetime) -> None:
+    """Make the task ready, unless it is due later or its cancelled attempt may still run."""
+    still_held = task.lease_expires_at is not None and task.lease_expires_at > now
+    if still_held or due > now:
+        _set_waiting(task, due, now, Hold.DUE)
+    else:
+        _forget_cancelled_attempt(task, now)
+        _set_ready(task, now)
+
+
+def _forget_cancelled_attempt(task: Task, now: datetime) -> None:
+    """Outside of PROCESSING only a cancelled attempt has a lease; a lost one has left its claim's id alone."""
+    if task.lease_expires_at is not None:
+        _set(task, now, **NO_LEASE)
+
+
+def _set_waiting(task: Task, until: datetime, now: datetime, hold: Hold = Hold.BACKOFF) -> None:
+    _set(task, now, status=TaskStatus.PENDING, hold=hold, queued_at=None, scheduled_at=until)
     task.rank = rank(task.priority, milliseconds(until))
 
 
@@ -561,10 +563,17 @@ def _write(tasks: Sequence[Task], guard: Q, columns: Sequence[str]) -> None:
 def _column(tasks: Sequence[Task], column: str) -> Any:
     """The value that all rows share, else an expression that chooses by key."""
     first = getattr(tasks[0], column)
-    if len({repr(getattr(task, column)) for task in tasks}) == 1:  # to Python 1, 1.0 and True are equal; to JSON they are not
+    if (
+        len({repr(getattr(task, column)) for task in tasks}) == 1
+    ):  # to Python 1, 1.0 and True are equal; to JSON they are not
         return first
     field = Task._meta.get_field(column)
     return Case(*(When(pk=task.pk, then=Value(getattr(task, column), output_field=field)) for task in tasks))
+
+
+def _erase(rows: QuerySet[Task]) -> int:
+    """Delete rows of which nothing is remembered; Django's `delete` would look for that, and write, in the tables of others."""
+    return rows._raw_delete(rows.db) or 0
 
 
 # --- what follows a move -------------------------------------------------------------------------------------------
@@ -576,6 +585,10 @@ def _hint(task: Task) -> Hint:
 
 def _follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None = None) -> None:
     metrics.record(metrics.entered(tasks) + Counter(counts or {}))
+    _add_after_commit(tasks)
+
+
+def _add_after_commit(tasks: Sequence[Task]) -> None:
     ready = [_hint(task) for task in tasks if task.status == TaskStatus.QUEUED]
     if ready:
         transaction.on_commit(lambda: redis_index().add(ready), robust=True)

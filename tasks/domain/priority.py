@@ -39,3 +39,8 @@ def rank(priority: int, ready_ms: int, weight: int = STRICT_WEIGHT) -> int:
     priority always goes first, then the earlier moment. Ranks stay below 2**50, so a double (a Redis score) holds them exactly.
     """
     return ready_ms + (HIGHEST - priority) * weight
+
+
+def ready_ms(priority: int, rank: int, weight: int = STRICT_WEIGHT) -> int:
+    """The moment, in milliseconds since 1970, of which `rank` was made."""
+    return rank - (HIGHEST - priority) * weight

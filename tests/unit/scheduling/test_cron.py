@@ -194,7 +194,7 @@ def test_moments_always_go_forward_and_asking_from_one_gives_the_next(expression
         ("1,,2 * * * *", "is not understood"),
         ("-5 * * * *", "is not understood"),
         ("H(0-5) * * * *", "is not understood"),
-        ("５ * * * *", "is no value of the field minute"),
+        ("\uff15 * * * *", "is no value of the field minute"),
         ("0 0 jan * *", "is no value of the field day of month"),
         ("0 0 30 2 *", "there is no such day"),
         ("0 0 31 4,6,9,11 *", "there is no such day"),

@@ -1,0 +1,82 @@
+"""Creation: which state a new task gets, and its columns."""
+
+import pytest
+from django.db import IntegrityError
+
+from dtq_site.foundation.clock import milliseconds
+from tasks import lifecycle
+from tasks.domain.priority import rank
+from tasks.domain.states import Hold, TaskStatus
+from tasks.models import Queue, Task
+from tests.support.factories import START, after, create, make_team, make_user, new_task, reread, row
+
+
+def test_a_task_without_a_due_moment_is_queued_at_once():
+    user = make_user()
+    task = create(user=user, team=user.team, priority=10, payload={"x": [1, None, "ü"]})
+
+    kept = row(task)
+    assert {key: kept[key] for key in ("status", "hold", "queued_at", "scheduled_at", "created_at", "updated_at")} == {
+        "status": TaskStatus.QUEUED,
+        "hold": Hold.NONE,
+        "queued_at": START,
+        "scheduled_at": None,
+        "created_at": START,
+        "updated_at": START,
+    }
+    assert (kept["rank"], kept["version"]) == (rank(10, milliseconds(START)), 1)
+    assert (kept["team_id"], kept["user_id"], kept["payload"]) == (user.team_id, user.pk, {"x": [1, None, "ü"]})
+    assert (kept["attempts"], kept["fencing_token"], kept["settled_token"], kept["claim_id"]) == (0, 0, 0, None)
+
+
+def test_one_that_is_due_later_is_pending_with_the_rank_of_that_moment():
+    task = reread(create(scheduled_at=after(60)))
+
+    assert (task.status, task.hold, task.queued_at) == (TaskStatus.PENDING, Hold.DUE, None)
+    assert (task.scheduled_at, task.rank) == (after(60), rank(5, milliseconds(after(60))))
+
+
+@pytest.mark.parametrize("seconds", [0, -60])
+def test_a_due_moment_that_has_come_is_at_once_and_buys_no_place(seconds):
+    task = reread(create(scheduled_at=after(seconds)))
+
+    assert (task.status, task.queued_at, task.scheduled_at) == (TaskStatus.QUEUED, START, after(seconds))
+    assert task.rank == rank(5, milliseconds(START))
+
+
+def test_the_occurrence_of_a_schedule_is_pending_even_when_it_is_due():
+    task = reread(create(scheduled_at=START, hold=Hold.SCHEDULE))
+
+    assert (task.status, task.hold) == (TaskStatus.PENDING, Hold.SCHEDULE)
+
+
+def test_ids_increase_in_the_order_of_the_batch():
+    tasks = lifecycle.create([new_task(title=str(n)) for n in range(1200)], START)
+
+    assert [task.title for task in Task.objects.order_by("id")] == [str(n) for n in range(1200)]
+    assert [task.title for task in tasks] == [str(n) for n in range(1200)]
+
+
+def test_a_queue_comes_into_being_with_its_first_task():
+    create(queue="images")
+
+    assert Queue.objects.filter(name="images", paused=False, created_at=START).exists()
+
+
+def test_a_used_key_is_refused_and_nothing_of_the_batch_is_kept():
+    first = create(idempotency_key="k")
+
+    with pytest.raises(IntegrityError):
+        lifecycle.create([new_task(), new_task(idempotency_key="k"), new_task()], START)
+
+    assert list(Task.objects.all()) == [first]
+
+
+def test_keys_are_compared_byte_by_byte_and_within_a_team():
+    create(idempotency_key="k")
+
+    for other in ("K", "k ", "ḱ"):
+        create(idempotency_key=other)
+    create(idempotency_key="k", team=make_team("another"))
+
+    assert Task.objects.count() == 5

@@ -1,0 +1,297 @@
+"""Reports: each attempt's end is recorded once, and only the holder's."""
+
+import pytest
+
+from dtq_site.foundation.clock import milliseconds
+from tasks import lifecycle
+from tasks.domain.lease import Lease
+from tasks.domain.outcome import OutcomeVerdict
+from tasks.domain.priority import rank
+from tasks.domain.states import Hold, TaskStatus
+from tasks.models import TaskAttempt
+from tests.support.factories import (
+    WORKER,
+    after,
+    claim,
+    claimed,
+    completed,
+    create,
+    discarded,
+    failed,
+    lease_of,
+    reap,
+    reread,
+    row,
+    settle,
+)
+
+ACCEPTED, DUPLICATE, STALE_LEASE = OutcomeVerdict.ACCEPTED, OutcomeVerdict.DUPLICATE, OutcomeVerdict.STALE_LEASE
+
+
+def endings(task) -> list[tuple]:
+    return list(
+        TaskAttempt.objects.filter(task=task).order_by("id").values_list("ending", "attempt", "fencing_token", "error")
+    )
+
+
+@pytest.mark.parametrize("result", [None, 0, False, "", "text", [1, {"a": None}], {"grün": 2**60}, 1.5])
+def test_a_success_keeps_its_result(result):
+    task = claimed()
+
+    assert settle(completed(lease_of(task), result), now=after(1)) == [ACCEPTED]
+
+    kept = reread(task)
+    assert (kept.status, kept.result, kept.error, kept.completed_at) == (TaskStatus.COMPLETED, result, "", after(1))
+    assert (kept.settled_token, kept.attempts, kept.version) == (1, 1, task.version + 1)
+    assert (kept.lease_owner, kept.claim_id, kept.lease_expires_at, kept.begun) == (None, None, None, False)
+    assert endings(task) == []
+
+
+def test_a_failure_waits_its_backoff_until_the_attempts_are_used_up():
+    task = create(max_retries=3)
+    seen, now = [], 0.0
+    for _ in range(4):
+        (won,) = claim([task], after(now))
+        assert settle(failed(lease_of(won), f"at {now:.0f}"), now=after(now)) == [ACCEPTED]
+        kept = reread(task)
+        wait = (kept.scheduled_at - after(now)).total_seconds() if kept.status == TaskStatus.PENDING else None
+        seen.append((kept.status, kept.hold, wait, kept.attempts, kept.failures, kept.retries))
+        if wait is not None:
+            assert kept.rank == rank(5, milliseconds(kept.scheduled_at))
+            assert lifecycle.promote(after(now + wait - 0.001)) == 0
+            now += wait
+            assert lifecycle.promote(after(now)) == 1
+
+    pending, backoff = TaskStatus.PENDING, Hold.BACKOFF
+    assert seen == [
+        (pending, backoff, 1, 1, 1, 1),
+        (pending, backoff, 2, 2, 2, 2),
+        (pending, backoff, 4, 3, 3, 3),
+        (TaskStatus.DEAD_LETTER, Hold.NONE, None, 4, 4, 3),
+    ]
+    assert (reread(task).error, reread(task).completed_at) == ("at 7", after(7))
+    assert endings(task) == [("failed", n + 1, n + 1, f"at {at}") for n, at in enumerate((0, 1, 3, 7))]
+
+
+def test_a_success_after_a_failure_leaves_no_error():
+    task = claimed()
+    settle(failed(lease_of(task)))
+    lifecycle.promote(after(1))
+    (won,) = claim([task], after(1))
+
+    settle(completed(lease_of(won)), now=after(2))
+
+    assert (reread(task).error, reread(task).attempts, reread(task).failures) == ("", 2, 1)
+
+
+def test_the_handler_s_own_delay_is_kept():
+    task = claimed()
+
+    settle(failed(lease_of(task), retry_delay_seconds=90), now=after(1))
+
+    assert reread(task).scheduled_at == after(91)
+
+
+def test_a_discarded_task_has_failed_for_good():
+    task = claimed(max_retries=100)
+
+    assert settle(discarded(lease_of(task), "no such address"), now=after(1)) == [ACCEPTED]
+
+    kept = reread(task)
+    assert (kept.status, kept.error, kept.completed_at, kept.retries) == (
+        TaskStatus.FAILED,
+        "no such address",
+        after(1),
+        0,
+    )
+    assert endings(task) == [("discarded", 1, 1, "no such address")]
+
+
+@pytest.mark.parametrize("report", [completed, failed, discarded])
+def test_a_report_that_is_sent_again_is_known_and_changes_nothing(report):
+    task = claimed()
+    settle(report(lease_of(task)), now=after(1))
+    before, known = row(task), endings(task)
+
+    assert settle(report(lease_of(task)), now=after(2)) == [DUPLICATE]
+    assert (row(task), endings(task)) == (before, known)
+
+
+def test_a_second_opinion_on_an_attempt_is_a_duplicate_too():
+    task = claimed()
+    settle(failed(lease_of(task)), now=after(1))
+    before = row(task)
+
+    assert settle(completed(lease_of(task)), now=after(2)) == [DUPLICATE]
+    assert row(task) == before
+
+
+def test_a_report_is_known_again_even_after_a_manual_retry():
+    task = claimed()
+    settle(discarded(lease_of(task)), now=after(1))
+    lifecycle.retry(task.pk, after(2))
+    before = row(task)
+
+    assert settle(discarded(lease_of(task)), now=after(3)) == [DUPLICATE]
+    assert row(task) == before
+
+
+def test_a_stale_report_is_refused_and_kept_as_evidence():
+    task = claimed(begun=True)
+    stale = lease_of(task)
+    reap(after(20))
+    claim([task], after(21))
+    before = row(task)
+
+    assert settle(completed(stale, "late"), now=after(22)) == [STALE_LEASE]
+
+    assert row(task) == before
+    assert endings(task)[1:] == [("refused", 2, 1, "a report of COMPLETED came after the lease was lost")]
+
+
+def test_the_report_of_a_cancelled_task_is_refused():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+    before = row(task)
+
+    assert settle(completed(lease_of(task)), now=after(2)) == [STALE_LEASE]
+    assert row(task) == before
+
+
+def test_a_report_for_a_task_that_is_gone_is_stale():
+    task = claimed()
+    lease = lease_of(task)
+    lifecycle.cancel(task.pk, after(1))
+    lifecycle.delete(task.pk)
+
+    assert settle(completed(lease), now=after(2)) == [STALE_LEASE]
+
+
+def test_a_token_alone_settles_nothing():
+    task = create()
+    forged = Lease(task.pk, 0, WORKER)
+    before = row(task)
+
+    assert settle(completed(forged)) == [STALE_LEASE]
+    assert row(task) == before
+
+
+def test_a_batch_takes_each_report_for_itself():
+    good, again, stale, failing, dead, useless = (
+        claimed(),
+        claimed(),
+        claimed(),
+        claimed(),
+        claimed(max_retries=0),
+        claimed(),
+    )
+    settle(completed(lease_of(again), "first"), now=after(1))
+    stale_lease = lease_of(stale)
+    lifecycle.release([stale_lease], after(1))
+
+    verdicts = settle(
+        completed(lease_of(good), {"a": 1}),
+        completed(lease_of(again), "second"),
+        completed(stale_lease, "stale"),
+        failed(lease_of(failing)),
+        failed(lease_of(dead)),
+        discarded(lease_of(useless)),
+        now=after(2),
+    )
+
+    assert verdicts == [ACCEPTED, DUPLICATE, STALE_LEASE, ACCEPTED, ACCEPTED, ACCEPTED]
+    tasks = [reread(task) for task in (good, again, stale, failing, dead, useless)]
+    assert [(task.status, task.result) for task in tasks] == [
+        (TaskStatus.COMPLETED, {"a": 1}),
+        (TaskStatus.COMPLETED, "first"),
+        (TaskStatus.QUEUED, None),
+        (TaskStatus.PENDING, None),
+        (TaskStatus.DEAD_LETTER, None),
+        (TaskStatus.FAILED, None),
+    ]
+
+
+def test_many_different_results_find_their_own_tasks():
+    tasks = [claimed() for _ in range(30)]
+
+    settle(*(completed(lease_of(task), {"n": n % 7}) for n, task in enumerate(tasks)), now=after(1))
+
+    assert [reread(task).result for task in tasks] == [{"n": n % 7} for n in range(30)]
+
+
+# --- after the lease has ended -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_the_last_holder_may_still_complete_while_nobody_has_claimed_since(begun):
+    task = claimed(begun=begun)
+    reap(after(20))
+
+    assert settle(completed(lease_of(task), "late"), now=after(21)) == [ACCEPTED]
+
+    kept = reread(task)
+    assert (kept.status, kept.result, kept.settled_token) == (TaskStatus.COMPLETED, "late", 1)
+    assert (kept.claim_id, kept.hold, kept.attempts) == (None, Hold.NONE, 1)
+    assert claim([task], after(22)) == []
+    assert settle(completed(lease_of(task), "later"), now=after(23)) == [DUPLICATE]
+
+
+def test_it_may_do_so_through_a_backoff_and_its_end():
+    task = twice_lost()
+    assert reread(task).status == TaskStatus.PENDING
+
+    assert lifecycle.promote(after(60)) == 1
+    assert reread(task).status == TaskStatus.QUEUED
+
+    assert settle(completed(lease_of(task)), now=after(61)) == [ACCEPTED]
+    assert reread(task).status == TaskStatus.COMPLETED
+
+
+def twice_lost():
+    task = claimed(begun=True)
+    reap(after(20))
+    (won,) = claim([task], after(21))
+    lifecycle.mark_begun([lease_of(won)], after(21))
+    reap(after(40))
+    return won
+
+
+def test_it_may_not_fail_it_for_the_lost_attempt_is_counted_already():
+    task = claimed(begun=True)
+    reap(after(20))
+    before = row(task)
+
+    assert settle(failed(lease_of(task)), now=after(21)) == [STALE_LEASE]
+    assert settle(discarded(lease_of(task)), now=after(21)) == [STALE_LEASE]
+    assert row(task) == before
+
+
+def test_after_another_claim_it_is_too_late():
+    task = claimed()
+    reap(after(20))
+    (won,) = claim([task], after(21))
+
+    assert settle(completed(lease_of(task)), now=after(22)) == [STALE_LEASE]
+    assert settle(completed(lease_of(won)), now=after(23)) == [ACCEPTED]
+
+
+def test_after_a_cancellation_and_a_retry_it_is_too_late():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+    lifecycle.retry(task.pk, after(2))
+
+    assert settle(completed(lease_of(task)), now=after(3)) == [STALE_LEASE]
+    lifecycle.promote(after(60))
+    before = row(task)
+    assert before["status"] == TaskStatus.QUEUED
+    assert settle(completed(lease_of(task)), now=after(61)) == [STALE_LEASE]
+    assert row(task) == before
+
+
+def test_once_it_is_a_dead_letter_it_is_too_late():
+    task = claimed(begun=True, max_retries=0)
+    reap(after(20))
+    before = row(task)
+
+    assert settle(completed(lease_of(task)), now=after(21)) == [STALE_LEASE]
+    assert row(task) == before
