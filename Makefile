@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 CONSTRAINTS := docker/constraints.txt
+PACKAGES := accounts dtq_site scheduling tasks workers
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test test-long lint types migrations coverage watch format configuration clean
@@ -38,7 +39,7 @@ coverage: $(VENV)/.installed-for-tests ## Tests on SQLite with a report of what 
 	$(BIN)/coverage combine -q; $(BIN)/coverage html -q; $(BIN)/coverage report; exit $$code
 
 watch: $(VENV)/.installed-for-tests ## Run the tests on SQLite again after every change
-	@exec $(BIN)/ptw .
+	@exec $(BIN)/watchfiles --filter python "$(BIN)/python -m pytest -q -x --failed-first" $(PACKAGES) tests
 
 format: $(VENV)/.installed-for-tests ## Put the code into the one format
 	@$(BIN)/ruff check --fix-only --quiet; $(BIN)/ruff format
