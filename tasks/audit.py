@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tasks.domain.outcome import shortened
+from tasks.domain.outcome import shortened, spelled_out
 from tasks.models import TaskAttempt, TaskLog
 
 MAX_MESSAGE_LENGTH = 4000
@@ -64,7 +64,7 @@ def record_lines(lines: Iterable[LogLine], now: datetime) -> None:
                 sequence=line.sequence,
                 attempt=line.attempt,
                 level=line.level if line.level in LEVELS else "info",
-                message=line.message[:MAX_MESSAGE_LENGTH],
+                message=spelled_out(line.message)[:MAX_MESSAGE_LENGTH],
                 created_at=now,
             )
             for line in lines

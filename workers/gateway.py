@@ -104,22 +104,29 @@ def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: 
     """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
     index = redis_index()
     ask = limit
-    while True:
-        hints = index.take(queue, caller.names, ask)
-        if not hints:
-            return []
+    while hints := index.take(queue, caller.names, ask):
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
         won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
         index.confirm(hints)
-        if ask > limit:
-            index.add(_still_ready([hint for hint in hints if hint not in chosen]))
+        taken = {task.pk for task in won}
+        left = _still_ready([hint for hint in hints if hint.id not in taken])
+        index.add(left)
         if won:
             return won
+        if left:  # ready, and refused all the same: the queue was paused a moment ago
+            _forget_queues()
+            return []
         ask = min(ask * 2, MOST_HINTS)
+    return []
+
+
+def _forget_queues() -> None:
+    global _queues
+    _queues = (float("-inf"), {})
 
 
 def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
-    hints = database_index.take(queue, caller.names, limit)
+    hints = database_index.take(queue, caller.names, limit, team_id=caller.team_id)
     if not hints:
         return []
     won = lifecycle.claim([hint.id for hint in hints], queue, caller.names, wanted, clock.now(), caller.team_id)
@@ -129,11 +136,9 @@ def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Cl
 
 
 def _still_ready(hints: list[Hint]) -> list[Hint]:
-    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED).values_list(
-        "pk", flat=True
-    )
-    ready = set(rows)
-    return [hint for hint in hints if hint.id in ready]
+    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED)
+    ready = {Hint(*row) for row in rows.values_list("rank", "id", "queue", "name")}
+    return [hint for hint in hints if hint in ready]
 
 
 def _leased(task: Task, lease: timedelta) -> LeasedTask:

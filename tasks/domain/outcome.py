@@ -40,9 +40,14 @@ class OutcomeVerdict(StrEnum):
 MAX_ERROR_LENGTH = 8000
 
 
+def spelled_out(text: str) -> str:
+    """The text with half characters, as file names of foreign systems have them, spelled out: no database stores them."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def shortened(error: str) -> str:
     """The error text as it can be stored: of a long one its beginning and its end, half characters spelled out."""
-    error = error.encode(errors="backslashreplace").decode()
+    error = spelled_out(error)
     if len(error) <= MAX_ERROR_LENGTH:
         return error
     half = MAX_ERROR_LENGTH // 2 - 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
@@ -18,9 +19,14 @@ class DatabaseIndex:
     def add(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex. The row is the entry already."""
 
-    def take(self, queue: str, names: Collection[str], limit: int) -> list[Hint]:
-        """See DispatchIndex. Hands the same tasks to everybody who asks; the guarded claim decides who gets them."""
+    def take(self, queue: str, names: Collection[str], limit: int, *, team_id: UUID | None = None) -> list[Hint]:
+        """See DispatchIndex. Hands the same tasks to everybody who asks; the guarded claim decides who gets them.
+
+        With a `team_id` the tasks of other teams are passed over.
+        """
         ready = Task.objects.filter(queue=queue, status=TaskStatus.QUEUED, name__in=names).order_by("rank", "id")
+        if team_id is not None:
+            ready = ready.filter(team_id=team_id)
         return [Hint(rank, id_, queue, name) for rank, id_, name in ready.values_list("rank", "id", "name")[:limit]]
 
     def confirm(self, hints: Sequence[Hint]) -> None:

@@ -62,7 +62,7 @@ def forget_what_processes_remember() -> None:
     """Drop what this process keeps in memory of rows and of Redis; those of an earlier test are gone."""
     queues.forget_known()
     redis_index.cache_clear()
-    gateway._queues = (float("-inf"), {})
+    gateway._forget_queues()
     selectors._announcements = (float("-inf"), {})
 
 

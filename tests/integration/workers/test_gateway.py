@@ -1,0 +1,317 @@
+"""The workers' door: hints or rows, in one order, and no report holds up another."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DataError
+
+from tasks import lifecycle, queues
+from tasks.audit import LogLine
+from tasks.domain.outcome import OutcomeVerdict
+from tasks.domain.states import TaskStatus
+from tasks.models import Queue, Task, TaskLog
+from tasks.queue.dispatch import redis_index
+from tasks.queue.rebuild import Reconciliation
+from tasks.queue.redis_index import RedisIndex
+from tests.support.factories import (
+    LEASE,
+    OTHER_WORKER,
+    START,
+    WORKER,
+    ManualClock,
+    after,
+    bare_row,
+    claimed,
+    completed,
+    create,
+    failed,
+    forget_what_processes_remember,
+    hint_of,
+    lease_of,
+    make_team,
+    new_task,
+    reread,
+)
+from workers import gateway
+from workers.gateway import Caller
+
+CLOCK = ManualClock(after(60))
+
+
+def caller(*names: str, queues: Collection[str] = (), team_id: uuid.UUID | None = None) -> Caller:
+    return Caller(WORKER, frozenset(names or {"job"}), frozenset(queues), team_id)
+
+
+def claim(limit: int, who: Caller | None = None, **options: Any) -> list[Task]:
+    leased = gateway.claim(who or caller(), uuid.uuid4(), limit, LEASE, clock=CLOCK, **options)
+    return [Task.objects.get(pk=each.lease.task_id) for each in leased]
+
+
+def whole(*names: str) -> RedisIndex:
+    """The index, whole for these queues, `default` if none is named."""
+    index = redis_index()
+    for name in names or ("default",):
+        queues.ensure([name], START)
+        Reconciliation(index, name).ensure_whole()
+    return index
+
+
+def in_three_priorities() -> list[Task]:
+    """Tasks in the order in which they have to run."""
+    low = [create(after(n), priority=1) for n in range(2)]
+    high = [create(after(n), priority=20) for n in range(3, 5)]
+    normal = [create(after(n), priority=5) for n in range(5, 7)]
+    return [*high, *normal, *low]
+
+
+# --- order ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index_is_whole", [True, False], ids=["whole", "lost"])
+def test_tasks_are_claimed_in_order_whether_the_index_is_whole_or_lost(index_is_whole):
+    if index_is_whole:
+        whole()
+    expected = in_three_priorities()
+
+    assert [*claim(1), *claim(3), *claim(10)] == expected
+
+
+def test_asked_to_look_at_the_rows_it_finds_what_the_index_lacks():
+    whole()
+    lacking = bare_row()
+
+    assert claim(5) == []
+    assert claim(5, from_database=True) == [lacking]
+
+
+def test_a_task_is_leased_with_all_that_its_worker_needs():
+    whole()
+    team = make_team()
+    task = create(team=team, payload={"a": 1}, timeout_seconds=5.0, max_retries=0)
+    claim_id = uuid.uuid4()
+
+    (leased,) = gateway.claim(caller(), claim_id, 1, timedelta(seconds=9), clock=CLOCK)
+
+    assert (leased.lease.task_id, leased.lease.fencing_token, leased.lease.claim_id) == (task.pk, 1, claim_id)
+    assert (leased.name, leased.payload, leased.attempt, leased.team_id) == ("job", {"a": 1}, 1, team.pk)
+    assert (leased.timeout_seconds, leased.lease_seconds, leased.begin_first) == (5.0, 9.0, True)
+
+
+def test_the_start_is_noted_first_where_a_loss_must_count():
+    whole()
+    plain, lost_before = create(), create()
+    Task.objects.filter(pk=lost_before.pk).update(lost_leases=1)
+
+    leased = gateway.claim(caller(), uuid.uuid4(), 2, LEASE, clock=CLOCK)
+
+    assert {each.lease.task_id: each.begin_first for each in leased} == {plain.pk: False, lost_before.pk: True}
+
+
+def test_a_caller_of_a_team_gets_that_team_s_tasks_only():
+    whole()
+    mine, theirs = make_team("mine"), make_team("theirs")
+    create(team=theirs, priority=100)
+    own = create(team=mine)
+
+    for _ in range(2):
+        assert claim(1, caller(team_id=mine.pk)) in ([own], [])
+    assert reread(own).status == TaskStatus.PROCESSING
+    assert Task.objects.get(team=theirs).status == TaskStatus.QUEUED
+
+
+def test_only_the_caller_s_queues_are_asked():
+    whole("default", "mail", "images")
+    there, here = create(queue="mail"), create(queue="images")
+
+    assert claim(5, caller(queues={"images"})) == [here]
+    assert claim(5) == [there]
+
+
+def test_the_limit_holds_over_several_queues():
+    whole("a", "b", "c")
+    lifecycle.create([new_task(queue=queue) for queue in "abc" for _ in range(2)], START)
+    forget_what_processes_remember()
+
+    assert len(claim(4)) == 4
+    assert Task.objects.filter(status=TaskStatus.PROCESSING).count() == 4
+
+
+# --- stale hints ---------------------------------------------------------------------------------------------------
+
+
+def test_stale_hints_are_drained_without_claiming_beyond_the_limit(monkeypatch):
+    index = whole()
+    stale = [create(after(n), priority=20) for n in range(20)]
+    ready = [create(after(n)) for n in range(10)]
+    Task.objects.filter(pk__in=[task.pk for task in stale]).update(status=TaskStatus.CANCELLED)
+    asked = []
+    take = RedisIndex.take
+    monkeypatch.setattr(RedisIndex, "take", lambda *args, **kwargs: asked.append(args[3]) or take(*args, **kwargs))
+
+    assert claim(2) == ready[:2]
+
+    assert asked == [2, 4, 8, 16]
+    assert index.depth("default") == 8
+    assert claim(10) == ready[2:]
+    assert index.depth("default") == 0
+
+
+def test_a_stale_hint_among_good_ones_is_forgotten():
+    index = whole()
+    gone, good = create(), create(after(1))
+    Task.objects.filter(pk=gone.pk).update(status=TaskStatus.CANCELLED)
+
+    assert claim(2) == [good]
+    assert index.depth("default") == 0
+
+
+def test_an_entry_in_the_wrong_lane_is_forgotten_and_blocks_nobody():
+    index = whole()
+    moved, good = create(), create(after(1), name="other")
+    index.drop([hint_of(moved)])
+    index.add([replace(hint_of(moved), name="other")])
+
+    assert claim(1, caller("other")) == [good]
+    assert index.depth("default") == 0
+
+
+def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
+    index = whole()
+    tasks = [create(after(n)) for n in range(7)]
+    gateway.open_queues(caller())
+    queues.pause("default")
+    takes = []
+    take = RedisIndex.take
+    monkeypatch.setattr(RedisIndex, "take", lambda *args, **kwargs: takes.append(args[3]) or take(*args, **kwargs))
+
+    assert claim(2) == []
+
+    assert takes == [2]
+    assert index.depth("default") == 7
+    assert gateway.open_queues(caller()) == []
+    queues.resume("default")
+    forget_what_processes_remember()
+    assert claim(10) == tasks
+
+
+def test_what_rows_gave_is_forgotten_by_the_index():
+    index = whole()
+    task = create()
+
+    assert claim(1, from_database=True) == [task]
+    assert index.depth("default") == 0
+
+
+def test_a_lost_index_is_survived_when_redis_is_away(settings):
+    create()
+    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = "redis://127.0.0.1:1/0", False
+    redis_index.cache_clear()
+
+    assert len(claim(5)) == 1
+    gateway.wait(caller(), 0.01)
+
+
+# --- queues --------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_queue_is_served_before_its_first_task():
+    Queue.objects.all().delete()
+
+    assert gateway.open_queues(caller()) == ["default"]
+    assert gateway.open_queues(caller(queues={"mail"})) == ["mail"]
+
+
+def test_paused_queues_are_not_open():
+    queues.ensure(["a", "b"], START)
+    queues.pause("a")
+
+    assert sorted(gateway.open_queues(caller())) == ["b", "default"]
+    assert gateway.open_queues(caller(queues={"a"})) == []
+
+
+# --- reports -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (float("nan"), "Out of range float values"),
+        ({1: 2}, "the key 1 is no text"),
+        ("x" * 300_000, "it takes 300,002 bytes as JSON"),
+        ("\ud800", "half of a surrogate pair"),
+        (object(), "not JSON serializable"),
+    ],
+    ids=["nan", "key", "size", "surrogate", "object"],
+)
+def test_a_result_that_cannot_be_stored_fails_its_own_task_only(result, reason):
+    bad, good = claimed(), claimed()
+
+    verdicts = gateway.report([completed(lease_of(bad), result), completed(lease_of(good), "fine")], CLOCK)
+
+    assert set(verdicts.values()) == {OutcomeVerdict.ACCEPTED}
+    kept = reread(bad)
+    assert (kept.status, kept.result) == (TaskStatus.FAILED, None)
+    assert kept.error.startswith("result cannot be stored: ") and reason in kept.error
+    assert (reread(good).status, reread(good).result) == (TaskStatus.COMPLETED, "fine")
+
+
+def test_an_error_text_with_half_characters_costs_no_retry():
+    task = claimed()
+
+    gateway.report([failed(lease_of(task), "no such file: 'x\udcff'")], CLOCK)
+
+    assert (reread(task).status, reread(task).error) == (TaskStatus.PENDING, "no such file: 'x\\udcff'")
+
+
+def test_a_batch_that_the_database_refuses_is_halved_until_the_culprit_stands_alone(monkeypatch):
+    tasks = [claimed() for _ in range(9)]
+    culprit = tasks[5]
+    sizes = []
+    settle = lifecycle.settle
+
+    def refusing(outcomes: Any, *rest: Any) -> Any:
+        sizes.append(len(outcomes))
+        if any(each.lease.task_id == culprit.pk and each.kind == "COMPLETED" for each in outcomes):
+            raise DataError("Data too long for column 'result'")
+        return settle(outcomes, *rest)
+
+    monkeypatch.setattr(lifecycle, "settle", refusing)
+
+    verdicts = gateway.report([completed(lease_of(task), n) for n, task in enumerate(tasks)], CLOCK)
+
+    assert verdicts == {task.pk: OutcomeVerdict.ACCEPTED for task in tasks}
+    assert sizes == [9, 4, 5, 2, 1, 1, 1, 3]
+    failed_ones = Task.objects.exclude(status=TaskStatus.COMPLETED)
+    assert [(task.pk, task.status) for task in failed_ones] == [(culprit.pk, TaskStatus.FAILED)]
+    assert reread(culprit).error == "result cannot be stored: Data too long for column 'result'"
+
+
+def test_an_empty_report_is_answered():
+    assert gateway.report([], CLOCK) == {}
+
+
+def test_log_lines_are_kept_once_and_those_of_tasks_that_are_gone_are_passed_over():
+    task = claimed()
+    lines = [LogLine(task.pk, 1, n, 1, "info", f"line {n}") for n in range(2)]
+    strange = [LogLine(uuid.uuid4(), 1, 0, 1, "info", "gone"), LogLine(task.pk, 1, 2, 1, "odd", "half \udcff")]
+
+    for _ in range(2):
+        gateway.record([*lines, *strange], {lease_of(task): 30}, CLOCK)
+
+    kept = TaskLog.objects.order_by("sequence").values_list("level", "message")
+    assert list(kept) == [("info", "line 0"), ("info", "line 1"), ("info", "half \\udcff")]
+    assert reread(task).progress == 30
+
+
+def test_hints_of_another_worker_s_hand_over_are_not_taken():
+    index = whole()
+    task = create()
+
+    assert index.take("default", {"job"}, 1) == [hint_of(task)]
+    assert claim(1, Caller(OTHER_WORKER, frozenset({"job"}))) == []
