@@ -31,6 +31,14 @@ def start_dev(processes: Processes, tmp_path: Path) -> Start:
     return start
 
 
+def health_of(url: str) -> str | None:
+    """What `/health` says, or None while nobody answers."""
+    try:
+        return str(httpx.get(f"{url}/health", timeout=30).json()["status"])
+    except httpx.TransportError:
+        return None
+
+
 def test_one_command_starts_everything_and_ctrl_c_ends_it(start_dev: Start, tmp_path: Path) -> None:
     dev, url = start_dev()
     dev.wait_for(READY, 60)
@@ -38,7 +46,7 @@ def test_one_command_starts_everything_and_ctrl_c_ends_it(start_dev: Start, tmp_
     dev.wait_for("scheduler +.*scheduler.ready", 30)
     answer = httpx.post(f"{url}/auth/login", json={"username": "admin", "password": "admin123"}, timeout=30)
     assert (answer.status_code, answer.json()["user"]["role"]) == (200, "admin")
-    eventually(lambda: httpx.get(f"{url}/health", timeout=30).json()["status"] == "ok", 20)
+    eventually(lambda: health_of(url) == "ok", 20)
 
     dev.signal(signal.SIGINT)
 
@@ -115,7 +123,7 @@ def test_the_three_commands_share_one_embedded_redis(processes: Processes, tmp_p
     ]
     started[1].wait_for("worker.ready")
     started[2].wait_for("scheduler.ready")
-    eventually(lambda: httpx.get(f"http://127.0.0.1:{alone['PORT']}/health").json()["status"] == "ok", 30)
+    eventually(lambda: health_of(f"http://127.0.0.1:{alone['PORT']}") == "ok", 30)
 
     assert sum("redis-server" in command for command in holding_processes(folder).values()) == 2  # guard and server
     assert [process.terminate() for process in started] == [0, 0, 0]
