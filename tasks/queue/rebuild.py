@@ -43,13 +43,13 @@ class Reconciliation:
     def sweep(self, budget_seconds: float) -> int:
         """Add what the rows have and the index lacks: the front of the line, then on from where the last sweep ended.
 
-        Returns how many entries were missing. Raises IndexLost when Redis is away.
+        However short the budget, one page beyond the front is looked at, so that the end of the line is reached. Returns how many entries were missing. Raises IndexLost when Redis is away.
         """
         ends_at = elapsed_clock() + budget_seconds
         added = 0
-        for page in self._pages():
+        for number, page in enumerate(self._pages()):
             added += self._index.add_certainly(self._index.missing(page))
-            if elapsed_clock() >= ends_at:
+            if number > 0 and elapsed_clock() >= ends_at:
                 break
         metrics.record({(metrics.REPAIRS, ""): added})
         return added
@@ -62,8 +62,8 @@ class Reconciliation:
             return
         self._cursor = max(self._cursor, _place(front[-1]))
         while page := _page(self._queue, self._cursor):
-            yield page
             self._cursor = _place(page[-1])
+            yield page
         self._cursor = START
 
 
