@@ -1,0 +1,44 @@
+"""The accounts that most tests of the API need."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.identity import Identity
+from accounts.roles import Role
+
+
+def _account(role: Role, team: str = "red") -> Identity:
+    from tests.integration.graphql.making import make_identity  # models: Django is not up when this file is read
+
+    return make_identity(role, team)
+
+
+@pytest.fixture
+def user(db: None) -> Identity:
+    """A user of the team red."""
+    return _account(Role.USER)
+
+
+@pytest.fixture
+def viewer(db: None) -> Identity:
+    """A viewer of the team red."""
+    return _account(Role.VIEWER)
+
+
+@pytest.fixture
+def admin(db: None) -> Identity:
+    """An admin, in a team without tasks."""
+    return _account(Role.ADMIN, "office")
+
+
+@pytest.fixture
+def stranger(db: None) -> Identity:
+    """A user of the team blue."""
+    return _account(Role.USER, "blue")
+
+
+@pytest.fixture
+def worker_account(db: None) -> Identity:
+    """The account of a worker in the team red."""
+    return _account(Role.WORKER)
