@@ -43,7 +43,8 @@ class Reconciliation:
     def sweep(self, budget_seconds: float) -> int:
         """Add what the rows have and the index lacks: the front of the line, then on from where the last sweep ended.
 
-        However short the budget, one page beyond the front is looked at, so that the end of the line is reached. Returns how many entries were missing. Raises IndexLost when Redis is away.
+        However short the budget, one page beyond the front is looked at, so that the end of the line is reached.
+        Returns how many entries were missing. Raises IndexLost when Redis is away.
         """
         ends_at = elapsed_clock() + budget_seconds
         added = 0
