@@ -1,4 +1,4 @@
-"""The accounts that most tests of the API need."""
+"""The accounts that most tests of the API need, and a process that remembers nothing of the test before."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ def _account(role: Role, team: str = "red") -> Identity:
     from tests.integration.graphql.making import make_identity  # models: Django is not up when this file is read
 
     return make_identity(role, team)
+
+
+@pytest.fixture(autouse=True)
+def unknown_queues() -> None:
+    """Forget the queues of other tests, whose rows were rolled back."""
+    from tasks import queues
+
+    queues.forget_known()
 
 
 @pytest.fixture
