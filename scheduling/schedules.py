@@ -72,8 +72,8 @@ def fire(schedule_id: UUID, now: datetime) -> bool:
     if schedule is None:
         return False
     fired = schedule.coming_task_id
-    (coming,) = ids.new()
     next_due = _next_due(schedule.cron_expression, schedule.timezone, now)
+    coming = _task_id_of(schedule, next_due)
     stepped = Schedule.objects.filter(
         pk=schedule_id, paused=False, next_due=schedule.next_due, revision=schedule.revision
     ).update(next_due=next_due, coming_task_id=coming, last_fired_at=now, revision=F("revision") + 1)
@@ -104,7 +104,7 @@ def resume(schedule_id: UUID, now: datetime) -> Schedule:
     if schedule.paused:
         schedule.paused = False
         schedule.next_due = _next_due(schedule.cron_expression, schedule.timezone, now)
-        (schedule.coming_task_id,) = ids.new()
+        schedule.coming_task_id = _task_id_of(schedule, schedule.next_due)
         _save(schedule)
         _make_occurrence(schedule, now)
     return schedule
@@ -135,8 +135,20 @@ def _withdraw(schedule: Schedule) -> None:
         lifecycle.withdraw_occurrence(schedule.coming_task_id)
 
 
+def _key(schedule: Schedule, slot: datetime) -> str:
+    return f"schedule:{schedule.pk}:{milliseconds(slot) // 1000}"
+
+
+def _task_id_of(schedule: Schedule, slot: datetime) -> UUID:
+    """A new id, or that of the task which the slot has had: cancelled by an operator, or fired before a clock went back."""
+    had = Task.objects.filter(team_id=schedule.team_id, idempotency_key=_key(schedule, slot))
+    return had.values_list("pk", flat=True).first() or ids.new()[0]
+
+
 def _make_occurrence(schedule: Schedule, now: datetime) -> Task:
     assert schedule.next_due is not None and schedule.coming_task_id is not None
+    if had := Task.objects.filter(pk=schedule.coming_task_id).first():
+        return had
     spec = TaskSpec(
         name=schedule.name,
         title=schedule.title,
@@ -147,7 +159,7 @@ def _make_occurrence(schedule: Schedule, now: datetime) -> Task:
         max_retries=schedule.max_retries,
         timeout_seconds=schedule.timeout_seconds,
         scheduled_at=schedule.next_due,
-        idempotency_key=f"schedule:{schedule.pk}:{milliseconds(schedule.next_due) // 1000}",
+        idempotency_key=_key(schedule, schedule.next_due),
     )
     new = NewTask(spec, schedule.team_id, schedule.user_id, hold=Hold.SCHEDULE, schedule_id=schedule.pk)
     return lifecycle.create([new], now, [schedule.coming_task_id])[0]

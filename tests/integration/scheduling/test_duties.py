@@ -1,0 +1,270 @@
+"""The duties, each round as of a moment that the test names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dtq_site.foundation.observer import Observer, Recorder
+from scheduling import schedules
+from scheduling.duties.cron_firing import CronFiring
+from scheduling.duties.janitor import Janitor
+from scheduling.duties.promoter import Promoter
+from scheduling.duties.reaper import Reaper
+from scheduling.duties.reconciler import Reconciler
+from scheduling.models import Schedule
+from scheduling.runtime.duty import LOOK_SECONDS, Duty
+from tasks import lifecycle, queues
+from tasks.domain.states import TaskStatus
+from tasks.models import Task
+from tasks.queue import keys
+from tasks.queue.dispatch import redis_index
+from tasks.queue.index import IndexLost
+from tasks.recurrence import Recurrence
+from tests.support.factories import (
+    START,
+    ManualClock,
+    after,
+    bare_row,
+    claim,
+    claimed,
+    create,
+    hint_of,
+    in_state,
+    make_team,
+    reread,
+    task_spec,
+)
+from workers import presence
+from workers.domain.card import WorkerCard
+from workers.models import Worker
+
+
+class Leading:
+    """A leader since START, or none."""
+
+    def __init__(self, leads: bool = True, up_since: datetime | None = START) -> None:
+        self.leads, self.up_since = leads, up_since
+
+
+def make(kind: type[Duty], leader: Any = None, now: datetime = START) -> tuple[Any, Recorder]:
+    heard = Recorder()
+    return kind(Observer(heard), ManualClock(now), leader or Leading()), heard
+
+
+@pytest.mark.parametrize("kind", [Promoter, CronFiring, Reaper, Reconciler, Janitor])
+def test_a_duty_rests_while_another_process_leads(kind, monkeypatch):
+    monkeypatch.setattr(kind, "perform", lambda *_: pytest.fail("it was performed"))
+    duty, heard = make(kind, Leading(leads=False))
+
+    assert duty.run_once() == LOOK_SECONDS
+    assert heard.events == []
+
+
+# --- promoter ------------------------------------------------------------------------------------------------------
+
+
+def test_the_promoter_sleeps_until_the_next_task_is_due_but_never_long():
+    duty, _ = make(Promoter)
+    assert duty.perform(START) == pytest.approx(0.1)
+    task = create(scheduled_at=after(1))
+
+    assert duty.perform(after(0.5)) == pytest.approx(0.1)
+    assert duty.perform(after(0.97)) == pytest.approx(0.03)
+    assert reread(task).status == TaskStatus.PENDING
+    assert duty.perform(after(1)) == pytest.approx(0.1)
+    assert reread(task).status == TaskStatus.QUEUED
+
+
+def test_it_goes_on_at_once_while_there_is_more(monkeypatch):
+    monkeypatch.setattr("scheduling.duties.promoter.BATCH", 2)
+    for n in range(3):
+        create(scheduled_at=after(n + 1))
+    duty, _ = make(Promoter)
+
+    assert duty.perform(after(60)) == 0
+    assert duty.perform(after(60)) == pytest.approx(0.1)
+    assert Task.objects.filter(status=TaskStatus.QUEUED).count() == 3
+
+
+def test_it_does_not_spin_on_a_task_that_waits_for_its_cancelled_attempt():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+    lifecycle.retry(task.pk, after(2))
+
+    assert make(Promoter)[0].perform(after(3)) == pytest.approx(0.1)
+
+
+# --- reaper --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("up_since", [None, after(86), after(100)])
+def test_the_reaper_waits_one_lease_after_leaders_began_to_renew(up_since):
+    task = claimed()
+    duty, heard = make(Reaper, Leading(up_since=up_since))
+
+    duty.perform(after(100))
+
+    assert reread(task).status == TaskStatus.PROCESSING
+    assert heard.events == []
+
+
+def test_then_it_takes_back_what_nobody_renews():
+    lost, held = claimed(begun=True), claimed(after(99))
+    duty, heard = make(Reaper, Leading(up_since=after(85)))
+
+    assert duty.perform(after(100)) == 1.0
+
+    assert (reread(lost).status, reread(held).status) == (TaskStatus.QUEUED, TaskStatus.PROCESSING)
+    (told,) = heard.named("lease.reaped")
+    assert told.facts == {"task": str(lost.pk), "name": "job", "now": "QUEUED", "losses": 1}
+
+
+# --- cron firing ---------------------------------------------------------------------------------------------------
+
+
+def schedule(expression: str = "* * * * *") -> Schedule:
+    task = schedules.create(task_spec(), Recurrence(expression, "UTC"), make_team().pk, None, START)
+    return Schedule.objects.get(pk=task.schedule_id)
+
+
+def test_cron_firing_sleeps_until_the_slot_and_fires_it():
+    made = schedule()
+    duty, heard = make(CronFiring)
+
+    assert duty.perform(after(59)) == pytest.approx(0.2)
+    assert duty.perform(after(59.95)) == pytest.approx(0.05)
+    assert heard.events == []
+    assert duty.perform(after(60)) == pytest.approx(0.2)
+
+    assert [event.facts for event in heard.named("schedule.fired")] == [{"schedule": str(made.pk)}]
+    assert Task.objects.get(pk=made.coming_task_id).status == TaskStatus.QUEUED
+
+
+def test_a_schedule_that_cannot_be_fired_holds_up_no_other():
+    bad, good = schedule(), schedule()
+    Schedule.objects.filter(pk=bad.pk).update(timezone="Gone/Away", next_due=after(30))
+    duty, heard = make(CronFiring)
+
+    duty.perform(after(60))
+    assert duty.perform(after(61)) == pytest.approx(0.2)
+
+    assert [event.facts["schedule"] for event in heard.named("schedule.fired")] == [str(good.pk)]
+    (told,) = heard.named("schedule.failed")
+    assert told.facts["schedule"] == str(bad.pk) and "Gone/Away" in told.facts["error"]
+    assert Task.objects.get(pk=bad.coming_task_id).status == TaskStatus.PENDING
+
+
+# --- janitor -------------------------------------------------------------------------------------------------------
+
+
+def test_the_janitor_keeps_what_is_young_and_what_has_not_ended(settings):
+    settings.DTQ_SCHEDULING = replace(
+        settings.DTQ_SCHEDULING, completed_retention=timedelta(days=1), failed_retention=timedelta(days=3)
+    )
+    day = 86_400
+    by_age = {age: [in_state(status, after(-age * day)) for status in TaskStatus] for age in (0.9, 2, 4)}
+    duty, heard = make(Janitor)
+
+    assert duty.perform(START) == 600.0
+
+    alive = {TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.PROCESSING}
+    kept_failed = alive | {TaskStatus.FAILED, TaskStatus.DEAD_LETTER}
+    left = {age: {task.status for task in tasks if Task.objects.filter(pk=task.pk)} for age, tasks in by_age.items()}
+    assert left == {0.9: set(TaskStatus), 2: kept_failed, 4: alive}
+    assert heard.named("tasks.removed")[0].facts == {"completed": 4, "failed": 2}
+
+
+def test_it_goes_on_soon_while_there_is_more(monkeypatch):
+    monkeypatch.setattr("scheduling.duties.janitor.CHUNK", 2)
+    for _ in range(3):
+        in_state(TaskStatus.COMPLETED)
+    duty, heard = make(Janitor)
+    far = after(86_400 * 365)
+
+    assert [duty.perform(far), duty.perform(far), duty.perform(far)] == [0.05, 600.0, 600.0]
+    assert Task.objects.count() == 0
+    assert len(heard.events) == 2
+
+
+def test_it_forgets_workers_that_were_silent_for_a_day():
+    for seconds in (0, 3600):
+        presence.sign_on(WorkerCard(uuid4(), "w", "h", 1, (), {}, 1, "direct", "0"), after(seconds))
+
+    make(Janitor)[0].perform(after(86_400 + 1))
+
+    assert [worker.last_heartbeat for worker in Worker.objects.all()] == [after(3600)]
+
+
+# --- reconciler ----------------------------------------------------------------------------------------------------
+
+
+def test_the_reconciler_rebuilds_an_index_that_was_never_there_and_repairs_what_is_missing():
+    first = create()
+    duty, heard = make(Reconciler)
+
+    assert duty.perform(START) == 1.0
+    second = bare_row(after(1))
+    duty.perform(after(1))
+    duty.perform(after(2))
+
+    rebuilt = [event.facts["queue"] for event in heard.named("index.rebuilt")]
+    assert sorted(rebuilt) == sorted({"default", *rebuilt}) and "default" in rebuilt
+    assert [event.facts for event in heard.named("index.repaired")] == [{"queue": "default", "added": 1}]
+    assert redis_index().take("default", {"job"}, 9) == [hint_of(first), hint_of(second)]
+
+
+def test_it_rebuilds_after_a_flush(redis_server):
+    tasks = [create(after(n), queue=queue) for n, queue in enumerate(["default", "mail", "default"])]
+    duty, heard = make(Reconciler)
+    duty.perform(START)
+
+    redis_server.flushall()
+    with pytest.raises(IndexLost):
+        redis_index().take("mail", {"job"}, 9)
+    duty.perform(after(1))
+
+    assert redis_index().take("mail", {"job"}, 9) == [hint_of(tasks[1])]
+    assert redis_index().take("default", {"job"}, 9) == [hint_of(tasks[0]), hint_of(tasks[2])]
+    assert len([event for event in heard.named("index.rebuilt") if event.facts["queue"] == "mail"]) == 2
+
+
+def test_it_rebuilds_when_redis_was_restarted_with_old_data(redis_server):
+    duty, heard = make(Reconciler)
+    queues.ensure(["default"], START)
+    lost = bare_row()
+    redis_server.set(keys.whole("default"), f"whole:{'0' * 40}")
+
+    duty.perform(START)
+
+    assert redis_index().take("default", {"job"}, 9) == [hint_of(lost)]
+    assert redis_server.get(keys.whole("default")) == f"whole:{redis_server.info('server')['run_id']}"
+    assert "default" in {event.facts["queue"] for event in heard.named("index.rebuilt")}
+
+
+def test_without_redis_it_rests(settings):
+    create()
+    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = "redis://127.0.0.1:1/0", False
+    redis_index.cache_clear()
+    duty, heard = make(Reconciler)
+
+    assert duty.perform(START) == 1.0
+    assert heard.events == []
+
+
+def test_what_workers_hold_is_not_added(redis_server):
+    task = create()
+    duty, heard = make(Reconciler)
+    duty.perform(START)
+    redis_index().take("default", {"job"}, 1)
+    claim([task])
+    redis_index().confirm([hint_of(task)])
+
+    duty.perform(after(1))
+
+    assert heard.named("index.repaired") == []
+    assert redis_index().depth("default") == 0
