@@ -82,7 +82,9 @@ def test_health_and_metrics_tell_what_happened_across_processes(client, start_wo
     start_scheduler()
     start_worker()
     for word in ("a", "b", "c"):
-        client.ask(CREATE, input={"name": "journal", "priority": "HIGH", "payload": {"journal": str(journal), "word": word}})
+        client.ask(
+            CREATE, input={"name": "journal", "priority": "HIGH", "payload": {"journal": str(journal), "word": word}}
+        )
     client.ask(CREATE, input={"name": "journal", "payload": {"wrong": 1}})
 
     eventually(lambda: _metric(client, 'dtq_tasks_total{status="completed"}') == 3)
