@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
@@ -115,6 +116,7 @@ def committed_db(django_db_setup: Baseline, django_db_blocker: DjangoDbBlocker) 
 
     with django_db_blocker.unblock():
         yield
+        connection.close()  # the test may have had it killed, or changed its session
         django_db_setup.restore()
         queues.forget_known()
 
