@@ -46,4 +46,6 @@ def refuse_in_production() -> None:
     known = [name for name, encoded in found.items() if check_password(password(Role(name)), encoded)]
     if known:
         names = ", ".join(sorted(known))
-        raise OptionsError([f"The demo accounts {names} have their well-known passwords. Change these or remove the accounts."])
+        raise OptionsError(
+            [f"The demo accounts {names} have their well-known passwords. Change these or remove the accounts."]
+        )
