@@ -1,0 +1,120 @@
+"""The floor under every verb: one transaction, repeated when it lost a deadlock; the database's clock; keys; connections."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from dtq_site.foundation import database
+from dtq_site.foundation.database import close_broken_connections, repeats_lock_conflicts, sample_database_clock
+from tasks.models import Queue
+from tests.support.factories import START
+
+DEADLOCK = OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
+
+
+class Verb:
+    """Writes a queue, then fails as often as it was told to."""
+
+    def __init__(self, failures: int, error: Exception = DEADLOCK) -> None:
+        self.failures, self.error, self.calls = failures, error, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        Queue.objects.create(name=f"try-{self.calls}", created_at=START)
+        if self.calls <= self.failures:
+            raise self.error
+        return "done"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait between two tries."""
+    monkeypatch.setattr(database, "full_jitter", lambda *_, **__: 0.0)
+
+
+def run(verb: Verb) -> str:
+    return repeats_lock_conflicts(lambda: verb())()
+
+
+def queues() -> list[str]:
+    return sorted(Queue.objects.values_list("name", flat=True))
+
+
+def test_a_lost_deadlock_is_repeated_and_leaves_nothing_of_the_first_try():
+    verb = Verb(failures=2)
+
+    assert run(verb) == "done"
+    assert (verb.calls, queues()) == (3, ["try-3"])
+
+
+def test_after_five_tries_the_error_is_the_caller_s():
+    verb = Verb(failures=99)
+
+    with pytest.raises(OperationalError):
+        run(verb)
+
+    assert (verb.calls, queues()) == (5, [])
+
+
+def test_another_error_is_not_repeated():
+    verb = Verb(1, OperationalError(1048, "Column cannot be null"))
+
+    with pytest.raises(OperationalError):
+        run(verb)
+
+    assert (verb.calls, queues()) == (1, [])
+
+
+def test_inside_a_caller_s_transaction_it_is_the_caller_who_repeats():
+    verb = Verb(failures=1)
+
+    with pytest.raises(OperationalError), transaction.atomic():
+        run(verb)
+
+    assert (verb.calls, queues()) == (1, [])
+
+
+def test_the_database_s_clock_is_utc():
+    told = sample_database_clock()
+
+    assert told.tzinfo is UTC
+    assert abs(told - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_keys_differ_by_case_and_by_trailing_blanks():
+    for name in ("k", "K", "k ", "ḱ"):
+        Queue.objects.create(name=name, created_at=START)
+
+    assert Queue.objects.filter(name="k").count() == 1
+    assert Queue.objects.count() == 4
+
+
+def test_a_healthy_connection_is_kept_and_one_in_a_transaction_is_left_alone():
+    connection.ensure_connection()
+    connection.errors_occurred = True
+    kept = connection.connection
+
+    close_broken_connections()
+    assert connection.connection is kept and not connection.errors_occurred
+
+    with transaction.atomic():
+        connection.errors_occurred = True
+        close_broken_connections()
+        assert connection.connection is kept
+    connection.errors_occurred = False
+
+
+def test_a_broken_connection_is_given_up_and_the_next_query_opens_another(monkeypatch):
+    connection.ensure_connection()
+    connection.errors_occurred = True
+    broken = connection.connection
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
+
+    close_broken_connections()
+    monkeypatch.undo()
+
+    assert queues() == []
+    assert connection.connection is not broken
