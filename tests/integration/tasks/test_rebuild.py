@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dtq_site.foundation.clock import elapsed_clock
 from tasks import lifecycle, metrics
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
@@ -13,6 +14,8 @@ from tasks.queue.index import IndexLost
 from tasks.queue.rebuild import Reconciliation
 from tasks.queue.redis_index import RedisIndex
 from tests.support.factories import after, bare_row, claim, create, hint_of, lease_of
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -166,3 +169,40 @@ def test_rows_that_leave_while_pages_are_read_skip_nobody(small_pages):
     queued = {task.pk for task in tasks[5:]}
     assert queued <= {hint.id for hint in everything(redis_index())}
     assert lifecycle.next_due() is None
+
+
+@pytest.mark.skipif("RedisServer.program is None", reason="this needs the Debian package redis-server")
+def test_a_redis_that_is_killed_costs_nothing_and_is_filled_again_when_it_is_back(tmp_path, settings):
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = server.url, False
+    redis_index.cache_clear()
+    known = Reconciliation(redis_index(), "default")
+    try:
+        known.ensure_whole()
+        tasks = [create(after(n)) for n in range(2)]
+        assert everything(redis_index()) == [hint_of(task) for task in tasks]
+
+        server.kill()
+        begun = elapsed_clock()
+        tasks += [create(after(n)) for n in range(2, 12)]
+        assert elapsed_clock() - begun < 1.0
+        with pytest.raises(IndexLost):
+            everything(redis_index())
+        with pytest.raises(IndexLost):
+            known.ensure_whole()
+
+        server.start()
+        assert eventually(lambda: is_rebuilt(known))
+        assert everything(redis_index()) == [hint_of(task) for task in tasks]
+    finally:
+        server.stop()
+        redis_index.cache_clear()
+
+
+def is_rebuilt(known: Reconciliation) -> bool:
+    """Whether this try has rebuilt the index; False while the breaker still rests."""
+    try:
+        return known.ensure_whole()
+    except IndexLost:
+        return False
