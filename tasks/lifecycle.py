@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -150,7 +151,7 @@ def mark_begun(leases: Sequence[Lease], now: datetime) -> set[UUID]:
 @repeats_lock_conflicts
 def renew(leases: Sequence[Lease], lease: timedelta, now: datetime) -> dict[UUID, RenewalVerdict]:
     """Extend leases; says for each whether it was renewed, is lost, or belongs to a task that was cancelled."""
-    by_task = {lease.task_id: lease for lease in leases}
+    by_task = _by_task(leases)
     verdicts = dict.fromkeys(by_task, RenewalVerdict.LOST)
     for task in _locked(by_task):
         if not _bears(task, by_task[task.pk]):
@@ -181,7 +182,7 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
 
     For a task that was cancelled this is its worker's word that it has stopped. Returns how many tasks it concerned.
     """
-    by_task = {lease.task_id: lease for lease in leases}
+    by_task = _by_task(leases)
     mine = [task for task in _locked(by_task) if _bears(task, by_task[task.pk])]
     released = [task for task in mine if task.status in MOVES["release"].sources]
     for task in released:
@@ -205,7 +206,7 @@ def settle(
     A lease that has ended leaves its last holder the right to *complete* the task until somebody else claims it.
     A refused report is kept as evidence. `jitter` draws from 0 to 1 for the length of a backoff.
     """
-    by_task = {outcome.lease.task_id: outcome for outcome in outcomes}
+    by_task = {each.lease.task_id: each for each in sorted(outcomes, key=attrgetter("lease.fencing_token"))}
     verdicts = dict.fromkeys(by_task, OutcomeVerdict.STALE_LEASE)
     taken: list[Task] = []
     evidence: list[audit.Ending] = []
@@ -468,7 +469,7 @@ def _locked(task_ids: Iterable[UUID], guard: Q | None = None) -> list[Task]:
 
 
 def _held(leases: Sequence[Lease]) -> list[Task]:
-    by_task = {lease.task_id: lease for lease in leases}
+    by_task = _by_task(leases)
     return [task for task in _locked(by_task, Q(status=TaskStatus.PROCESSING)) if _bears(task, by_task[task.pk])]
 
 
@@ -481,6 +482,11 @@ def _the(task_id: UUID) -> Task:
 def _require(task: Task, verb: str, otherwise: str) -> None:
     if task.status not in MOVES[verb].sources:
         raise Conflict(f"The task is {task.status}: it {otherwise}.", status=task.status)
+
+
+def _by_task(leases: Iterable[Lease]) -> dict[UUID, Lease]:
+    """The leases by task; of two for one task, which a worker has that got it back, the newer."""
+    return {lease.task_id: lease for lease in sorted(leases, key=attrgetter("fencing_token"))}
 
 
 def _bears(task: Task, lease: Lease) -> bool:

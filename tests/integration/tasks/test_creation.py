@@ -1,5 +1,7 @@
 """Creation: which state a new task gets, and its columns."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import IntegrityError
 
@@ -80,3 +82,18 @@ def test_keys_are_compared_byte_by_byte_and_within_a_team():
     create(idempotency_key="k", team=make_team("another"))
 
     assert Task.objects.count() == 5
+
+
+@pytest.mark.parametrize("moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)])
+def test_any_moment_of_the_past_can_be_kept(moment):
+    task = reread(create(scheduled_at=moment))
+
+    assert (task.status, task.scheduled_at) == (TaskStatus.QUEUED, moment)
+
+
+def test_any_text_can_be_kept():
+    text = "a\0b 🌿 \u202e 'quoted' \\ %s"
+
+    task = reread(create(title=text, description=text, payload={text: text}, idempotency_key=text))
+
+    assert (task.title, task.description, task.payload, task.idempotency_key) == (text, text, {text: text}, text)

@@ -188,3 +188,17 @@ def test_a_renewal_has_the_length_that_is_asked_for(lease):
     lifecycle.renew([lease_of(task)], lease, after(3))
 
     assert reread(task).lease_expires_at == after(3) + lease
+
+
+@pytest.mark.parametrize("stale_last", [True, False])
+def test_of_two_leases_of_one_task_in_a_request_the_newer_counts(stale_last):
+    task = claimed()
+    stale = lease_of(task)
+    reap(after(20))
+    (won,) = claim([task], after(21))
+    leases = [lease_of(won), stale] if stale_last else [stale, lease_of(won)]
+
+    assert lifecycle.renew(leases, LEASE, after(22)) == {task.pk: RENEWED}
+    assert lifecycle.mark_begun(leases, after(23)) == {task.pk}
+    assert lifecycle.release(leases, after(24)) == 1
+    assert reread(task).status == TaskStatus.QUEUED

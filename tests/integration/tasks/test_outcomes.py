@@ -295,3 +295,16 @@ def test_once_it_is_a_dead_letter_it_is_too_late():
 
     assert settle(completed(lease_of(task)), now=after(21)) == [STALE_LEASE]
     assert row(task) == before
+
+
+@pytest.mark.parametrize("stale_last", [True, False])
+def test_of_two_reports_of_one_task_in_a_batch_the_present_holder_s_counts(stale_last):
+    task = claimed()
+    stale = lease_of(task)
+    reap(after(20))
+    (won,) = claim([task], after(21))
+    batch = [completed(lease_of(won), "mine"), completed(stale, "stale")]
+
+    settle(*(batch if stale_last else batch[::-1]), now=after(22))
+
+    assert (reread(task).status, reread(task).result) == (TaskStatus.COMPLETED, "mine")
