@@ -569,9 +569,8 @@ def _write(tasks: Sequence[Task], guard: Q, columns: Sequence[str]) -> None:
 def _column(tasks: Sequence[Task], column: str) -> Any:
     """The value that all rows share, else an expression that chooses by key."""
     first = getattr(tasks[0], column)
-    if (
-        len({repr(getattr(task, column)) for task in tasks}) == 1
-    ):  # to Python 1, 1.0 and True are equal; to JSON they are not
+    # To Python 1, 1.0 and True are equal; to JSON they are not.
+    if len({repr(getattr(task, column)) for task in tasks}) == 1:
         return first
     field = Task._meta.get_field(column)
     return Case(*(When(pk=task.pk, then=Value(getattr(task, column), output_field=field)) for task in tasks))

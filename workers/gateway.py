@@ -23,7 +23,6 @@ from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import TaskStatus
-from tasks.domain.submission import DEFAULT_QUEUE
 from tasks.handling.port import EnqueueRequest
 from tasks.lifecycle import Claim
 from tasks.models import Queue, Task
@@ -88,15 +87,14 @@ _queues: tuple[float, dict[str, bool]] = (float("-inf"), {})
 def open_queues(caller: Caller) -> list[str]:
     """The queues that the caller serves and that are not paused, in random order so that none is always first.
 
-    Half a second old at most: a queue paused meanwhile is refused by the claim itself. A caller that serves all queues
-    serves the default one before its first task has made it known.
+    Half a second old at most: a queue paused meanwhile is refused by the claim itself.
     """
     global _queues
     read_at, paused = _queues
     if elapsed_clock() - read_at > _QUEUES_SECONDS:
         paused = dict(Queue.objects.values_list("name", "paused"))
         _queues = (elapsed_clock(), paused)
-    served = caller.queues or {DEFAULT_QUEUE, *paused}
+    served = caller.queues or paused.keys()
     return shuffled(name for name in served if not paused.get(name, False))
 
 

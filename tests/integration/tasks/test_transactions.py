@@ -40,7 +40,7 @@ def run(verb: Verb) -> str:
 
 
 def queues() -> list[str]:
-    return sorted(Queue.objects.values_list("name", flat=True))
+    return sorted(Queue.objects.exclude(name="default").values_list("name", flat=True))
 
 
 def test_a_lost_deadlock_is_repeated_and_leaves_nothing_of_the_first_try():
@@ -89,7 +89,7 @@ def test_keys_differ_by_case_and_by_trailing_blanks():
         Queue.objects.create(name=name, created_at=START)
 
     assert Queue.objects.filter(name="k").count() == 1
-    assert Queue.objects.count() == 4
+    assert len(queues()) == 4
 
 
 def test_a_healthy_connection_is_kept_and_one_in_a_transaction_is_left_alone():

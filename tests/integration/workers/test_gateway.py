@@ -12,7 +12,7 @@ import pytest
 
 from tasks import lifecycle, queues
 from tasks.domain.states import TaskStatus
-from tasks.models import Queue, Task
+from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.rebuild import Reconciliation
 from tasks.queue.redis_index import RedisIndex
@@ -213,9 +213,7 @@ def test_a_lost_index_is_survived_when_redis_is_away(settings):
 # --- queues --------------------------------------------------------------------------------------------------------
 
 
-def test_the_default_queue_is_served_before_its_first_task():
-    Queue.objects.all().delete()
-
+def test_the_default_queue_is_there_before_its_first_task():
     assert gateway.open_queues(caller()) == ["default"]
     assert gateway.open_queues(caller(queues={"mail"})) == ["mail"]
 
