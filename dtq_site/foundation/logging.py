@@ -61,10 +61,14 @@ def apply(config: dict[str, Any]) -> None:
 def log_events(logger_name: str, levels: dict[str, str] | None = None) -> Listener:
     """A listener that writes each event as one log line; `levels` names the level of events that are not plain info."""
     logger = structlog.stdlib.get_logger(logger_name)
+    switch = logging.getLogger(logger_name)
     chosen = levels or {}
 
     def write(event: Event) -> None:
         level = chosen.get(event.name, "error" if event.name.endswith(".failed") else "info")
-        getattr(logger, level)(event.name, **event.facts)
+        if switch.isEnabledFor(
+            getattr(logging, level.upper())
+        ):  # before the line is made, for most are made by the thousand
+            getattr(logger, level)(event.name, **event.facts)
 
     return write

@@ -11,11 +11,15 @@ from tasks.domain.lease import Lease, LeasedTask
 
 @dataclass(eq=False)
 class Attempt:
-    """One execution. `renewed_at` are the clocks' readings when the request that made or extended its lease was sent."""
+    """One execution, waiting for a slot, running or finished.
+
+    `renewed_at` are the clocks' readings when the request that made or extended its lease was sent.
+    """
 
     task: LeasedTask
     renewed_at: tuple[float, float, float]
-    started_at: float = field(default_factory=elapsed_clock)
+    claimed_at: float = field(default_factory=elapsed_clock)
+    started_at: float | None = None
     begun: bool = False
     cancelled: bool = False
     lost: bool = False
@@ -32,9 +36,14 @@ class Attempt:
         return self.cancelled or self.lost
 
     @property
+    def running_seconds(self) -> float:
+        """How long its handler has been running; 0 before it starts."""
+        return 0.0 if self.started_at is None else elapsed_clock() - self.started_at
+
+    @property
     def overdue(self) -> bool:
         """Whether its time limit has passed."""
-        return elapsed_clock() - self.started_at > self.task.timeout_seconds
+        return self.running_seconds > self.task.timeout_seconds
 
     def lease_is_valid(self, timer: LeaseTimer) -> bool:
         """Whether nobody else can run the task yet."""
@@ -70,8 +79,8 @@ class HeldAttempts:
         with self._lock:
             return list(self._attempts.values())
 
-    def running(self) -> list[Attempt]:
-        """Those whose handler has not ended."""
+    def unfinished(self) -> list[Attempt]:
+        """Those whose handler has not ended, started or not."""
         with self._lock:
             return [attempt for attempt in self._attempts.values() if not attempt.finished]
 

@@ -1,26 +1,26 @@
-"""What a worker does between two tasks: ask for as many as it has free slots, start them, else wait for the bell."""
+"""What a worker does between two tasks: ask for as many as it can start soon, start them, else wait for the bell."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 
 from dtq_site.foundation.backoff import full_jitter, spread
 from dtq_site.foundation.clock import LeaseTimer, elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
-from tasks.domain.lease import Lease
 from workers.runtime.attempt import Attempt, HeldAttempts
+from workers.runtime.executor import Executor
+from workers.runtime.look_ahead import HORIZON_SECONDS, look_ahead
 from workers.transports.base import Transport, Unreachable
 
 IDLE_WAIT_SECONDS = 1.0
 LOOK_SECONDS = 3.0
-"""How often an idle worker looks at the rows themselves: a bell or an entry of the index may have been lost."""
+"""How often a worker looks at the rows themselves: a bell or an entry of the index may have been lost."""
 
 
 class ClaimLoop(Service):
-    """Claims tasks while slots are free, and hands them to the executor."""
+    """Claims tasks for free slots and a little ahead, and hands them to the executor."""
 
     name = "claim loop"
 
@@ -29,7 +29,7 @@ class ClaimLoop(Service):
         observer: Observer,
         transport: Transport,
         held: HeldAttempts,
-        start: Callable[[Attempt], None],
+        executor: Executor,
         *,
         slots: int,
         lease: timedelta,
@@ -37,19 +37,19 @@ class ClaimLoop(Service):
         super().__init__(observer)
         self._transport = transport
         self._held = held
-        self._start = start
+        self._executor = executor
         self._slots = slots
         self._lease = lease
         self._look_at = 0.0
         self._unreachable = 0
 
     def run_once(self) -> float:
-        """Fill the free slots; returns at once after work, waits for the bell when there is none."""
-        free = self._slots - len(self._held.running())
-        if free <= 0:
-            return 60.0  # the executor wakes the loop when a slot is free
+        """Claim what can start soon; returns at once after work, waits for the bell when there is none."""
+        wanted = self._wanted()
+        if wanted <= 0:
+            return 60.0  # the executor wakes the loop when it runs low
         try:
-            started = self._claim(free)
+            started = self._claim(wanted)
             if not started and not self.stopping:
                 self._transport.wait(IDLE_WAIT_SECONDS)
         except Unreachable as error:
@@ -64,25 +64,36 @@ class ClaimLoop(Service):
         """Let the transport tidy up."""
         self._transport.after_work()
 
-    def _claim(self, free: int) -> int:
+    def _wanted(self) -> int:
+        """How many tasks to ask for; while some still wait in line, nothing before there is room for a good number."""
+        unfinished = self._held.unfinished()
+        stuck = sum(attempt.running_seconds > HORIZON_SECONDS for attempt in unfinished)
+        ahead = look_ahead(self._executor.run_times.p95(), self._slots - stuck)
+        self._executor.low_water = ahead // 2
+        wanted = self._slots + ahead - len(unfinished)
+        return wanted if self._executor.waiting <= self._executor.low_water else 0
+
+    def _claim(self, wanted: int) -> int:
         look = elapsed_clock() >= self._look_at
         if look:
             self._look_at = elapsed_clock() + spread(LOOK_SECONDS, 0.5)
         sent = LeaseTimer.sent_at()
-        tasks = self._transport.claim(uuid.uuid4(), free, self._lease, from_database=look)
+        tasks = self._transport.claim(uuid.uuid4(), wanted, self._lease, from_database=look)
         attempts = [Attempt(task, sent) for task in tasks]
         for attempt in attempts:
             self._held.add(attempt)
-        certain = self._noted_first([attempt for attempt in attempts if attempt.task.begin_first])
-        for attempt in attempts:
-            if not attempt.task.begin_first or attempt.lease in certain:
-                self._start(attempt)
+        self._executor.start([attempt for attempt in attempts if not attempt.task.begin_first])
+        self._start_noted([attempt for attempt in attempts if attempt.task.begin_first])
         return len(attempts)
 
-    def _noted_first(self, attempts: list[Attempt]) -> set[Lease]:
-        """Note the start of attempts whose loss must count; those that cannot be noted are given up unstarted."""
+    def _start_noted(self, attempts: list[Attempt]) -> None:
+        """Start attempts whose loss must count, once that they start is noted, and alone: one may take the worker down.
+
+        Those that cannot be noted are given up unstarted.
+        """
         if not attempts:
-            return set()
+            return
+        self._give_back(self._executor.withdraw(0))
         try:
             still_mine = self._transport.begin([attempt.lease for attempt in attempts])
         except Unreachable:
@@ -91,4 +102,10 @@ class ClaimLoop(Service):
             attempt.begun = attempt.lease.task_id in still_mine
             if not attempt.begun:
                 self._held.remove(attempt.lease)
-        return {attempt.lease for attempt in attempts if attempt.begun}
+        self._executor.start([attempt for attempt in attempts if attempt.begun])
+
+    def _give_back(self, attempts: list[Attempt]) -> None:
+        if attempts:
+            self._transport.release([attempt.lease for attempt in attempts])
+            for attempt in attempts:
+                self._held.remove(attempt.lease)

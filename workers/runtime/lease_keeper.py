@@ -1,8 +1,7 @@
-"""Keeps what is held: renews leases, notes what has begun, ends what was cancelled, lost or is overdue."""
+"""Keeps what is held: renews leases, notes what has begun, gives back what waits too long, ends what must end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from dtq_site.foundation.clock import LeaseTimer, elapsed_clock
@@ -10,9 +9,12 @@ from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from tasks.domain.lease import RenewalVerdict
 from workers.runtime.attempt import Attempt, HeldAttempts
+from workers.runtime.executor import Executor
+from workers.runtime.look_ahead import HORIZON_SECONDS
+from workers.runtime.reporter import Reporter
 from workers.transports.base import Transport, Unreachable
 
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.05
 BEGUN_AFTER_SECONDS = 0.2
 """How long a task runs before its start is noted: most have ended by then and cost nothing."""
 
@@ -20,7 +22,7 @@ MOST_SECONDS_BETWEEN_RENEWALS = 5.0
 
 
 class LeaseKeeper(Service):
-    """Ticks ten times a second; renews four times a lease, and at least every five seconds."""
+    """Ticks twenty times a second; renews four times a lease, and at least every five seconds."""
 
     name = "lease keeper"
 
@@ -29,23 +31,27 @@ class LeaseKeeper(Service):
         observer: Observer,
         transport: Transport,
         held: HeldAttempts,
-        interrupt: Callable[[Attempt], None],
+        executor: Executor,
+        reporter: Reporter,
         *,
         lease: timedelta,
     ) -> None:
         super().__init__(observer)
         self._transport = transport
         self._held = held
-        self._interrupt = interrupt
+        self._executor = executor
+        self._reporter = reporter
         self._lease = lease
         self._period = min(lease.total_seconds() / 4, MOST_SECONDS_BETWEEN_RENEWALS)
         self._renew_at = elapsed_clock() + self._period
 
     def run_once(self) -> float:
-        """End what must end, note what has begun, renew when it is time."""
-        for attempt in self._held.running():
+        """Give back what waits too long, end what must end, note what has begun, renew when it is time."""
+        for attempt in self._executor.withdraw(HORIZON_SECONDS):
+            self._reporter.stopped(attempt.lease)
+        for attempt in self._held.unfinished():
             if attempt.overdue or attempt.to_end:
-                self._interrupt(attempt)
+                self._executor.interrupt(attempt)
         try:
             self._note_begun()
             if elapsed_clock() >= self._renew_at:
@@ -62,8 +68,11 @@ class LeaseKeeper(Service):
         self._transport.after_work()
 
     def _note_begun(self) -> None:
-        old = elapsed_clock() - BEGUN_AFTER_SECONDS
-        fresh = [each for each in self._held.running() if not each.begun and each.started_at < old]
+        fresh = [
+            attempt
+            for attempt in self._held.unfinished()
+            if not attempt.begun and attempt.running_seconds > BEGUN_AFTER_SECONDS
+        ]
         if fresh:
             self._transport.begin([attempt.lease for attempt in fresh])
             for attempt in fresh:

@@ -66,11 +66,12 @@ class Reporter(Service):
         """Deliver one batch of each kind; what could not be delivered stays."""
         with self._lock:
             outcomes, stopped, notes = self._outcomes[:BATCH], self._stopped[:BATCH], self._notes[:BATCH]
-            progress, self._progress = self._progress, {}
+            progress = dict(self._progress)
         try:
             if notes or progress:
                 self._transport.record(notes, progress)
                 self._forget(self._notes, notes)
+                self._forget_progress(progress)
             if outcomes:
                 self._deliver(outcomes)
             if stopped:
@@ -105,6 +106,12 @@ class Reporter(Service):
     def _forget(self, queue: list[Any], delivered: list[Any]) -> None:
         with self._lock:
             del queue[: len(delivered)]
+
+    def _forget_progress(self, delivered: dict[Lease, int]) -> None:
+        with self._lock:
+            for lease, percent in delivered.items():
+                if self._progress.get(lease) == percent:
+                    del self._progress[lease]
 
     def _put_off(self, error: Unreachable) -> float:
         self._unreachable += 1

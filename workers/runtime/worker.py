@@ -40,10 +40,8 @@ class Worker:
         self.executor = Executor(
             observer, transport, self.held, self.reporter, lambda: self.claim_loop.wake(), slots=card.concurrency
         )
-        self.claim_loop = ClaimLoop(
-            observer, transport, self.held, self.executor.start, slots=card.concurrency, lease=lease
-        )
-        self.lease_keeper = LeaseKeeper(observer, transport, self.held, self.executor.interrupt, lease=lease)
+        self.claim_loop = ClaimLoop(observer, transport, self.held, self.executor, slots=card.concurrency, lease=lease)
+        self.lease_keeper = LeaseKeeper(observer, transport, self.held, self.executor, self.reporter, lease=lease)
         self.heartbeat = Heartbeat(observer, transport)
 
     def stop(self) -> None:
@@ -81,7 +79,10 @@ class Worker:
         self.heartbeat.wake()
         self.claim_loop.stop()
         self.claim_loop.join(SERVICE_STOP_SECONDS)
-        running = len(self.held.running())
+        for attempt in self.executor.withdraw(0):
+            self.reporter.stopped(attempt.lease)
+            self.held.finish(attempt)
+        running = len(self.held.unfinished())
         self._observer.emit(
             "worker.draining", worker=self._card.name, running=running, grace=self._grace.total_seconds()
         )
@@ -100,7 +101,7 @@ class Worker:
         ends_at = elapsed_clock() + DELIVERY_SECONDS
         while not self.reporter.idle and elapsed_clock() < ends_at and not self._force.wait(0.02):
             self.reporter.wake()
-        return [attempt.lease for attempt in self.held.running()]
+        return [attempt.lease for attempt in self.held.unfinished()]
 
     def _sign_off(self) -> None:
         with contextlib.suppress(Unreachable):  # it will be found silent
