@@ -172,6 +172,27 @@ def test_a_queue_can_be_chosen_and_paused(start_worker, enqueue, journal):
     assert reread(other).status == "QUEUED"
 
 
+def test_short_tasks_do_not_wait_behind_a_long_one_while_another_worker_is_idle(start_worker, enqueue, journal):
+    from accounts.registration import team_named
+    from tasks import submission
+    from tasks.domain.submission import Request
+
+    write = {"journal": str(journal)}
+    start_worker("--concurrency", "1", "--name", "first")
+    for number in range(30):  # from these it learns that tasks are short, and claims ahead
+        enqueue("journal", write | {"word": str(number)})
+    eventually(lambda: len(read(journal)) == 30)
+    start_worker("--concurrency", "1", "--name", "second")
+
+    requests = [Request(name="deaf", payload=write | {"word": "long", "seconds": 4})]
+    requests += [Request(name="journal", payload=write | {"word": f"short {number}"}) for number in range(10)]
+    long, *short = submission.submit(requests, submission.Owner(team_named("default").pk, None))
+
+    for task in short:
+        assert wait_for_status(task, "COMPLETED", 3).attempts == 1
+    assert reread(long).status == "PROCESSING"
+
+
 def test_a_delayed_task_runs_when_it_is_due_and_never_early(start_worker, start_scheduler, enqueue, journal):
     start_scheduler()
     start_worker()
