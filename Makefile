@@ -59,6 +59,7 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "$(PYTHON) has no venv module; install it: sudo apt-get install python3-venv" >&2; exit 1; }
 	@echo "Making the Python environment in $(VENV)"
+	@[ -w . ] || { echo "This folder cannot be written, and DTQ keeps its environment in it: make it yours, or clone into one that is" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -86,12 +86,17 @@ def _database() -> dict[str, Any]:
         # Writers must queue from the start of their transaction: a deferred one fails with "database is locked".
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            "timeout": 5,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
         config["TEST"] = {"NAME": str(config["NAME"]) + ".test"}
     elif kind == "mysql":
-        config["OPTIONS"] = {"charset": "utf8mb4", "isolation_level": "read committed", "connect_timeout": 5}
+        config["OPTIONS"] = {
+            "charset": "utf8mb4",
+            "isolation_level": "read committed",
+            "connect_timeout": 5,
+            "init_command": "SET SESSION innodb_lock_wait_timeout = 3",
+        }
         config["TEST"] = {"CHARSET": "utf8mb4"}
     else:
         _problems.append("DATABASE_URL is not allowed: use mysql://… for MySQL or MariaDB, or sqlite:///…")

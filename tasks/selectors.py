@@ -88,6 +88,8 @@ def tasks(
 
 def _matches(text: str) -> Q:
     """Name or title contain the text, in any case; or the id begins with it, if it has at least the first eight digits."""
+    if "\0" in text:  # no text of ours has it, and SQLite takes it for the end of the pattern
+        return Q(pk__in=[])
     matches = Q(lower_name__contains=text.lower()) | Q(title__icontains=text)
     start = text.strip().lower()
     if _ID_START.fullmatch(start):

@@ -1,6 +1,6 @@
 """Example handlers: `make-thumbnail` makes one small picture, `make-thumbnails` enqueues that for a whole folder.
 
-Load them with DTQ_HANDLERS=docs.examples.thumbnails; they need Pillow (`pip install "dtq[examples]"`). Nothing here
+Load them with DTQ_HANDLERS=docs.examples.thumbnails; they need Pillow (`.venv/bin/pip install -e '.[examples]'`). Nothing here
 knows Django, so a remote worker can load them as well. Paths are those of the worker's machine, with the rights of its
 user: whoever may create tasks may name any picture that this user can read and write. Only pictures are read, and only
 files with a picture's suffix are written.

@@ -54,10 +54,13 @@ class KeyField(models.CharField):
 
 
 def is_lock_conflict(error: Exception) -> bool:
-    """Whether the database gave up this transaction in favour of another one; to repeat it is right."""
-    return isinstance(error, OperationalError) and (
-        error.args[:1] in ((_DEADLOCK,), (_LOCK_WAIT,)) or "database is locked" in str(error)
-    )
+    """Whether the database gave up this transaction in favour of another one."""
+    return _is_worth_repeating(error) or (isinstance(error, OperationalError) and "database is locked" in str(error))
+
+
+def _is_worth_repeating(error: Exception) -> bool:
+    # SQLite's "database is locked" is not: it says so only after a wait of its own.
+    return isinstance(error, OperationalError) and error.args[:1] in ((_DEADLOCK,), (_LOCK_WAIT,))
 
 
 def is_unavailable(error: Exception) -> bool:
@@ -68,7 +71,7 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
-    """Run `function` in one transaction, again when it lost a deadlock or a wait for a lock (up to five times).
+    """Run `function` in one transaction, again when MariaDB let it lose a deadlock or a wait for a lock (up to five times).
 
     Inside a caller's transaction it runs once: the database has undone the caller's work too, so the caller must repeat.
     """
@@ -83,7 +86,7 @@ def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[P
                     return function(*args, **kwargs)
             except OperationalError as error:
                 attempt += 1
-                if not outermost or attempt >= 5 or not is_lock_conflict(error):
+                if not outermost or attempt >= 5 or not _is_worth_repeating(error):
                     raise
             time.sleep(full_jitter(attempt, base_seconds=0.01, cap_seconds=0.25))
 

@@ -210,4 +210,6 @@ def _storable(text: str, where: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise BadInput(f"{where} contains half of a surrogate pair, which is no character.", field=where) from None
+    if "\0" in text:
+        raise BadInput(f"{where} contains the character NUL; remove it.", field=where)
     return text

@@ -106,7 +106,7 @@ def _welcome(port: int, seconds: float) -> str:
     return f"""
 DTQ is ready ({seconds:.1f} s). Ctrl-C ends it.
 
-  dashboard   {url}/
+  pages       {url}/
   GraphQL     {url}/graphql   (GraphiQL in a browser)
   admin       {url}/admin/
   health      {url}/health    metrics {url}/metrics

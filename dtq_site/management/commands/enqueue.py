@@ -10,12 +10,15 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.registration import team_named
+from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import DTQError
 from tasks import selectors
 from tasks.domain.states import TERMINAL, TaskStatus
 from tasks.domain.submission import Request
+from tasks.handling import registry
 from tasks.models import Task
 from tasks.submission import DEFAULT_TEAM, Owner, submit_one
+from workers import selectors as workers
 
 LOOK_EVERY_SECONDS = 0.2
 
@@ -52,6 +55,9 @@ class Command(BaseCommand):
         except DTQError as error:
             raise CommandError(error.message) from None
         self.stdout.write(str(task.pk))
+        known = any(task.name in names for _, names in workers.online_handlers(database_clock.now()))
+        if not known and registry.lookup(task.name) is None:
+            self.stderr.write(f"No online worker knows the handler {task.name!r}; the task waits for one that does.")
         if options["watch"]:
             self._watch(task.pk)
 

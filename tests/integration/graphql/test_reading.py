@@ -148,6 +148,7 @@ def five(user: Identity) -> list[Task]:
         ('(search: "%")', ["a"]),
         ('(search: "_")', ["c"]),
         ('(search: "\\\\")', []),
+        ('(search: "\\u0000")', []),
         ('(search: "")', ["e-mail", "d", "c", "b", "a"]),
     ],
 )

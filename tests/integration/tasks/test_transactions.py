@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
 from dtq_site.foundation import database
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import close_broken_connections, repeats_lock_conflicts, sample_database_clock
 from tasks.models import Queue
 from tests.support.factories import START
@@ -118,3 +120,22 @@ def test_a_broken_connection_is_given_up_and_the_next_query_opens_another(monkey
 
     assert queues() == []
     assert connection.connection is not broken
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_a_creation_gives_up_in_seconds_while_another_program_holds_the_database():
+    if connection.vendor != "sqlite":
+        pytest.skip("locks of the whole database are SQLite's")
+    from tests.support.factories import create
+
+    other = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    started = elapsed_clock()
+
+    with pytest.raises(OperationalError) as refusal:
+        create(START)
+
+    other.execute("ROLLBACK")
+    other.close()
+    assert database.is_lock_conflict(refusal.value)
+    assert elapsed_clock() - started < 9

@@ -91,6 +91,7 @@ def test_a_name_that_may_be_none_is_refused(request_, field):
     [
         ({"title": "x" * 201}, "title"),
         ({"title": "half \ud800"}, "title"),
+        ({"title": "nul \0"}, "title"),
         ({"description": "x" * 10_001}, "description"),
         ({"description": "half \udfff"}, "description"),
         ({"payload": [1]}, "payload"),
