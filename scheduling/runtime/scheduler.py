@@ -40,4 +40,4 @@ class Scheduler:
         self._stop.wait()
         stuck = ServiceGroup([*self.duties, self.leader]).stop(SERVICE_STOP_SECONDS)
         self.leader.resign()
-        self._observer.emit("scheduler.stopped", stuck=",".join(stuck))
+        self._observer.emit("scheduler.stopped", **({"stuck": ",".join(stuck)} if stuck else {}))
