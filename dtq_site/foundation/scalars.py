@@ -72,7 +72,7 @@ def _json_literal(node: ValueNode, variables: dict[str, Any]) -> Any:
 
 
 _JSON_LEAVES: dict[type, Callable[[Any], Any]] = {
-    IntValueNode: int,
+    IntValueNode: strict_json.read_integer,
     FloatValueNode: float,
     StringValueNode: str,
     BooleanValueNode: bool,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, NoReturn
+
+TOO_LARGE_A_NUMBER = "it contains a number that is infinite or too large"
 
 
 class NotJSON(ValueError):
-    """The value cannot be written as JSON."""
+    """The value cannot be written as JSON, or the text is none."""
 
 
 class TooLarge(ValueError):
@@ -35,7 +37,7 @@ def encode(value: Any, *, max_bytes: int | None = None) -> str:
     except UnicodeEncodeError:
         raise NotJSON("it contains half of a surrogate pair, which is no character") from None
     except ValueError:  # the interpreter's bound on the digits of a number
-        raise NotJSON("it contains a number of too many digits") from None
+        raise NotJSON(TOO_LARGE_A_NUMBER) from None
     if max_bytes is not None and size > max_bytes:
         raise TooLarge(size, max_bytes)
     return text
@@ -52,12 +54,41 @@ def _refuse_what_json_lacks(value: Any) -> None:
         for item in value:
             _refuse_what_json_lacks(item)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise NotJSON(f"it contains {value}, which JSON does not have")
+        raise NotJSON("it contains NaN, which JSON does not have" if math.isnan(value) else TOO_LARGE_A_NUMBER)
     elif not isinstance(value, str | int | float | None):
         kind = type(value).__name__
         raise NotJSON(
             f"it contains an object of type {kind}; use text, numbers, booleans, null, lists and dictionaries"
         )
+
+
+def decode(text: str | bytes) -> Any:
+    """Read JSON text, which is in UTF-8 if it comes as bytes. Raises NotJSON, naming what stands in the way.
+
+    A number that is too large becomes infinite, which `encode` refuses: who knows its place can say where it stood.
+    """
+    try:
+        return json.loads(
+            text if isinstance(text, str) else text.decode(), parse_int=read_integer, parse_constant=_refuse_constant
+        )
+    except UnicodeDecodeError:
+        raise NotJSON("it is not in UTF-8") from None
+    except RecursionError:
+        raise NotJSON("it is nested too deeply") from None
+    except ValueError as error:
+        raise NotJSON(str(error)) from None
+
+
+def read_integer(digits: str) -> int | float:
+    """The integer that JSON or GraphQL spells; infinite if it has more digits than the interpreter reads."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotJSON(f"{name} is no JSON number")
 
 
 def canonical(value: Any) -> str:

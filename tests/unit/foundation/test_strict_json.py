@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtq_site.foundation.strict_json import NotJSON, TooLarge, canonical, encode
+from dtq_site.foundation.strict_json import NotJSON, TooLarge, canonical, decode, encode
 
 ITSELF: list = []
 ITSELF.append(ITSELF)
@@ -30,8 +30,8 @@ def test_values_are_written_compactly(value, text):
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        pytest.param(float("nan"), "it contains nan", id="nan"),
-        pytest.param([float("-inf")], "it contains -inf", id="infinity"),
+        pytest.param(float("nan"), "it contains NaN", id="nan"),
+        pytest.param([float("-inf")], "infinite or too large", id="infinity"),
         pytest.param({1: "x"}, "the key 1 is no text", id="integer key"),
         pytest.param({"a": [{None: 1}]}, "the key None is no text", id="null key"),
         pytest.param({"a": ({True: 1},)}, "the key True is no text", id="boolean key in a tuple"),
@@ -41,7 +41,7 @@ def test_values_are_written_compactly(value, text):
         pytest.param({"\udfff": 1}, "half of a surrogate pair", id="surrogate key"),
         pytest.param(ITSELF, "contains itself", id="itself"),
         pytest.param(DEEP, "nested too deeply", id="deep"),
-        pytest.param(10**5000, "too many digits", id="huge integer"),
+        pytest.param(10**5000, "infinite or too large", id="huge integer"),
     ],
 )
 def test_what_is_no_json_is_refused_with_the_reason(value, reason):
@@ -66,3 +66,34 @@ def test_equal_values_have_equal_canonical_text(value):
 
 def test_different_values_have_different_canonical_text():
     assert len({canonical(value) for value in (1, 1.0, True, "1", [1], {"1": 1})}) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, 2.5, "ü", null]}', {"a": [1, 2.5, "ü", None]}),
+        ('"ü"'.encode(), "ü"),
+        ("9" * 4300, int("9" * 4300)),
+        ("9" * 5000, float("inf")),
+        ("-" + "9" * 5000, float("-inf")),
+        ("1e999", float("inf")),
+    ],
+)
+def test_text_is_read_and_a_number_that_is_too_large_is_infinite(text, value):
+    assert decode(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[NaN]", "^NaN is no JSON number$"),
+        ("-Infinity", "^-Infinity is no JSON number$"),
+        ("[" * 100_000, "^it is nested too deeply$"),
+        (b'"\xff"', "^it is not in UTF-8$"),
+        ('"a"'.encode("utf-16"), "^it is not in UTF-8$"),
+    ],
+)
+def test_what_is_no_json_text_is_refused_with_the_reason(text, reason):
+    with pytest.raises(NotJSON, match=reason):
+        decode(text)
