@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -13,24 +11,19 @@ from dtq_site.api.errors import ErrorReporter
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
 from dtq_site.foundation.database import database_clock
-from dtq_site.foundation.logging import log_events
-from dtq_site.foundation.observer import Observer
 from dtq_site.pages import graphiql
+from dtq_site.reporting import faults, new_id
 from dtq_site.schema import schema
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)
 
 
 def _context_of(request: HttpRequest) -> RequestContext:
     return context_of(
-        request, request_id=_new_id(), clock=database_clock, trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies
+        request, request_id=new_id(), clock=database_clock, trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies
     )
 
 
 threads = RequestThreads(settings.DTQ_API.threads)
-engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(Observer(log_events("dtq.api")), _new_id))
+engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults))
 graphql = graphql_view(
     engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 )

@@ -6,6 +6,7 @@ graphql-core says it in two ways: by the node of a literal, or in the message ab
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from graphql import (
     SKIP,
@@ -24,7 +25,7 @@ from graphql import (
     visit,
 )
 
-_PLACE_IN_VARIABLE = re.compile(r" at '\w+((?:\.\w+|\[\d+\])+)'$")
+_REFUSED_VARIABLE = re.compile(r"Variable '\$\w+' got invalid value (.*?)(?: at '\w+((?:\.\w+|\[\d+\])+)')?", re.DOTALL)
 _MISSING_ARGUMENT = re.compile(r"argument '(\w+)' of type '.+' is required")
 _MISSING_OR_UNKNOWN = re.compile(r"Field '(?:\w+\.)?(\w+)' (?:of required type '.+' was not provided|is not defined)")
 
@@ -44,13 +45,30 @@ def blamed_field(document: DocumentNode, error: GraphQLError) -> str | None:
     return _with_member(path, error.message) if path and isinstance(node, ObjectValueNode) else path
 
 
+@dataclass(frozen=True)
+class RefusedVariable:
+    """What graphql-core says of a variable: the value as it printed it, its place in the variable, and the reason."""
+
+    value: str
+    place: str
+    reason: str
+
+
+def refused_variable(error: GraphQLError) -> RefusedVariable | None:
+    """What `error` says of a variable's value, or None if it is about something else."""
+    if not isinstance(error.original_error, GraphQLError):
+        return None
+    reason = error.original_error.message
+    said = _REFUSED_VARIABLE.fullmatch(error.message.removesuffix(f"; {reason}"))
+    return RefusedVariable(said[1], said[2] or "", reason) if said else None
+
+
 def _in_variable(paths: _InputPaths, variable: str, error: GraphQLError) -> str:
     path = paths.of_variables.get(variable, variable)
-    if not isinstance(error.original_error, GraphQLError):
+    refused = refused_variable(error)
+    if refused is None:
         return path  # the variable as a whole: missing, or of another type than is expected where it stands
-    reason = error.original_error.message
-    place = _PLACE_IN_VARIABLE.search(error.message.removesuffix(f"; {reason}"))
-    return _with_member(path + place[1] if place else path, reason)
+    return _with_member(path + refused.place, refused.reason)
 
 
 def _with_member(path: str, reason: str) -> str:

@@ -5,31 +5,38 @@ Validation is most of what a small request costs, so clients that send variables
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import lru_cache
 
 from graphql import (
     DocumentNode,
+    FloatValueNode,
     GraphQLError,
     GraphQLNamedType,
     GraphQLSchema,
     GraphQLSyntaxError,
+    IntValueNode,
     NamedTypeNode,
     NameNode,
     OperationDefinitionNode,
     TypeInfo,
     TypeNode,
     ValidationContext,
+    ValueNode,
+    ValuesOfCorrectTypeRule,
     get_named_type,
     is_leaf_type,
     is_specified_scalar_type,
     parse,
+    specified_rules,
     specified_scalar_types,
     validate,
 )
 
 from dtq_site.api.limits import QueryTooComplex, check_limits
 from dtq_site.api.options import ApiOptions
+from dtq_site.foundation.strict_json import read_integer
 
 
 class InvalidDocument(Exception):
@@ -61,9 +68,23 @@ class Documents:
             raise InvalidDocument([error]) from None
         check_limits(document, self._options)
         adopt_expected_types(self._schema, document)
-        if errors := validate(self._schema, document):
+        if errors := validate(self._schema, document, _RULES):
             raise InvalidDocument(errors, document)
         return document
+
+
+class _ValuesOfCorrectType(ValuesOfCorrectTypeRule):
+    """graphql-core's rule, and a sentence for people about a number that is too large to be read, whatever is expected."""
+
+    def is_valid_value_node(self, node: ValueNode) -> None:
+        if isinstance(node, IntValueNode | FloatValueNode) and abs(_READ[type(node)](node.value)) == math.inf:
+            self.report_error(GraphQLError("The number is too large.", node))
+        else:
+            super().is_valid_value_node(node)
+
+
+_READ = {IntValueNode: read_integer, FloatValueNode: float}
+_RULES = [_ValuesOfCorrectType if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules]
 
 
 def adopt_expected_types(schema: GraphQLSchema, document: DocumentNode) -> None:

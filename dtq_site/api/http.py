@@ -8,30 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from dtq_site.api.engine import Answer, GraphQLRequest
-from dtq_site.api.errors import MethodNotAllowed, NotAcceptable, UnsupportedMediaType
+from dtq_site.api.errors import STATUS, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
+from dtq_site.foundation import strict_json
 from dtq_site.foundation.errors import BadInput, PayloadTooLarge
 
 JSON_TYPE = "application/json; charset=utf-8"
 GRAPHQL_TYPE = "application/graphql-response+json; charset=utf-8"
 READING_METHODS = ("GET", "HEAD")
 
-_STATUS = {
-    "BAD_USER_INPUT": 400,
-    "QUERY_TOO_COMPLEX": 400,
-    "UNAUTHENTICATED": 401,
-    "FORBIDDEN": 403,
-    "METHOD_NOT_ALLOWED": 405,
-    "NOT_ACCEPTABLE": 406,
-    "PAYLOAD_TOO_LARGE": 413,
-    "UNSUPPORTED_MEDIA_TYPE": 415,
-    "RATE_LIMITED": 429,
-    "UNAVAILABLE": 503,
-}
 _DOCUMENT_IS_WRONG = {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX"}
 _MEANT = {dict: "an object", str: "text"}
 
@@ -69,10 +58,7 @@ def _read_body(request: HttpRequest, max_bytes: int) -> Mapping[str, Any]:
     body = request.read(max_bytes + 1)
     if len(body) > max_bytes:
         raise PayloadTooLarge(f"The request is larger than {max_bytes:,} bytes; send less at once.")
-    try:
-        content = _parse_json(body.decode(), "The request's body")
-    except UnicodeDecodeError:
-        raise BadInput("The request's body is not in UTF-8.") from None
+    content = _parse_json(body, "The request's body")
     if not isinstance(content, dict):
         raise BadInput("Send one JSON object with the key 'query'; several requests in one list are not supported.")
     return content
@@ -86,16 +72,11 @@ def _read_parameters(request: HttpRequest) -> Mapping[str, Any]:
     return content
 
 
-def _parse_json(text: str, what: str) -> Any:
+def _parse_json(text: str | bytes, what: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadInput(f"{what} is not valid JSON: {reason}.") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+        return strict_json.decode(text)
+    except strict_json.NotJSON as error:
+        raise BadInput(f"{what} is not valid JSON: {error}.") from None
 
 
 def _graphql_request(content: Mapping[str, Any]) -> GraphQLRequest:
@@ -129,4 +110,4 @@ def _status(answer: Answer, media_type: str, was_read: bool) -> int:
     # Clients of application/json take 200 for "here is a GraphQL answer", and expect it for a wrong document as well.
     if was_read and media_type == JSON_TYPE and answer.refused in _DOCUMENT_IS_WRONG:
         return 200
-    return _STATUS.get(answer.refused, 500)
+    return STATUS.get(answer.refused, 500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 LOWEST, HIGHEST, DEFAULT = -100, 100, 5
 LEVELS = {"CRITICAL": 20, "HIGH": 10, "NORMAL": 5, "LOW": 1}
+REMEDY = f"use a whole number from {LOWEST} to {HIGHEST} or one of {', '.join(LEVELS)}"
 
 STRICT_WEIGHT = 2**42
 """Milliseconds by which one level of priority goes before age: more than any moment since 1970 has (until 2109)."""
@@ -18,13 +19,10 @@ def parse_priority(value: object) -> int:
         try:
             value = int(text)
         except ValueError:
-            raise ValueError(_REMEDY.format(value=value)) from None
+            raise ValueError(f"{value!r} is no priority: {REMEDY}") from None
     if isinstance(value, bool) or not isinstance(value, int) or not LOWEST <= value <= HIGHEST:
-        raise ValueError(_REMEDY.format(value=value))
+        raise ValueError(f"{value!r} is no priority: {REMEDY}")
     return value
-
-
-_REMEDY = f"{{value!r}} is no priority: use a whole number from {LOWEST} to {HIGHEST} or one of {', '.join(LEVELS)}"
 
 
 def level_name(priority: int) -> str:

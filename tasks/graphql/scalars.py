@@ -7,7 +7,7 @@ from typing import Any
 import graphene
 from graphql import EnumValueNode, IntValueNode, StringValueNode, ValueNode
 
-from tasks.domain.priority import parse_priority
+from tasks.domain.priority import REMEDY, parse_priority
 
 
 class Priority(graphene.Scalar):
@@ -21,11 +21,18 @@ class Priority(graphene.Scalar):
     @staticmethod
     def parse_value(value: Any) -> int:
         """Read a variable's value; JavaScript may send 10 as 10.0. Raises ValueError."""
-        return parse_priority(int(value) if isinstance(value, float) and value.is_integer() else value)
+        return _read(int(value) if isinstance(value, float) and value.is_integer() else value)
 
     @staticmethod
     def parse_literal(node: ValueNode, _variables: dict[str, Any] | None = None) -> int:
         """Read a number, a level's name or text. Raises ValueError."""
         if isinstance(node, IntValueNode | StringValueNode | EnumValueNode):
-            return parse_priority(node.value)
-        raise ValueError("Write a whole number or the name of a level, such as HIGH.")
+            return _read(node.value)
+        raise ValueError(REMEDY)
+
+
+def _read(value: object) -> int:
+    try:
+        return parse_priority(value)
+    except ValueError:
+        raise ValueError(REMEDY) from None  # without the value: the edge decides whether it may be repeated

@@ -14,6 +14,7 @@ from dtq_site.api.errors import ErrorReporter
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.clock import DatabaseClock, host_now
 from dtq_site.foundation.errors import BadInput, Conflict, DTQError
+from dtq_site.foundation.faults import Faults
 from dtq_site.foundation.observer import Observer, Recorder
 from dtq_site.foundation.scalars import JSON, DateTime, lenient_enums
 from tasks.graphql.scalars import Priority
@@ -148,4 +149,4 @@ CONTEXT = RequestContext(None, None, "192.0.2.1", "request-1", DatabaseClock(hos
 def make_engine(**limits: int) -> tuple[Engine, Recorder]:
     """An engine over the small schema, whose errors get the id "error-id", and the recorder of its events."""
     recorder = Recorder()
-    return Engine(schema, ApiOptions(**limits), ErrorReporter(Observer(recorder), lambda: "error-id")), recorder
+    return Engine(schema, ApiOptions(**limits), ErrorReporter(Faults(Observer(recorder), lambda: "error-id"))), recorder
