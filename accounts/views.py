@@ -5,16 +5,13 @@ Nothing here trusts a cookie, so nothing needs a CSRF token.
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,54 +19,34 @@ from rest_framework.views import APIView
 from accounts import authentication
 from accounts.authentication import SignedIn
 from accounts.client_address import client_address
-from dtq_site.foundation.database import is_unavailable
-from dtq_site.foundation.errors import (
-    BadInput,
-    Conflict,
-    DTQError,
-    Forbidden,
-    NotFound,
-    PayloadTooLarge,
-    RateLimited,
-    Unauthenticated,
-    Unavailable,
-)
-
-_STATUS: dict[type[DTQError], int] = {
-    BadInput: status.HTTP_400_BAD_REQUEST,
-    PayloadTooLarge: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
-    Unauthenticated: status.HTTP_401_UNAUTHORIZED,
-    Forbidden: status.HTTP_403_FORBIDDEN,
-    NotFound: status.HTTP_404_NOT_FOUND,
-    Conflict: status.HTTP_409_CONFLICT,
-    RateLimited: status.HTTP_429_TOO_MANY_REQUESTS,
-    Unavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
-}
+from dtq_site.foundation import strict_json
+from dtq_site.foundation.errors import BadInput, PayloadTooLarge
 
 
-class SmallJSONParser(JSONParser):
+class SmallJSONParser(BaseParser):
     """JSON of at most 16 KiB: anybody may send us some."""
 
+    media_type = "application/json"
     longest = 16 * 1024
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The request's body, an object; raises PayloadTooLarge or ParseError."""
+        """The request's body, an object; raises PayloadTooLarge or BadInput."""
         body = stream.read(self.longest + 1)
         if len(body) > self.longest:
-            raise PayloadTooLarge(f"The body has more than {self.longest} bytes.")
+            raise PayloadTooLarge(f"The request is larger than {self.longest:,} bytes.")
         try:
-            content = super().parse(io.BytesIO(body), media_type, parser_context)
-        except RecursionError:
-            raise ParseError("JSON parse error: nested too deeply.") from None
+            content = strict_json.decode(body)
+        except strict_json.NotJSON as error:
+            raise BadInput(f"The request's body is not valid JSON: {error}.") from None
         if not isinstance(content, dict):
-            raise ParseError("The body must be a JSON object.")
+            raise BadInput("Send one JSON object.")
         return content
 
 
 class AuthView(APIView):
-    """What the three operations share: JSON only, no authentication of their own, errors in one form, never cached."""
+    """What the three operations share: JSON only, no authentication of their own, never cached."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -81,27 +58,15 @@ class AuthView(APIView):
         response["Cache-Control"] = "no-store"
         return super().finalize_response(request, response, *args, **kwargs)
 
-    def handle_exception(self, error: Exception) -> Response:
-        """The answer to a refused request; anything unexpected goes on to Django."""
-        if is_unavailable(error):
-            error = Unavailable("The database does not answer; try again.")
-        if isinstance(error, DTQError):
-            response = _error(_STATUS[type(error)], error.code, error.message, error.field)
-            if isinstance(error, RateLimited):
-                response["Retry-After"] = math.ceil(error.retry_after_seconds)
-            return response
-        response = super().handle_exception(error)
-        if isinstance(error, APIException):
-            response.data = _error(error.status_code, BadInput.code, str(error.detail), None).data
-        return response
-
 
 class LoginView(AuthView):
     """POST {username or email, password}: starts a session."""
 
     def post(self, request: Request) -> Response:
         """Answer with the tokens and the user."""
-        field = "username" if "username" in request.data else "email"
+        field = next((field for field in ("username", "email") if field in request.data), None)
+        if field is None:
+            raise BadInput("Give 'username' or 'email'.", field="username")
         signed_in = authentication.log_in(
             login=_text(request, field), password=_text(request, "password"), address=request_address(request)
         )
@@ -156,7 +121,3 @@ def request_address(request: Request | HttpRequest) -> str:
     """Where a request comes from, by the settings."""
     trusted = settings.DTQ_ACCOUNTS.trusted_proxies
     return client_address(request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR"), trusted)
-
-
-def _error(status_code: int, code: str, message: str, field: str | None) -> Response:
-    return Response({"error": {"code": code, "message": message, "field": field}}, status=status_code)

@@ -1,6 +1,8 @@
 """POST /auth/login, /auth/refresh and /auth/logout."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 from django.db import OperationalError
@@ -82,9 +84,10 @@ def test_the_address_is_the_peers_unless_proxies_are_trusted(settings: Settings)
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ("", "email"),
+        ("", "username"),
+        ({"email": "", "password": "secret"}, "email"),
         ({"username": "ann"}, "password"),
-        ({"password": "secret"}, "email"),
+        ({"password": "secret"}, "username"),
         ({"username": "", "password": "secret"}, "username"),
         ({"username": ["ann"], "password": "secret"}, "username"),
         ({"username": "ann", "password": 1}, "password"),
@@ -93,6 +96,10 @@ def test_the_address_is_the_peers_unless_proxies_are_trusted(settings: Settings)
 )
 def test_a_missing_or_misshapen_value_is_named(body: object, field: str):
     assert error_of(post("/auth/login", body)) == (400, "BAD_USER_INPUT", field)
+
+
+def test_nobody_signs_in_without_a_name_or_an_address():
+    assert post("/auth/login", {}).json()["error"]["message"] == "Give 'username' or 'email'."
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "null", '"text"', '{"username": NaN}', "[" * 8000, b"\xff"])
@@ -112,17 +119,63 @@ def test_only_json_and_only_post_are_taken():
     form = Client().post("/auth/login", {"username": "ann", "password": PASSWORD})
     fetched = Client().get("/auth/login")
 
-    assert error_of(form) == (415, "BAD_USER_INPUT", None)
-    assert error_of(fetched) == (405, "BAD_USER_INPUT", None)
+    assert error_of(form) == (415, "UNSUPPORTED_MEDIA_TYPE", None)
+    assert form.json()["error"]["message"] == "Send the request as application/json in UTF-8."
+    assert error_of(fetched) == (405, "METHOD_NOT_ALLOWED", None)
+    assert fetched.json()["error"]["message"] == "This address takes POST and OPTIONS only."
+    assert fetched["Allow"] == "POST, OPTIONS"
 
 
-def test_a_database_that_is_away_is_not_a_wrong_password(monkeypatch: pytest.MonkeyPatch):
-    def away(**_: str) -> None:
-        raise OperationalError(2006, "Server has gone away")
+def test_a_client_that_takes_no_json_is_told_so():
+    assert error_of(post("/auth/login", {}, Accept="text/html")) == (406, "NOT_ACCEPTABLE", None)
 
-    monkeypatch.setattr(authentication, "log_in", away)
 
-    assert error_of(post("/auth/login", {"username": "ann", "password": PASSWORD})) == (503, "UNAVAILABLE", None)
+@pytest.mark.parametrize(
+    "error", [OperationalError(2006, "Server has gone away"), OperationalError("database is locked")], ids=str
+)
+def test_a_database_that_is_away_or_busy_is_not_a_wrong_password(error: Exception, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(authentication, "log_in", raising(error))
+
+    response = post("/auth/login", {"username": "ann", "password": PASSWORD})
+
+    assert error_of(response) == (503, "UNAVAILABLE", None)
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_fault_of_ours_is_masked_and_logged_under_its_id(
+    path: str,
+    debug: bool,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    settings.DEBUG = debug
+    for verb in ("log_in", "refresh", "log_out"):
+        monkeypatch.setattr(authentication, verb, raising(KeyError("an inner matter")))
+
+    response = post(path, {"username": "ann", "password": PASSWORD, "refresh_token": "x"})
+
+    error = response.json()["error"]
+    assert response.status_code == 500
+    assert error == {
+        "code": "INTERNAL",
+        "message": "Something went wrong on our side.",
+        "field": None,
+        "id": error["id"],
+    }
+    (line,) = [record.msg for record in caplog.records if record.name == "dtq.api"]
+    assert (line["event"], line["path"], line["id"]) == ("rest.failed", path, error["id"])
+    assert "KeyError: 'an inner matter'" in line["trace"]
+    assert PASSWORD not in str(line)
+
+
+def raising(error: Exception) -> Callable:
+    def function(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return function
 
 
 def test_refresh_rotates_and_refuses_the_spent_token():
