@@ -1,7 +1,7 @@
 """Is it healthy: one probe for each part, and their sum.
 
-Without the database nothing works, so that is 503. Without Redis, a worker or a scheduler tasks are still accepted and
-none is lost, so that is 200 with the status ``degraded``.
+Without the database, or without our tables in it, nothing works, so that is 503. Without Redis, a worker or a scheduler
+tasks are still accepted and none is lost, so that is 200 with the status ``degraded``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from dtq_site.foundation.clock import elapsed_clock, host_now
 from dtq_site.foundation.database import database_clock, sample_database_clock
 from dtq_site.foundation.redis_clients import redis_client
+from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
 from tasks import selectors as tasks
+from tasks.models import Queue
 from tasks.queue.dispatch import redis_index
 from workers import selectors as workers
 
@@ -31,8 +32,13 @@ Check = dict[str, Any]
 
 
 def check_database() -> Check:
-    """Whether the database answers a query."""
-    return _timed(sample_database_clock)
+    """Whether the database answers, and has our tables."""
+    return _timed(_read_from_database)
+
+
+def _read_from_database() -> None:
+    sample_database_clock()
+    Queue.objects.exists()
 
 
 def check_redis() -> Check:
@@ -50,8 +56,12 @@ def _timed(probe: Callable[[], Any]) -> Check:
     try:
         probe()
     except (DatabaseError, InterfaceError, RedisError) as error:
-        return {"status": "down", "error": type(error).__name__}
+        return _down(error)
     return {"status": "ok", "milliseconds": round((elapsed_clock() - started) * 1000, 2)}
+
+
+def _down(error: Exception) -> Check:
+    return {"status": "down", "error": type(error).__name__}
 
 
 def report() -> dict[str, Any]:
@@ -64,21 +74,27 @@ def report() -> dict[str, Any]:
         "queue": {"depth": 0, "deadLetter": 0},
         "checks": {"database": check_database(), "redis": check_redis()},
     }
-    if answer["checks"]["database"]["status"] != "ok":
-        return answer
-    now = database_clock.now()
-    online, total = len(workers.online(now)), workers.known()
-    answer["workers"] = {"online": online, "total": total}
-    answer["queue"] = tasks.backlog()
-    answer["checks"]["workers"] = {"status": "ok" if online else "none"}
-    answer["checks"]["scheduler"] = {"status": "ok" if scheduling.has_leader(now) else "none"}
-    healthy = all(check["status"] == "ok" for check in answer["checks"].values())
-    answer["status"] = "ok" if healthy else "degraded"
+    if answer["checks"]["database"]["status"] == "ok":
+        try:
+            _add_what_rows_say(answer)
+        except (DatabaseError, InterfaceError) as error:  # it went away in between
+            answer["checks"]["database"] = _down(error)
     return answer
 
 
+def _add_what_rows_say(answer: dict[str, Any]) -> None:
+    now = database_clock.now()
+    online, total, queue = len(workers.online(now)), workers.known(), tasks.backlog()
+    leader = scheduling.has_leader(now)
+    checks = answer["checks"]
+    checks["workers"] = {"status": "ok" if online else "none"}
+    checks["scheduler"] = {"status": "ok" if leader else "none"}
+    healthy = all(check["status"] == "ok" for check in checks.values())
+    answer.update(status="ok" if healthy else "degraded", workers={"online": online, "total": total}, queue=queue)
+
+
 @never_cache
-@require_safe
+@reads_only
 def health(request: HttpRequest) -> JsonResponse:
     """`/health`: everything."""
     answer = report()
@@ -86,7 +102,7 @@ def health(request: HttpRequest) -> JsonResponse:
 
 
 @never_cache
-@require_safe
+@reads_only
 def health_database(request: HttpRequest) -> JsonResponse:
     """`/health/database` and `/health/ready`: whether requests can be served."""
     check = check_database()
@@ -94,19 +110,20 @@ def health_database(request: HttpRequest) -> JsonResponse:
 
 
 @never_cache
-@require_safe
+@reads_only
 def health_queue(request: HttpRequest) -> JsonResponse:
     """`/health/queue`: the backlog, and whether Redis dispatches it."""
     check = check_redis()
     if check["status"] != "ok":
         check["status"] = "degraded"
-    if check_database()["status"] != "ok":
-        return JsonResponse({**check, "status": "down"}, status=503)
-    return JsonResponse({**check, **tasks.backlog()})
+    try:
+        return JsonResponse({**check, **tasks.backlog()})
+    except (DatabaseError, InterfaceError) as error:
+        return JsonResponse({**check, **_down(error)}, status=503)
 
 
 @never_cache
-@require_safe
+@reads_only
 def health_live(request: HttpRequest) -> JsonResponse:
     """`/health/live`: this process answers."""
     return JsonResponse({"status": "ok", "uptime": int(elapsed_clock() - _started)})

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from dtq_site.foundation.database import database_clock
+from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
 from tasks import lifecycle
 from tasks import metrics as sums
@@ -99,7 +99,7 @@ def _gauges() -> Iterator[Metric]:
 
 
 @never_cache
-@require_safe
+@reads_only
 def metrics(request: HttpRequest) -> HttpResponse:
     """`/metrics`, in Prometheus' text format."""
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)

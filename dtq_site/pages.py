@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+
+from dtq_site.reading import reads_only
 
 # The one <style> element that GraphiQL adds: while a dialog is open, the page behind it does not scroll.
 _SCROLL_LOCK = "sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc="
@@ -22,7 +23,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-@require_safe
+@reads_only
 def home(request: HttpRequest) -> HttpResponse:
     """The page at `/`: where everything is."""
     return _page(request, "home.html")
