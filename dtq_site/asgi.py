@@ -12,8 +12,10 @@ def _compose() -> ProtocolTypeRouter:
     http = get_asgi_application()  # loads the apps; what follows may import from them
 
     from accounts import demo
+    from dtq_site.unparsed_bodies import leave_bodies_alone
 
     demo.refuse_in_production()
+    leave_bodies_alone()
     return ProtocolTypeRouter({"http": http})
 
 

@@ -42,6 +42,7 @@ def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any
         "loggers": {
             "dtq": {"level": level.upper()},
             "django": {"level": "INFO" if level == "debug" else "WARNING"},
+            "django.request": {"level": "ERROR"},  # a refused request has its line from the server already
             "daphne": {"level": "WARNING"},
         },
     }

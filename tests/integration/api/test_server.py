@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import pytest
 
 from tests.integration.accounts.making import make_user, sign_in
 from tests.support.processes import Processes
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -19,8 +19,7 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 @pytest.fixture
 def server(processes: Processes) -> Iterator[httpx.Client]:
     """A client of a server that runs."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = processes.start(
         [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dtq_site.asgi:application"],
         DJANGO_SETTINGS_MODULE="dtq_site.settings",
@@ -62,6 +61,27 @@ def test_a_body_of_unknown_length_is_limited_too(server: httpx.Client):
 
     assert response.status_code == 413
     assert response.json()["errors"][0]["extensions"] == {"code": "PAYLOAD_TOO_LARGE"}
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/auth/login"])
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "multipart/form-data", "text/plain"])
+def test_a_form_that_nobody_can_read_is_refused_like_any_other_body(server: httpx.Client, path: str, kind: str):
+    response = server.post(path, content=b"--x no form", headers={"Content-Type": kind})
+
+    assert response.status_code == 415
+    assert response.json() == server.post(path, content=b"{}", headers={"Content-Type": "text/plain"}).json()
+    assert "UNSUPPORTED_MEDIA_TYPE" in response.text
+
+
+def test_a_refused_request_has_one_line_in_the_log(processes: Processes):
+    port = free_port()
+    process = processes.manage("runserver", str(port), "--noreload")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=20)) as client:
+        assert client.get("/nowhere").status_code == 404
+        assert client.get("/graphql").status_code == 400
+
+    process.wait_for("/graphql")
+    assert [process.output.count(path) for path in ("/nowhere", "/graphql")] == [1, 1]
 
 
 def test_the_files_of_the_console_are_served(server: httpx.Client):
