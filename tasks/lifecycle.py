@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -160,29 +159,24 @@ _OF_A_CLAIM = (
 
 
 @repeats_lock_conflicts
-def mark_begun(leases: Sequence[Lease], now: datetime) -> set[UUID]:
-    """Note that these attempts have started; returns the tasks that are still their holders'."""
-    held = {task.pk for task in _held(leases)}
-    Task.objects.filter(_guard(leases), pk__in=held, status=TaskStatus.PROCESSING).update(begun=True, updated_at=now)
+def mark_begun(leases: Sequence[Lease], now: datetime) -> set[Lease]:
+    """Note that these attempts have started; returns the leases that are still held."""
+    held = {lease for lease, task in _borne(leases).items() if task.status == TaskStatus.PROCESSING}
+    Task.objects.filter(_guard(held), status=TaskStatus.PROCESSING).update(begun=True, updated_at=now)
     return held
 
 
 @repeats_lock_conflicts
-def renew(leases: Sequence[Lease], lease: timedelta, now: datetime) -> dict[UUID, RenewalVerdict]:
+def renew(leases: Sequence[Lease], length: timedelta, now: datetime) -> dict[Lease, RenewalVerdict]:
     """Extend leases; says for each whether it was renewed, is lost, or belongs to a task that was cancelled."""
-    by_task = _by_task(leases)
-    verdicts = dict.fromkeys(by_task, RenewalVerdict.LOST)
-    for task in _locked(by_task):
-        if not _bears(task, by_task[task.pk]):
-            continue
+    verdicts = dict.fromkeys(leases, RenewalVerdict.LOST)
+    for lease, task in _borne(leases).items():
         if task.status == TaskStatus.PROCESSING:
-            verdicts[task.pk] = RenewalVerdict.RENEWED
+            verdicts[lease] = RenewalVerdict.RENEWED
         elif task.lease_expires_at is not None:
-            verdicts[task.pk] = RenewalVerdict.CANCELLED
-    renewed = [id_ for id_, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED]
-    Task.objects.filter(_guard(leases), pk__in=renewed, status=TaskStatus.PROCESSING).update(
-        lease_expires_at=now + lease
-    )
+            verdicts[lease] = RenewalVerdict.CANCELLED
+    renewed = [lease for lease, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED]
+    Task.objects.filter(_guard(renewed), status=TaskStatus.PROCESSING).update(lease_expires_at=now + length)
     return verdicts
 
 
@@ -201,16 +195,16 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
 
     For a task that was cancelled this is its worker's word that it has stopped. Returns how many tasks it concerned.
     """
-    by_task = _by_task(leases)
-    mine = [task for task in _locked(by_task) if _bears(task, by_task[task.pk])]
-    released = [task for task in mine if task.status in MOVES["release"].sources]
+    borne = _borne(leases)
+    guard = _guard(borne)
+    released = [task for task in borne.values() if task.status in MOVES["release"].sources]
+    stopped = [task.pk for task in borne.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
     for task in released:
         _set(task, now, status=TaskStatus.QUEUED, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
-    _write(released, _guard(leases) & Q(status__in=MOVES["release"].sources), ["attempts"])
-    stopped = [task.pk for task in mine if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
-    Task.objects.filter(_guard(leases), pk__in=stopped).update(**NO_LEASE)
+    _write(released, guard & Q(status__in=MOVES["release"].sources), ["attempts"])
+    Task.objects.filter(guard, pk__in=stopped).update(**NO_LEASE)
     _follow(released)
-    return len(mine)
+    return len(borne)
 
 
 # --- outcomes ------------------------------------------------------------------------------------------------------
@@ -218,7 +212,7 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
 
 def settle(
     outcomes: Sequence[Outcome], policy: RetryPolicy, jitter: Jitter, now: datetime
-) -> dict[UUID, OutcomeVerdict]:
+) -> dict[Lease, OutcomeVerdict]:
     """Record what attempts ended in, each at most once and only from the holder; says for each how it was taken.
 
     A lease that has ended leaves its last holder the right to *complete* the task until somebody else claims it.
@@ -238,7 +232,7 @@ class _NotAllHeld(Exception):
 @repeats_lock_conflicts
 def _complete_held(
     outcomes: Sequence[Outcome], results: Mapping[UUID, Any], now: datetime
-) -> dict[UUID, OutcomeVerdict]:
+) -> dict[Lease, OutcomeVerdict]:
     """The usual case in one statement: all completed, all still held. Raises _NotAllHeld, which undoes it."""
     held = Task.objects.filter(_guard([each.lease for each in outcomes]), status__in=MOVES["complete"].sources)
     written = held.update(
@@ -255,32 +249,35 @@ def _complete_held(
         raise _NotAllHeld
     entered = Counter({(metrics.ENTERED, str(TaskStatus.COMPLETED)): written})
     metrics.record(entered + metrics.observed(metrics.RUN_SECONDS, [each.run_seconds for each in outcomes]))
-    return dict.fromkeys(results, OutcomeVerdict.ACCEPTED)
+    return dict.fromkeys([each.lease for each in outcomes], OutcomeVerdict.ACCEPTED)
 
 
 @repeats_lock_conflicts
 def _settle_each(
     outcomes: Sequence[Outcome], policy: RetryPolicy, jitter: Jitter, now: datetime
-) -> dict[UUID, OutcomeVerdict]:
-    by_task = {each.lease.task_id: each for each in sorted(outcomes, key=attrgetter("lease.fencing_token"))}
-    verdicts = dict.fromkeys(by_task, OutcomeVerdict.STALE_LEASE)
-    taken: list[Task] = []
+) -> dict[Lease, OutcomeVerdict]:
+    by_lease = {each.lease: each for each in outcomes}
+    verdicts = dict.fromkeys(by_lease, OutcomeVerdict.STALE_LEASE)
+    taken: list[tuple[Task, Outcome]] = []
     evidence: list[audit.Ending] = []
-    for task in _locked(by_task):
-        outcome = by_task[task.pk]
-        if 0 < task.settled_token == outcome.lease.fencing_token:
-            verdicts[task.pk] = OutcomeVerdict.DUPLICATE
+    rows = {task.pk: task for task in _locked(lease.task_id for lease in by_lease)}
+    for lease, outcome in by_lease.items():
+        task = rows.get(lease.task_id)
+        if task is None:
+            continue
+        if 0 < task.settled_token == lease.fencing_token:
+            verdicts[lease] = OutcomeVerdict.DUPLICATE
         elif _may_settle(task, outcome):
-            verdicts[task.pk] = OutcomeVerdict.ACCEPTED
-            taken.append(task)
+            verdicts[lease] = OutcomeVerdict.ACCEPTED
+            taken.append((task, outcome))
             if outcome.kind is not OutcomeKind.COMPLETED:
-                evidence.append(_ending(task, outcome.lease, outcome.kind.lower(), outcome.error))
+                evidence.append(_ending(task, lease, outcome.kind.lower(), outcome.error))
         else:
             said = f"a report of {outcome.kind} came after the lease was lost: {outcome.error}".rstrip(": ")
-            evidence.append(_ending(task, outcome.lease, "refused", said))
-    counts = _settle_rows(taken, by_task, policy, jitter, now)
+            evidence.append(_ending(task, lease, "refused", said))
+    counts = _settle_rows(taken, policy, jitter, now)
     audit.record_endings(evidence, now)
-    _follow(taken, counts)
+    _follow([task for task, _ in taken], counts)
     return verdicts
 
 
@@ -294,13 +291,12 @@ def _may_settle(task: Task, outcome: Outcome) -> bool:
 
 
 def _settle_rows(
-    tasks: Sequence[Task], by_task: Mapping[UUID, Outcome], policy: RetryPolicy, jitter: Jitter, now: datetime
+    taken: Sequence[tuple[Task, Outcome]], policy: RetryPolicy, jitter: Jitter, now: datetime
 ) -> Counter[tuple[str, str]]:
     completed, others = [], []
     retried = 0
-    before = {task.pk: _hint(task) for task in tasks if task.status == TaskStatus.QUEUED}
-    for task in tasks:
-        outcome = by_task[task.pk]
+    before = [_hint(task) for task, _ in taken if task.status == TaskStatus.QUEUED]
+    for task, outcome in taken:
         task.settled_token = outcome.lease.fencing_token
         if task.status != TaskStatus.PROCESSING and not task.begun:
             task.attempts += 1  # it was given back when the lease was lost, but the task ran
@@ -314,12 +310,12 @@ def _settle_rows(
             retried += _set_failed(task, outcome, policy, jitter, now)
             others.append(task)
     sources = MOVES["complete"].sources | MOVES["complete_late"].sources
-    guard = _guard([by_task[task.pk].lease for task in tasks]) & Q(status__in=sources)
+    guard = _guard([outcome.lease for _, outcome in taken]) & Q(status__in=sources)
     _write(completed, guard, ["settled_token", "attempts", "result", "error"])
     _write(others, guard, ["settled_token", "failures", "retries", "error", "scheduled_at", "rank", "completed_at"])
-    _drop_after_commit(before.values())
-    run = metrics.observed(metrics.RUN_SECONDS, [by_task[task.pk].run_seconds for task in completed])
-    return run + Counter({(metrics.RETRIES, ""): retried})
+    _drop_after_commit(before)
+    run_seconds = [outcome.run_seconds for _, outcome in taken if outcome.kind is OutcomeKind.COMPLETED]
+    return metrics.observed(metrics.RUN_SECONDS, run_seconds) + Counter({(metrics.RETRIES, ""): retried})
 
 
 _ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
@@ -524,9 +520,11 @@ def _locked(task_ids: Iterable[UUID], guard: Q | None = None) -> list[Task]:
     return list(Task.objects.select_for_update().filter(guard or Q(), pk__in=list(task_ids)).order_by("pk"))
 
 
-def _held(leases: Sequence[Lease]) -> list[Task]:
-    by_task = _by_task(leases)
-    return [task for task in _locked(by_task, Q(status=TaskStatus.PROCESSING)) if _bears(task, by_task[task.pk])]
+def _borne(leases: Iterable[Lease]) -> dict[Lease, Task]:
+    """Those of the leases that their rows bear, with the locked rows: of several for one task, one at most."""
+    rows = {task.pk: task for task in _locked(lease.task_id for lease in leases)}
+    found = ((lease, rows.get(lease.task_id)) for lease in leases)
+    return {lease: task for lease, task in found if task is not None and _bears(task, lease)}
 
 
 def _the(task_id: UUID) -> Task:
@@ -540,20 +538,19 @@ def _require(task: Task, verb: str, otherwise: str) -> None:
         raise Conflict(f"The task is {task.status}: it {otherwise}.", status=task.status)
 
 
-def _by_task(leases: Iterable[Lease]) -> dict[UUID, Lease]:
-    """The leases by task; of two for one task, which a worker has that got it back, the newer."""
-    return {lease.task_id: lease for lease in sorted(leases, key=attrgetter("fencing_token"))}
-
-
 def _bears(task: Task, lease: Lease) -> bool:
     return task.fencing_token == lease.fencing_token and task.claim_id == lease.claim_id
 
 
-def _guard(leases: Sequence[Lease]) -> Q:
-    """Rows that bear one of these leases. A task and a token name one claim, so the three columns need not be paired."""
+def _guard(leases: Collection[Lease]) -> Q:
+    """Rows that bear these leases, one for each task.
+
+    Tokens are paired with their tasks: the same worker's newer claim may have won one of the tasks of an older one. A task
+    and a token name one claim, so its id need not be.
+    """
     return Q(
         pk__in=[lease.task_id for lease in leases],
-        fencing_token__in={lease.fencing_token for lease in leases},
+        fencing_token=_values("fencing_token", {lease.task_id: lease.fencing_token for lease in leases}),
         claim_id__in={lease.claim_id for lease in leases},
     )
 

@@ -155,14 +155,14 @@ def _leased(task: Task, lease: timedelta) -> LeasedTask:
 # --- while it runs -------------------------------------------------------------------------------------------------
 
 
-def begin(leases: Sequence[Lease], clock: Clock = database_clock) -> set[UUID]:
-    """Note that attempts have started; returns the tasks that are still their holders'."""
+def begin(leases: Sequence[Lease], clock: Clock = database_clock) -> set[Lease]:
+    """Note that attempts have started; returns the leases that are still held."""
     return lifecycle.mark_begun(leases, clock.now())
 
 
-def renew(leases: Sequence[Lease], lease: timedelta, clock: Clock = database_clock) -> dict[UUID, RenewalVerdict]:
-    """Extend leases; says for each task whether it is renewed, lost or cancelled."""
-    return lifecycle.renew(leases, lease, clock.now())
+def renew(leases: Sequence[Lease], length: timedelta, clock: Clock = database_clock) -> dict[Lease, RenewalVerdict]:
+    """Extend leases; says for each whether it is renewed, lost or cancelled."""
+    return lifecycle.renew(leases, length, clock.now())
 
 
 def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
@@ -188,12 +188,12 @@ def enqueue(parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Task
 # --- outcomes ------------------------------------------------------------------------------------------------------
 
 
-def report(outcomes: Sequence[Outcome], clock: Clock = database_clock) -> dict[UUID, OutcomeVerdict]:
+def report(outcomes: Sequence[Outcome], clock: Clock = database_clock) -> dict[Lease, OutcomeVerdict]:
     """Record outcomes. One that cannot be stored fails its own task with a clear message and holds up no other."""
     return _settle([_storable(outcome) for outcome in outcomes], clock)
 
 
-def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[UUID, OutcomeVerdict]:
+def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[Lease, OutcomeVerdict]:
     if not outcomes:
         return {}
     try:
@@ -205,7 +205,7 @@ def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[UUID, OutcomeVerd
     return _settle(outcomes[:middle], clock) | _settle(outcomes[middle:], clock)
 
 
-def _settle_refused(outcome: Outcome, error: Exception, clock: Clock) -> dict[UUID, OutcomeVerdict]:
+def _settle_refused(outcome: Outcome, error: Exception, clock: Clock) -> dict[Lease, OutcomeVerdict]:
     return lifecycle.settle([_unstorable(outcome, str(error))], retry_policy(), jitter, clock.now())
 
 

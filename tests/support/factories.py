@@ -168,7 +168,7 @@ def discarded(lease: Lease, error: str = "no use") -> Outcome:
 def settle(*outcomes: Outcome, now: datetime = START) -> list[OutcomeVerdict]:
     """Report outcomes without jitter; the verdicts stand in their order."""
     verdicts = lifecycle.settle(outcomes, POLICY, no_jitter, now)
-    return [verdicts[outcome.lease.task_id] for outcome in outcomes]
+    return [verdicts[outcome.lease] for outcome in outcomes]
 
 
 def reap(now: datetime) -> list[Task]:

@@ -28,7 +28,7 @@ RENEWED, LOST, CANCELLED = RenewalVerdict.RENEWED, RenewalVerdict.LOST, RenewalV
 
 def renew(*leases: Lease, now=START) -> list[RenewalVerdict]:
     verdicts = lifecycle.renew(leases, LEASE, now)
-    return [verdicts[lease.task_id] for lease in leases]
+    return [verdicts[lease] for lease in leases]
 
 
 def false_leases(task) -> list[Lease]:
@@ -108,7 +108,7 @@ def test_a_renewal_tells_each_lease_apart():
 def test_the_start_of_an_attempt_is_noted():
     task, other = claimed(), claimed()
 
-    assert lifecycle.mark_begun([lease_of(task)], after(1)) == {task.pk}
+    assert lifecycle.mark_begun([lease_of(task)], after(1)) == {lease_of(task)}
     assert (reread(task).begun, reread(other).begun) == (True, False)
     assert reread(task).version == task.version
 
@@ -191,14 +191,31 @@ def test_a_renewal_has_the_length_that_is_asked_for(lease):
 
 
 @pytest.mark.parametrize("stale_last", [True, False])
-def test_of_two_leases_of_one_task_in_a_request_the_newer_counts(stale_last):
+def test_of_two_leases_of_one_task_in_a_request_each_is_judged_for_itself(stale_last):
     task = claimed()
     stale = lease_of(task)
     reap(after(20))
     (won,) = claim([task], after(21))
     leases = [lease_of(won), stale] if stale_last else [stale, lease_of(won)]
 
-    assert lifecycle.renew(leases, LEASE, after(22)) == {task.pk: RENEWED}
-    assert lifecycle.mark_begun(leases, after(23)) == {task.pk}
+    assert lifecycle.renew(leases, LEASE, after(22)) == {lease_of(won): RENEWED, stale: LOST}
+    assert lifecycle.mark_begun(leases, after(23)) == {lease_of(won)}
     assert lifecycle.release(leases, after(24)) == 1
     assert reread(task).status == TaskStatus.QUEUED
+
+
+def test_a_stale_lease_gains_nothing_from_a_newer_claim_of_the_same_task_beside_it():
+    task = claimed()
+    stale = lease_of(task)
+    reap(after(20))
+    (other,) = claim([create()], after(20))
+    reap(after(40))
+    won = {each.pk: lease_of(each) for each in claim([task, other], after(41))}
+    before = row(task)
+
+    assert won[task.pk].fencing_token == won[other.pk].fencing_token == 2
+    leases = [stale, won[other.pk]]
+    assert lifecycle.renew(leases, LEASE, after(42)) == {stale: LOST, won[other.pk]: RENEWED}
+    assert lifecycle.mark_begun(leases, after(42)) == {won[other.pk]}
+    assert lifecycle.release(leases, after(42)) == 1
+    assert row(task) == before

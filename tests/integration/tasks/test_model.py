@@ -111,7 +111,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.leases))
         held = self.holds(lease)
 
-        assert lifecycle.mark_begun([lease], self.now) == ({lease.task_id} if held else set())
+        assert lifecycle.mark_begun([lease], self.now) == ({lease} if held else set())
         if held:
             self.shadow(lease.task_id).begun = True
 
@@ -121,7 +121,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.leases))
         shadow, held = self.shadow(lease.task_id), self.holds(lease)
 
-        verdict = lifecycle.renew([lease], LEASE, self.now)[lease.task_id]
+        verdict = lifecycle.renew([lease], LEASE, self.now)[lease]
 
         assert (verdict is RenewalVerdict.RENEWED) == held
         if held:

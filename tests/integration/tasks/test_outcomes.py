@@ -298,13 +298,40 @@ def test_once_it_is_a_dead_letter_it_is_too_late():
 
 
 @pytest.mark.parametrize("stale_last", [True, False])
-def test_of_two_reports_of_one_task_in_a_batch_the_present_holder_s_counts(stale_last):
+def test_of_two_reports_of_one_task_in_a_batch_each_is_judged_for_itself(stale_last):
     task = claimed()
     stale = lease_of(task)
     reap(after(20))
     (won,) = claim([task], after(21))
     batch = [completed(lease_of(won), "mine"), completed(stale, "stale")]
 
-    settle(*(batch if stale_last else batch[::-1]), now=after(22))
+    verdicts = settle(*(batch if stale_last else batch[::-1]), now=after(22))
 
+    assert verdicts == ([ACCEPTED, STALE_LEASE] if stale_last else [STALE_LEASE, ACCEPTED])
     assert (reread(task).status, reread(task).result) == (TaskStatus.COMPLETED, "mine")
+    assert endings(task)[1:] == [("refused", 1, 1, "a report of COMPLETED came after the lease was lost")]
+
+
+def test_a_report_that_is_sent_again_beside_that_of_the_next_attempt_is_known():
+    task = claimed()
+    first = failed(lease_of(task))
+    settle(first, now=after(1))
+    lifecycle.promote(after(2))
+    (won,) = claim([task], after(3))
+
+    assert settle(completed(lease_of(won), "mine"), first, now=after(4)) == [ACCEPTED, DUPLICATE]
+    assert (reread(task).status, reread(task).result, reread(task).failures) == (TaskStatus.COMPLETED, "mine", 1)
+
+
+def test_a_stale_report_gains_nothing_from_a_newer_claim_of_the_same_task_beside_it():
+    task = claimed()
+    stale = lease_of(task)
+    reap(after(20))
+    (other,) = claim([create()], after(20))
+    reap(after(40))
+    won = {each.pk: lease_of(each) for each in claim([task, other], after(41))}
+    before = row(task)
+
+    assert won[task.pk].fencing_token == won[other.pk].fencing_token == 2
+    assert settle(completed(stale), completed(won[other.pk]), now=after(42)) == [STALE_LEASE, ACCEPTED]
+    assert row(task) == before

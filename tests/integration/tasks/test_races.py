@@ -134,8 +134,8 @@ def test_renewals_and_reports_of_a_whole_worker_meet_without_failing():
     )
 
     assert reports == ["ACCEPTED"] * 25
-    assert {renewals[lease.task_id] for lease in leases[25:]} == {"RENEWED"}
-    assert begun >= {lease.task_id for lease in leases[25:]}
+    assert {renewals[lease] for lease in leases[25:]} == {"RENEWED"}
+    assert begun >= set(leases[25:])
 
 
 def test_simultaneous_creations_in_new_queues_make_each_queue_once():

@@ -66,7 +66,7 @@ def test_a_running_one_keeps_its_lease_and_its_worker_hears_of_it():
     lifecycle.cancel(task.pk, after(1))
 
     assert reread(task).lease_expires_at == START + LEASE
-    assert lifecycle.renew([lease_of(task)], LEASE, after(2)) == {task.pk: RenewalVerdict.CANCELLED}
+    assert lifecycle.renew([lease_of(task)], LEASE, after(2)) == {lease_of(task): RenewalVerdict.CANCELLED}
     assert reread(task).lease_expires_at == START + LEASE
 
 
@@ -156,7 +156,7 @@ def test_no_detour_lets_a_task_run_beside_its_cancelled_attempt():
 
     assert reread(task).status == TaskStatus.PENDING
     assert lifecycle.promote(after(6)) == 0
-    assert lifecycle.renew([lease_of(task)], LEASE, after(6)) == {task.pk: RenewalVerdict.CANCELLED}
+    assert lifecycle.renew([lease_of(task)], LEASE, after(6)) == {lease_of(task): RenewalVerdict.CANCELLED}
     assert lifecycle.promote(after(15)) == 1
 
 
@@ -293,6 +293,6 @@ def test_a_holder_of_a_deleted_task_has_lost_it():
     lifecycle.cancel(task.pk, after(1))
     lifecycle.delete(task.pk)
 
-    assert lifecycle.renew([lease_of(task)], LEASE, after(2)) == {task.pk: RenewalVerdict.LOST}
+    assert lifecycle.renew([lease_of(task)], LEASE, after(2)) == {lease_of(task): RenewalVerdict.LOST}
     assert settle(completed(lease_of(task)), now=after(2)) == ["STALE_LEASE"]
     assert lifecycle.release([lease_of(task)], after(2)) == 0

@@ -66,7 +66,7 @@ def test_a_batch_that_the_database_refuses_is_halved_until_the_culprit_stands_al
 
     verdicts = gateway.report([completed(lease_of(task), n) for n, task in enumerate(tasks)], CLOCK)
 
-    assert verdicts == {task.pk: OutcomeVerdict.ACCEPTED for task in tasks}
+    assert verdicts == {lease_of(task): OutcomeVerdict.ACCEPTED for task in tasks}
     assert sizes == [9, 4, 5, 2, 1, 1, 1, 3]
     failed_ones = Task.objects.exclude(status=TaskStatus.COMPLETED)
     assert [(task.pk, task.status) for task in failed_ones] == [(culprit.pk, TaskStatus.FAILED)]
