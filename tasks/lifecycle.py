@@ -492,6 +492,8 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     before, hint = task.status, _hint(task)
     moment = ready_ms(task.priority, task.rank)
     _set(task, now, **changes)
+    if task.lease_expires_at is None:  # what the holder of a lost lease has run is no longer what is asked for
+        _set(task, now, **NO_LEASE)
     task.rank = rank(task.priority, moment)
     due = max(task.scheduled_at or now, now)
     if "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):

@@ -275,6 +275,29 @@ def test_after_another_claim_it_is_too_late():
     assert settle(completed(lease_of(won)), now=after(23)) == [ACCEPTED]
 
 
+@pytest.mark.parametrize("changes", [{"payload": {"new": 1}}, {"scheduled_at": after(90)}], ids=["payload", "later"])
+def test_after_a_change_it_is_too_late(changes):
+    task = claimed(begun=True)
+    reap(after(20))
+    lifecycle.update(task.pk, changes, after(21))
+    before = row(task)
+
+    assert settle(completed(lease_of(task)), now=after(22)) == [STALE_LEASE]
+    assert row(task) == before
+    assert (before["claim_id"], before["begun"]) == (None, False)
+
+
+def test_a_change_leaves_the_worker_of_a_cancelled_attempt_to_be_told():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+    lifecycle.retry(task.pk, after(2))
+
+    lifecycle.update(task.pk, {"priority": 9}, after(3))
+
+    kept = reread(task)
+    assert (kept.claim_id, kept.lease_owner, kept.lease_expires_at) == (task.claim_id, WORKER, task.lease_expires_at)
+
+
 def test_after_a_cancellation_and_a_retry_it_is_too_late():
     task = claimed()
     lifecycle.cancel(task.pk, after(1))
