@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -24,6 +25,7 @@ _NOW = {
 }
 _DEADLOCK, _LOCK_WAIT = 1213, 1205
 _SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 4031}
+_CUT_OFF = {1152, 1159, 1160, 1161, 1317, 1927, 1969}  # the connection or the statement was ended from outside
 
 
 def sample_database_clock() -> datetime:
@@ -67,7 +69,7 @@ def is_unavailable(error: Exception) -> bool:
     """Whether the error says that the database cannot be reached, as opposed to having refused something."""
     if isinstance(error, InterfaceError):
         return True
-    return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in _SERVER_IS_AWAY
+    return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in _SERVER_IS_AWAY | _CUT_OFF
 
 
 def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
@@ -94,7 +96,7 @@ def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[P
 
 
 def close_broken_connections() -> None:
-    """Give up this thread's connections that failed. Long-lived threads call it between two pieces of work.
+    """Give up this thread's connections that failed. Long-lived threads call it between two pieces of work. Never raises.
 
     Leaves a connection in a transaction alone: a test's, or a caller's. Django's own `close_old_connections` would also
     close healthy ones, because `CONN_MAX_AGE` is 0 for the sake of ASGI, where every request has a thread of its own.
@@ -102,7 +104,38 @@ def close_broken_connections() -> None:
     for each in connections.all(initialized_only=True):
         if each.in_atomic_block or each.connection is None or not each.errors_occurred:
             continue
-        if each.is_usable():
+        if _is_usable(each):
             each.errors_occurred = False
         else:
-            each.close()
+            _give_up(each)
+
+
+def reset_connections() -> bool:
+    """Give up this thread's connections that were left in a transaction, undoing it; returns whether there were any.
+
+    For after other people's code ran on the thread: what follows must not become part of a transaction that nobody commits.
+    """
+    left = [each for each in connections.all(initialized_only=True) if _is_in_transaction(each)]
+    for each in left:
+        each.in_atomic_block, each.needs_rollback, each.savepoint_ids = False, False, []
+        _give_up(each)
+    return bool(left)
+
+
+def _is_in_transaction(each: BaseDatabaseWrapper) -> bool:
+    own_autocommit = each.connection is not None and each.autocommit != each.settings_dict["AUTOCOMMIT"]
+    return each.in_atomic_block or own_autocommit
+
+
+def _is_usable(each: BaseDatabaseWrapper) -> bool:
+    try:
+        return bool(each.is_usable())
+    except Exception:
+        return False
+
+
+def _give_up(each: BaseDatabaseWrapper) -> None:
+    """Close the connection, or drop it where the driver refuses to close what is closed already."""
+    with suppress(Exception):
+        each.close()
+    each.connection = None

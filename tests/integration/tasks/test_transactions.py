@@ -6,11 +6,16 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from dtq_site.foundation import database
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.database import close_broken_connections, repeats_lock_conflicts, sample_database_clock
+from dtq_site.foundation.database import (
+    close_broken_connections,
+    repeats_lock_conflicts,
+    reset_connections,
+    sample_database_clock,
+)
 from tasks.models import Queue
 from tests.support.factories import START
 
@@ -120,6 +125,78 @@ def test_a_broken_connection_is_given_up_and_the_next_query_opens_another(monkey
 
     assert queues() == []
     assert connection.connection is not broken
+
+
+def test_a_connection_that_cannot_even_be_closed_is_given_up(monkeypatch):
+    connection.ensure_connection()
+    connection.connection.close()
+    connection.errors_occurred = True
+    monkeypatch.setattr(connection, "_close", raising)
+    monkeypatch.setattr(connection, "is_usable", raising)
+
+    close_broken_connections()
+    monkeypatch.undo()
+
+    assert connection.connection is None
+    assert queues() == []
+
+
+def raising() -> None:
+    raise InterfaceError(0, "")
+
+
+# --- after other people's code -------------------------------------------------------------------------------------
+
+
+def leave_without_autocommit() -> None:
+    transaction.set_autocommit(False)
+
+
+def leave_in_a_transaction() -> None:
+    transaction.atomic().__enter__()
+    transaction.on_commit(raising)
+
+
+def leave_in_a_doomed_one() -> None:
+    transaction.atomic().__enter__()
+    transaction.atomic().__enter__()
+    transaction.set_rollback(True)
+    connection.close()
+
+
+@pytest.mark.parametrize("leave", [leave_without_autocommit, leave_in_a_transaction])
+def test_what_was_left_in_a_transaction_is_undone_and_the_next_work_is_not(leave):
+    leave()
+    Queue.objects.create(name="left", created_at=START)
+
+    assert reset_connections()
+    with transaction.atomic():
+        Queue.objects.create(name="next", created_at=START)
+
+    connection.close()
+    assert queues() == ["next"]
+    assert not reset_connections()
+
+
+def test_a_transaction_that_cannot_be_used_any_more_is_left_too():
+    leave_in_a_doomed_one()
+
+    assert reset_connections()
+    with transaction.atomic():
+        Queue.objects.create(name="next", created_at=START)
+
+    connection.close()
+    assert queues() == ["next"]
+
+
+def test_a_connection_at_rest_is_kept():
+    connection.ensure_connection()
+    kept = connection.connection
+
+    assert not reset_connections()
+    assert connection.connection is kept
+    connection.close()
+    assert not reset_connections()
 
 
 @pytest.mark.usefixtures("committed_db")

@@ -28,6 +28,13 @@ def test_a_lost_deadlock_is_to_be_repeated(error):
         OperationalError(2013, "Lost connection to server during query"),
         OperationalError(1040, "Too many connections"),
         OperationalError(1053, "Server shutdown in progress"),
+        OperationalError(1152, "Aborted connection"),
+        OperationalError(1159, "Got timeout reading communication packets"),
+        OperationalError(1160, "Got an error writing communication packets"),
+        OperationalError(1161, "Got timeout writing communication packets"),
+        OperationalError(1317, "Query execution was interrupted"),
+        OperationalError(1927, "Connection was killed"),
+        OperationalError(1969, "Query execution was interrupted (max_statement_time exceeded)"),
     ],
     ids=str,
 )
