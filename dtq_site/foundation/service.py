@@ -32,6 +32,9 @@ class Service(ABC):
     def after_round(self) -> None:  # noqa: B027 (most services borrow nothing)
         """Called on the service's thread after every round; the place to give back what a round borrowed."""
 
+    def at_end(self) -> None:  # noqa: B027 - most have none
+        """Called on the service's thread after its last round; the place for a last word."""
+
     def start(self) -> None:
         """Start the loop on a thread of its own."""
         self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
@@ -63,7 +66,10 @@ class Service(ABC):
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                pause = self.run_once()
+                try:
+                    pause = self.run_once()
+                finally:
+                    self.after_round()
                 failures = 0
             except Exception as error:
                 failures += 1
@@ -75,10 +81,12 @@ class Service(ABC):
                     failures=failures,
                     trace=traceback.format_exc(),
                 )
-            finally:
-                self.after_round()
             if pause > 0 and not self._stopping.is_set():
                 self._wake.wait(pause)
+        try:
+            self.at_end()
+        except Exception as error:
+            self.observer.emit("service.failed", service=self.name, error=repr(error), failures=1, trace="")
 
 
 class ServiceGroup:

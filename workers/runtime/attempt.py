@@ -56,7 +56,6 @@ class HeldAttempts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._attempts: dict[Lease, Attempt] = {}
-        self._finished = threading.Condition(self._lock)
 
     def add(self, attempt: Attempt) -> None:
         """Hold an attempt, from before it starts."""
@@ -65,9 +64,7 @@ class HeldAttempts:
 
     def finish(self, attempt: Attempt) -> None:
         """The handler has ended; the lease is held on until the outcome is taken."""
-        with self._lock:
-            attempt.finished = True
-            self._finished.notify_all()
+        attempt.finished = True
 
     def remove(self, lease: Lease) -> Attempt | None:
         """Hold it no longer: its outcome was taken or refused, or it was given back. Returns what was held."""
@@ -83,10 +80,3 @@ class HeldAttempts:
         """Those whose handler has not ended, started or not."""
         with self._lock:
             return [attempt for attempt in self._attempts.values() if not attempt.finished]
-
-    def wait_until_idle(self, timeout_seconds: float) -> bool:
-        """Wait until no handler runs; False when the time ran out."""
-        with self._lock:
-            return self._finished.wait_for(
-                lambda: all(each.finished for each in self._attempts.values()), timeout_seconds
-            )

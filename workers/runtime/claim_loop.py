@@ -9,9 +9,11 @@ from dtq_site.foundation.backoff import full_jitter, spread
 from dtq_site.foundation.clock import LeaseTimer, elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
+from tasks.domain.lease import Lease
 from workers.runtime.attempt import Attempt, HeldAttempts
 from workers.runtime.executor import Executor
 from workers.runtime.look_ahead import HORIZON_SECONDS, look_ahead
+from workers.runtime.reporter import Reporter
 from workers.transports.base import Transport, Unreachable
 
 IDLE_WAIT_SECONDS = 1.0
@@ -30,6 +32,7 @@ class ClaimLoop(Service):
         transport: Transport,
         held: HeldAttempts,
         executor: Executor,
+        reporter: Reporter,
         *,
         slots: int,
         lease: timedelta,
@@ -38,6 +41,7 @@ class ClaimLoop(Service):
         self._transport = transport
         self._held = held
         self._executor = executor
+        self._reporter = reporter
         self._slots = slots
         self._lease = lease
         self._look_at = 0.0
@@ -89,23 +93,31 @@ class ClaimLoop(Service):
     def _start_noted(self, attempts: list[Attempt]) -> None:
         """Start attempts whose loss must count, once that they start is noted, and alone: one may take the worker down.
 
-        Those that cannot be noted are given up unstarted.
+        Those that cannot be noted are given back unstarted.
         """
         if not attempts:
             return
-        self._give_back(self._executor.withdraw(0))
+        certain: set[Lease] = set()
         try:
-            still_mine = self._transport.begin([attempt.lease for attempt in attempts])
-        except Unreachable:
-            still_mine = set()
-        for attempt in attempts:
-            attempt.begun = attempt.lease.task_id in still_mine
-            if not attempt.begun:
-                self._held.remove(attempt.lease)
-        self._executor.start([attempt for attempt in attempts if attempt.begun])
+            self._give_back(self._executor.withdraw(0))
+            certain = self._transport.begin([attempt.lease for attempt in attempts])
+        finally:
+            for attempt in attempts:
+                attempt.begun = attempt.lease in certain
+                if not attempt.begun:
+                    self._reporter.stopped(attempt.lease)
+            self._executor.start([attempt for attempt in attempts if attempt.begun])
 
     def _give_back(self, attempts: list[Attempt]) -> None:
-        if attempts:
-            self._transport.release([attempt.lease for attempt in attempts])
-            for attempt in attempts:
-                self._held.remove(attempt.lease)
+        """Release attempts now; the reporter goes on trying where that fails."""
+        leases = [attempt.lease for attempt in attempts]
+        if not leases:
+            return
+        try:
+            self._transport.release(leases)
+        except Exception:
+            for lease in leases:
+                self._reporter.stopped(lease)
+            raise
+        for lease in leases:
+            self._held.remove(lease)

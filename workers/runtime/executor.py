@@ -7,6 +7,7 @@ what waits too long is withdrawn and given back (see `look_ahead.py`).
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import traceback
 from collections import deque
@@ -14,15 +15,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dtq_site.foundation import strict_json
-from dtq_site.foundation.clock import elapsed_clock, host_now
+from dtq_site.foundation.clock import LeaseTimer, elapsed_clock, host_now
 from dtq_site.foundation.observer import Observer
-from tasks.domain.outcome import Outcome, OutcomeKind
 from tasks.handling import port, registry
 from tasks.handling.context import TaskContext
-from tasks.handling.errors import Discard, PayloadMismatch, Retry, TaskCancelled, TimeLimitExceeded
+from tasks.handling.errors import Retry, TaskCancelled, TimeLimitExceeded
 from tasks.handling.registry import Handler
 from workers.runtime.attempt import Attempt, HeldAttempts
+from workers.runtime.ending import judge
 from workers.runtime.interruption import AsyncRun, Run, ThreadRun
 from workers.runtime.look_ahead import RunTimes
 from workers.runtime.reporter import Reporter
@@ -53,14 +53,16 @@ class Executor:
         self._running_low = running_low
         self.run_times = RunTimes()
         self.low_water = 0
+        self._timer = LeaseTimer()
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._free = slots
         self._line: deque[Attempt] = deque()
         self._runs: dict[Attempt, Run] = {}
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="handler")
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
         self._loop = asyncio.new_event_loop()
-        self._loop_thread = threading.Thread(target=self._loop.run_forever, name="async handlers", daemon=True)
-        self._loop_thread.start()
+        threading.Thread(target=self._turn_loop, name="async handlers", daemon=True).start()
 
     def start(self, attempts: Sequence[Attempt]) -> None:
         """Run the attempts' handlers, in this order, as slots allow. The attempts are held already."""
@@ -100,85 +102,75 @@ class Executor:
         else:
             self._pool.submit(self._run_sync, attempt, handler)
 
-    def _next(self) -> Attempt | None:
-        """The next attempt for a slot that has just become free; None leaves the slot free."""
+    def _free_slot(self) -> None:
+        """Give a slot that has become free to the next in line."""
         with self._lock:
-            attempt = self._line.popleft() if self._line else None
-            self._free += attempt is None
+            following = self._line.popleft() if self._line else None
+            self._free += following is None
             low = len(self._line) <= self.low_water
+        if following is not None:
+            self._launch(following)
         if low:
             self._running_low()
-        return attempt
 
     # --- one attempt -----------------------------------------------------------------------------------------------
 
+    def _may_start(self, attempt: Attempt) -> bool:
+        """Whether the attempt is still this process's to start. If not, it is given up, unstarted."""
+        if not attempt.to_end and attempt.lease_is_valid(self._timer):
+            attempt.started_at = elapsed_clock()
+            return True
+        self._reporter.stopped(attempt.lease)
+        self._held.finish(attempt)
+        self._free_slot()
+        return False
+
     def _run_sync(self, attempt: Attempt, handler: Handler[..., Any] | None) -> None:
+        if not self._may_start(attempt):
+            return
         self._runs[attempt] = run = ThreadRun()
-        attempt.started_at = elapsed_clock()
-        sink = Sink(attempt, self._transport, self._reporter)
-        with port.submitting(sink.enqueue_many):
-            outcome = self._outcome_of(attempt, lambda: run.call(lambda: _call(handler, attempt, sink)))
-        self._transport.after_work()
-        self._end(attempt, outcome, sink)
+        sink = Sink(attempt, self._transport, self._reporter, self._aside)
+        result, raised = None, None
+        try:
+            with port.submitting(sink.enqueue_many):
+                result = run.call(lambda: _call(handler, attempt, sink))
+        except BaseException as error:  # SystemExit of a handler ends the attempt, not the worker
+            raised = error
+        if os.getpid() != self._process:
+            os._exit(0)  # the handler forked, and this is the copy: the attempt is not its own to end
+        self._tidily(self._transport.after_handler)
+        self._end(attempt, sink, result, raised)
 
     async def _run_async(self, attempt: Attempt, handler: Handler[..., Any]) -> None:
+        if not self._may_start(attempt):
+            return
         self._runs[attempt] = run = AsyncRun(self._loop)
-        attempt.started_at = elapsed_clock()
-        sink = Sink(attempt, self._transport, self._reporter)
         run.task = asyncio.current_task()
-        caught: BaseException | None = None
+        sink = Sink(attempt, self._transport, self._reporter, self._aside)
         result: Any = None
-        with port.submitting(sink.enqueue_many):
-            try:
+        raised: BaseException | None = None
+        try:
+            with port.submitting(sink.enqueue_many):
                 async with asyncio.timeout(attempt.task.timeout_seconds):
                     result = await _call(handler, attempt, sink)
-            except TimeoutError as error:
-                caught = TimeLimitExceeded() if attempt.overdue else error
-            except asyncio.CancelledError as error:
-                caught = TaskCancelled() if attempt.to_end else error
-            except BaseException as error:
-                caught = error
-
-        def replay() -> Any:
-            if caught is not None:
-                raise caught
-            return result
-
-        self._end(attempt, self._outcome_of(attempt, replay), sink)
-
-    def _outcome_of(self, attempt: Attempt, call: Callable[[], Any]) -> Outcome | None:
-        """Call the handler and judge how it ended; None if there is nothing to report."""
-
-        def ended(kind: OutcomeKind, **more: Any) -> Outcome:
-            return Outcome(attempt.lease, kind, attempt.running_seconds, **more)
-
+        except TimeoutError as error:
+            raised = TimeLimitExceeded() if attempt.overdue else error
+        except asyncio.CancelledError as error:
+            raised = TaskCancelled() if attempt.to_end else error
+        except BaseException as error:
+            raised = error
         try:
-            result = call()
-            strict_json.encode(result)
-        except TaskCancelled:
-            return None
-        except TimeLimitExceeded:
-            limit = f"{attempt.task.timeout_seconds:g} s"
-            return ended(
-                OutcomeKind.FAILED, error=f"TimeLimitExceeded: the attempt ran longer than its limit of {limit}"
-            )
-        except Retry as asked:
-            return ended(OutcomeKind.FAILED, error=_said(asked), retry_delay_seconds=asked.delay_seconds)
-        except (Discard, PayloadMismatch) as refused:
-            return ended(OutcomeKind.DISCARDED, error=_said(refused))
-        except strict_json.NotJSON as error:
-            return ended(OutcomeKind.DISCARDED, error=f"result cannot be stored: {error}")
-        except BaseException as error:  # SystemExit of a handler ends the attempt, not the worker
-            self._observer.emit(
-                "handler.raised", task=str(attempt.lease.task_id), name=attempt.task.name, trace=traceback.format_exc()
-            )
-            return ended(OutcomeKind.FAILED, error=_said(error))
-        return ended(OutcomeKind.COMPLETED, result=result)
+            await self._transport.after_async_handler()
+        except BaseException as error:  # a second cancellation may arrive here too
+            self._observer.emit("handler.untidy", task=str(attempt.lease.task_id), error=repr(error))
+        self._end(attempt, sink, result, raised)
 
-    def _end(self, attempt: Attempt, outcome: Outcome | None, sink: Sink) -> None:
-        """Hand the outcome over first: who finds all attempts finished may rely on the reporter having what they ended in."""
-        if outcome is not None and outcome.error:
-            sink.log("error", outcome.error)
+    def _end(self, attempt: Attempt, sink: Sink, result: Any, raised: BaseException | None) -> None:
+        """Hand the outcome over, then free the slot: who finds no attempt unfinished may rely on the reporter having all."""
+        if raised is not None:
+            self._tidily(lambda: self._tell(attempt, raised))
+        outcome = judge(attempt.task, attempt.running_seconds, result=result, raised=raised, to_end=attempt.to_end)
+        sink.close(outcome.error if outcome else "")
         if attempt.cancelled or outcome is None:
             self._reporter.stopped(attempt.lease)
         else:
@@ -186,9 +178,27 @@ class Executor:
             self._reporter.outcome(outcome)
         self._runs.pop(attempt, None)
         self._held.finish(attempt)
-        following = self._next()
-        if following is not None:
-            self._launch(following)
+        self._free_slot()
+
+    def _tell(self, attempt: Attempt, raised: BaseException) -> None:
+        trace = "".join(traceback.format_exception(raised))
+        self._observer.emit("handler.raised", task=str(attempt.lease.task_id), name=attempt.task.name, trace=trace)
+
+    def _tidily(self, step: Callable[[], None]) -> None:
+        """Do what is not worth an attempt: an error is told and goes no further."""
+        try:
+            step()
+        except Exception as error:
+            self._observer.emit("handler.untidy", error=type(error).__name__)
+
+    def _turn_loop(self) -> None:
+        """Keep the event loop turning: SystemExit and KeyboardInterrupt of a handler's sub-task fall out of it."""
+        while True:
+            try:
+                self._loop.run_forever()
+                return
+            except BaseException as error:
+                self._observer.emit("handler.untidy", error=type(error).__name__)
 
 
 def _call(handler: Handler[..., Any] | None, attempt: Attempt, sink: Sink) -> Any:
@@ -207,10 +217,3 @@ def _call(handler: Handler[..., Any] | None, attempt: Attempt, sink: Sink) -> An
         sink=sink,
     )
     return handler.function(context, **arguments)
-
-
-def _said(error: BaseException) -> str:
-    text = str(error)
-    if isinstance(error, Retry | Discard | PayloadMismatch):
-        return text or type(error).__name__
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

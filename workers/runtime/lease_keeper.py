@@ -84,7 +84,7 @@ class LeaseKeeper(Service):
             sent = LeaseTimer.sent_at()
             verdicts = self._transport.renew([attempt.lease for attempt in attempts], self._lease)
             for attempt in attempts:
-                self._take(attempt, verdicts[attempt.lease.task_id], sent)
+                self._take(attempt, verdicts[attempt.lease], sent)
         self._renew_at = elapsed_clock() + self._period
 
     def _take(self, attempt: Attempt, verdict: RenewalVerdict, sent: tuple[float, float, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -42,10 +43,14 @@ class Reporter(Service):
         """Take over the word that a cancelled attempt has stopped."""
         self._put(self._stopped.append, lease)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether log lines should still be handed over: while the server is away they gather here."""
+        return len(self._notes) < MOST_NOTES
+
     def note(self, note: Note) -> None:
-        """Take over a log line; past a bound, while the server is away, new lines are dropped."""
-        if len(self._notes) < MOST_NOTES:
-            self._put(self._notes.append, note)
+        """Take over a log line."""
+        self._put(self._notes.append, note)
 
     def progress(self, lease: Lease, percent: int) -> None:
         """Take over how far an attempt is; only the newest value counts."""
@@ -65,14 +70,13 @@ class Reporter(Service):
     def run_once(self) -> float:
         """Deliver one batch of each kind; what could not be delivered stays."""
         with self._lock:
-            outcomes, stopped, notes = self._outcomes[:BATCH], self._stopped[:BATCH], self._notes[:BATCH]
-            progress = dict(self._progress)
+            stopped, notes, progress = self._stopped[:BATCH], self._notes[:BATCH], dict(self._progress)
         try:
             if notes or progress:
                 self._transport.record(notes, progress)
                 self._forget(self._notes, notes)
                 self._forget_progress(progress)
-            if outcomes:
+            if outcomes := self._tellable():
                 self._deliver(outcomes)
             if stopped:
                 self._transport.release(stopped)
@@ -88,6 +92,12 @@ class Reporter(Service):
         """Let the transport tidy up."""
         self._transport.after_work()
 
+    def _tellable(self) -> list[Outcome]:
+        """The oldest outcomes, up to the first of which some log line has not been delivered."""
+        with self._lock:
+            untold = {note.lease for note in self._notes}
+            return list(itertools.takewhile(lambda outcome: outcome.lease not in untold, self._outcomes[:BATCH]))
+
     def _deliver(self, outcomes: list[Outcome]) -> None:
         verdicts = self._transport.report(outcomes)
         self._forget(self._outcomes, outcomes)
@@ -98,7 +108,7 @@ class Reporter(Service):
                 name=attempt.task.name if attempt else "",
                 task=str(outcome.lease.task_id),
                 outcome=str(outcome.kind),
-                verdict=str(verdicts[outcome.lease.task_id]),
+                verdict=str(verdicts[outcome.lease]),
                 seconds=round(outcome.run_seconds, 4),
                 **({"error": outcome.error} if outcome.error else {}),
             )

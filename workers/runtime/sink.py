@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from dtq_site.foundation.clock import LeaseTimer
@@ -11,24 +13,38 @@ from workers.runtime.attempt import Attempt
 from workers.runtime.reporter import Reporter
 from workers.transports.base import Note, Transport
 
-MOST_LINES = 10_000
+MOST_LINES = 1000
 
 
 class Sink:
-    """A ContextSink for one attempt."""
+    """A ContextSink for one attempt. `aside` runs what must not run on an event loop's thread."""
 
-    def __init__(self, attempt: Attempt, transport: Transport, reporter: Reporter) -> None:
+    def __init__(self, attempt: Attempt, transport: Transport, reporter: Reporter, aside: Executor) -> None:
         self._attempt = attempt
         self._transport = transport
         self._reporter = reporter
+        self._aside = aside
         self._timer = LeaseTimer()
         self._lines = 0
+        self._dropped = 0
 
     def log(self, level: str, message: str) -> None:
-        """See ContextSink."""
+        """See ContextSink. Of an attempt with very many lines the first are kept, and how many there were beside them."""
+        if self._lines >= MOST_LINES or not self._reporter.has_room:
+            self._dropped += 1
+        else:
+            self._note(level, message)
+
+    def close(self, error: str) -> None:
+        """Add what is always kept: how many lines were dropped, and the error."""
+        if self._dropped:
+            self._note("warning", f"{self._dropped} further lines were dropped")
+        if error:
+            self._note("error", error)
+
+    def _note(self, level: str, message: str) -> None:
         self._lines += 1
-        if self._lines <= MOST_LINES:
-            self._reporter.note(Note(self._attempt.lease, self._attempt.task.attempt, self._lines, level, message))
+        self._reporter.note(Note(self._attempt.lease, self._attempt.task.attempt, self._lines, level, message))
 
     def progress(self, percent: float) -> None:
         """See ContextSink."""
@@ -47,5 +63,15 @@ class Sink:
         return self.enqueue_many([request])[0]
 
     def enqueue_many(self, requests: Sequence[EnqueueRequest]) -> list[Any]:
-        """Create tasks in the running task's team."""
-        return self._transport.enqueue(self._attempt.task, requests)
+        """Create tasks in the running task's team; on a thread beside the event loop when the loop asks."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._transport.enqueue(self._attempt.task, requests)
+        return self._aside.submit(self._enqueue_aside, requests).result()
+
+    def _enqueue_aside(self, requests: Sequence[EnqueueRequest]) -> list[Any]:
+        try:
+            return self._transport.enqueue(self._attempt.task, requests)
+        finally:
+            self._transport.after_work()

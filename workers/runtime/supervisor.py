@@ -6,7 +6,6 @@ are their tasks given back: a task is never free while its handler may still run
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -21,7 +20,7 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.processes import dies_with_parent
 from tasks.domain.lease import Lease
-from workers.runtime.worker import Worker
+from workers.runtime.worker import NOTHING_LEFT, Leftover, Worker
 
 EXIT_DRAINED, EXIT_GAVE_BACK = 0, 4
 HEALTHY_SECONDS = 10.0
@@ -34,6 +33,7 @@ class _Child:
     process: ForkProcess
     pipe: Connection
     started_at: float = field(default_factory=elapsed_clock)
+    left: Leftover = NOTHING_LEFT
 
 
 class Supervisor:
@@ -67,12 +67,12 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._pass_on)
         for slot in range(self._count):
             self._start(slot)
-        gave_back = False
+        clean = True
         while self._children or (self._restarts and not self._stopping):
             self._restart_due()
             for child in self._ended(0.2):
-                gave_back |= self._bury(child)
-        return EXIT_GAVE_BACK if gave_back else EXIT_DRAINED
+                clean &= self._bury(child)
+        return EXIT_DRAINED if clean else EXIT_GAVE_BACK
 
     def _pass_on(self, number: int, frame: Any) -> None:
         self._stopping = True
@@ -81,15 +81,16 @@ class Supervisor:
                 os.kill(child.process.pid, signal.SIGTERM)
 
     def _start(self, slot: int) -> None:
-        self._before_fork()
         ours, theirs = _fork.Pipe(duplex=False)
         bind = dies_with_parent(signal.SIGTERM)
         process = _fork.Process(target=self._child_main, args=(slot, theirs, bind), name=f"worker {slot}")
         # A signal between fork and the child's own handlers would meet ours, which knows the wrong children.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            process.start()
-            self._children.append(_Child(slot, process, ours))
+            if not self._stopping:
+                self._before_fork()
+                process.start()
+                self._children.append(_Child(slot, process, ours))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
@@ -102,26 +103,38 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         left = worker.run()
-        if left:
-            pipe.send(left)
+        pipe.send(left)
         pipe.close()
-        os._exit(EXIT_GAVE_BACK if left else EXIT_DRAINED)  # a handler's thread must not outlive this line
+        clean = not (left.running or left.undelivered)
+        os._exit(EXIT_DRAINED if clean else EXIT_GAVE_BACK)  # a handler's thread must not outlive this line
 
     def _ended(self, timeout_seconds: float) -> list[_Child]:
-        by_sentinel = {child.process.sentinel: child for child in self._children}
-        ready = wait(list(by_sentinel), timeout_seconds)
-        return [by_sentinel[sentinel] for sentinel in ready if sentinel in by_sentinel]
+        """The children that have ended, by the kernel's word: a handler's own forks keep sentinels and pipes open."""
+        wait([*(child.process.sentinel for child in self._children), *self._open_pipes()], timeout_seconds)
+        for child in self._children:
+            self._listen(child)
+        return [child for child in self._children if not child.process.is_alive()]
+
+    def _open_pipes(self) -> list[Connection]:
+        return [child.pipe for child in self._children if not child.pipe.closed]
+
+    @staticmethod
+    def _listen(child: _Child) -> None:
+        """Take a last word while its sender still waits for us to: a long one does not fit into the pipe."""
+        try:
+            if not child.pipe.closed and child.pipe.poll():
+                child.left = child.pipe.recv()
+                child.pipe.close()
+        except (EOFError, OSError):
+            child.pipe.close()
 
     def _bury(self, child: _Child) -> bool:
-        """Settle what an ended process left; True if it left tasks to give back."""
-        child.process.join()
-        self._children.remove(child)
-        left: list[Lease] = []
-        with contextlib.suppress(EOFError):  # it closed the pipe and had nothing to say
-            left = child.pipe.recv() if child.pipe.poll() else []
+        """Settle what an ended process left; False if it ended, as it was told to, and left something."""
+        self._listen(child)
         child.pipe.close()
-        if left:
-            self._release(left)
+        self._children.remove(child)
+        if child.left.running:
+            self._give_back(child.left.running)
         code = child.process.exitcode
         if not self._stopping:
             self._failures = 0 if elapsed_clock() - child.started_at > HEALTHY_SECONDS else self._failures + 1
@@ -134,7 +147,13 @@ class Supervisor:
                 exit_code=code,
                 replaced_in_seconds=round(pause, 2),
             )
-        return bool(left)
+        return code == EXIT_DRAINED or not self._stopping
+
+    def _give_back(self, leases: Sequence[Lease]) -> None:
+        try:
+            self._release(leases)
+        except Exception as error:  # they end by themselves, and the reaper finds them
+            self._observer.emit("leases.left", count=len(leases), error=repr(error))
 
     def _restart_due(self) -> None:
         if self._stopping:

@@ -1,14 +1,18 @@
-"""One worker process: its services, composed, and the order in which they end."""
+"""One worker process: its services, composed, and the order in which they end.
+
+The main thread touches no server, so that a signal always finds it listening.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
-from dtq_site.foundation.service import ServiceGroup
+from dtq_site.foundation.service import Service, ServiceGroup
 from tasks.domain.lease import Lease
 from workers.domain.card import WorkerCard
 from workers.runtime.attempt import HeldAttempts
@@ -17,10 +21,23 @@ from workers.runtime.executor import Executor
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.lease_keeper import LeaseKeeper
 from workers.runtime.reporter import Reporter
-from workers.transports.base import Transport, Unreachable
+from workers.transports.base import Transport
 
 SERVICE_STOP_SECONDS = 6.0
 DELIVERY_SECONDS = 10.0
+FORCED_SECONDS = 0.5
+_TICK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What a worker could not finish: the leases of handlers that still run, and whether anything was not delivered."""
+
+    running: tuple[Lease, ...]
+    undelivered: bool
+
+
+NOTHING_LEFT = Leftover((), undelivered=False)
 
 
 class Worker:
@@ -29,80 +46,62 @@ class Worker:
     def __init__(
         self, card: WorkerCard, transport: Transport, observer: Observer, *, lease: timedelta, grace: timedelta
     ) -> None:
-        self._card = card
-        self._transport = transport
+        self._name = card.name
         self._observer = observer
-        self._grace = grace
-        self._stop = threading.Event()
-        self._force = threading.Event()
+        self._grace_seconds = grace.total_seconds()
+        self._stopping = False
+        self._forced = False
         self.held = HeldAttempts()
         self.reporter = Reporter(observer, transport, self.held)
         self.executor = Executor(
             observer, transport, self.held, self.reporter, lambda: self.claim_loop.wake(), slots=card.concurrency
         )
-        self.claim_loop = ClaimLoop(observer, transport, self.held, self.executor, slots=card.concurrency, lease=lease)
+        self.claim_loop = ClaimLoop(
+            observer, transport, self.held, self.executor, self.reporter, slots=card.concurrency, lease=lease
+        )
         self.lease_keeper = LeaseKeeper(observer, transport, self.held, self.executor, self.reporter, lease=lease)
-        self.heartbeat = Heartbeat(observer, transport)
+        self.heartbeat = Heartbeat(observer, transport, card)
 
     def stop(self) -> None:
-        """Ask for the end; a second time, for the end at once. Safe to call in a signal handler."""
-        (self._force if self._stop.is_set() else self._stop).set()
+        """Ask for the end; a second time, for the end at once. It only sets a flag, as a signal handler must."""
+        self._forced = self._stopping
+        self._stopping = True
 
-    def run(self) -> list[Lease]:
-        """Work until `stop`, then drain. Returns the leases of handlers that still run: their process must end now."""
-        self._sign_on()
-        services = [self.heartbeat, self.reporter, self.lease_keeper, self.claim_loop]
-        ServiceGroup(services).start()
-        self._stop.wait()
+    def run(self) -> Leftover:
+        """Work until `stop`, then drain. If handlers still run after it, their process must end now."""
+        ServiceGroup([self.heartbeat, self.reporter, self.lease_keeper, self.claim_loop]).start()
+        while not self._stopping:
+            time.sleep(_TICK_SECONDS)
         return self._drain()
 
-    def _sign_on(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._transport.sign_on(self._card)
-            except Unreachable as error:
-                self._observer.emit("server.unreachable", during="sign-on", error=str(error), again_in_seconds=1.0)
-                self._stop.wait(1.0)
-            else:
-                self._observer.emit(
-                    "worker.ready",
-                    worker=self._card.name,
-                    slots=self._card.concurrency,
-                    queues=",".join(self._card.queues) or "all",
-                    handlers=",".join(sorted(self._card.handlers)),
-                )
-                return
-
-    def _drain(self) -> list[Lease]:
-        """Claim no more, let handlers end within the grace period, deliver, sign off."""
+    def _drain(self) -> Leftover:
+        """Claim no more, give back what has not begun, let handlers end within the grace period, deliver, sign off."""
         self.heartbeat.draining = True
         self.heartbeat.wake()
-        self.claim_loop.stop()
-        self.claim_loop.join(SERVICE_STOP_SECONDS)
+        self._end(self.claim_loop)
         for attempt in self.executor.withdraw(0):
             self.reporter.stopped(attempt.lease)
             self.held.finish(attempt)
         running = len(self.held.unfinished())
+        self._observer.emit("worker.draining", worker=self._name, running=running, grace=self._grace_seconds)
+        self._wait(lambda: not self.held.unfinished(), self._grace_seconds)
+        self._wait(lambda: self.reporter.idle, DELIVERY_SECONDS)
+        left = Leftover(tuple(attempt.lease for attempt in self.held.unfinished()), not self.reporter.idle)
+        self.heartbeat.signs_off = not left.running
+        for service in (self.lease_keeper, self.reporter, self.heartbeat):
+            self._end(service)
         self._observer.emit(
-            "worker.draining", worker=self._card.name, running=running, grace=self._grace.total_seconds()
+            "worker.stopped", worker=self._name, given_back=len(left.running), undelivered=left.undelivered
         )
-        ends_at = elapsed_clock() + self._grace.total_seconds()
-        while not self._force.is_set() and elapsed_clock() < ends_at:
-            if self.held.wait_until_idle(0.1):
-                break
-        left = self._deliver()
-        ServiceGroup([self.lease_keeper, self.reporter, self.heartbeat]).stop(SERVICE_STOP_SECONDS)
-        if not left:
-            self._sign_off()
-        self._observer.emit("worker.stopped", worker=self._card.name, given_back=len(left))
         return left
 
-    def _deliver(self) -> list[Lease]:
-        ends_at = elapsed_clock() + DELIVERY_SECONDS
-        while not self.reporter.idle and elapsed_clock() < ends_at and not self._force.wait(0.02):
-            self.reporter.wake()
-        return [attempt.lease for attempt in self.held.unfinished()]
+    def _wait(self, done: Callable[[], bool], seconds: float) -> None:
+        ends_at = elapsed_clock() + seconds
+        while not done() and not self._forced and elapsed_clock() < ends_at:
+            time.sleep(_TICK_SECONDS)
 
-    def _sign_off(self) -> None:
-        with contextlib.suppress(Unreachable):  # it will be found silent
-            self._transport.sign_off()
+    def _end(self, service: Service) -> None:
+        service.stop()
+        ends_at = elapsed_clock() + SERVICE_STOP_SECONDS
+        while not service.join(FORCED_SECONDS) and not self._forced and elapsed_clock() < ends_at:
+            continue

@@ -47,13 +47,13 @@ class Transport(Protocol):
     def wait(self, timeout_seconds: float) -> None:
         """Sleep until there may be work, at most that long."""
 
-    def begin(self, leases: Sequence[Lease]) -> set[UUID]:
-        """Note that attempts have started; returns the tasks that are still the worker's."""
+    def begin(self, leases: Sequence[Lease]) -> set[Lease]:
+        """Note that attempts have started; returns the leases that are still the worker's."""
 
-    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[UUID, RenewalVerdict]:
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, RenewalVerdict]:
         """Extend leases."""
 
-    def report(self, outcomes: Sequence[Outcome]) -> dict[UUID, OutcomeVerdict]:
+    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
         """Deliver outcomes."""
 
     def release(self, leases: Sequence[Lease]) -> None:
@@ -67,3 +67,9 @@ class Transport(Protocol):
 
     def after_work(self) -> None:
         """Called on a thread after each piece of work: give back what the transport holds for that thread and is broken."""
+
+    def after_handler(self) -> None:
+        """As `after_work`, after a handler: undo what it may have left in what the transport shares with it."""
+
+    async def after_async_handler(self) -> None:
+        """As `after_handler`, for whichever thread serves the blocking calls of async handlers."""

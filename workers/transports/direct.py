@@ -7,9 +7,16 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError
 
-from dtq_site.foundation.database import close_broken_connections, database_clock, is_lock_conflict, is_unavailable
+from dtq_site.foundation.database import (
+    close_broken_connections,
+    database_clock,
+    is_lock_conflict,
+    is_unavailable,
+    reset_connections,
+)
 from tasks import audit
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
@@ -52,15 +59,15 @@ class DirectTransport:
         """See Transport."""
         _reaching(lambda: gateway.wait(self._caller, timeout_seconds))
 
-    def begin(self, leases: Sequence[Lease]) -> set[UUID]:
+    def begin(self, leases: Sequence[Lease]) -> set[Lease]:
         """See Transport."""
         return _reaching(lambda: gateway.begin(leases))
 
-    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[UUID, RenewalVerdict]:
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, RenewalVerdict]:
         """See Transport."""
         return _reaching(lambda: gateway.renew(leases, lease))
 
-    def report(self, outcomes: Sequence[Outcome]) -> dict[UUID, OutcomeVerdict]:
+    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
         """See Transport."""
         return _reaching(lambda: gateway.report(outcomes))
 
@@ -85,6 +92,15 @@ class DirectTransport:
     def after_work(self) -> None:
         """See Transport."""
         close_broken_connections()
+
+    def after_handler(self) -> None:
+        """See Transport."""
+        reset_connections()
+        close_broken_connections()
+
+    async def after_async_handler(self) -> None:
+        """See Transport."""
+        await sync_to_async(self.after_handler)()
 
 
 def _reaching(call: Callable[[], Answer]) -> Answer:

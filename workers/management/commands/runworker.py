@@ -34,7 +34,8 @@ LEVELS = {
     "worker.died": "error",
     "lease.lost": "warning",
     "handler.raised": "debug",
-    "task.settled": "info",
+    "handler.untidy": "warning",
+    "leases.left": "warning",
 }
 
 
