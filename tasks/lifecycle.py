@@ -22,8 +22,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from dtq_site.foundation import strict_json
+from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import milliseconds
-from dtq_site.foundation.database import ids, repeats_lock_conflicts
+from dtq_site.foundation.database import STATEMENT_BYTES, ids, repeats_lock_conflicts
 from dtq_site.foundation.errors import Conflict, NotFound
 from tasks import audit, metrics, queues
 from tasks.domain import retry as retry_rules
@@ -63,7 +65,8 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
     queues.ensure((new.spec.queue for new in new_tasks), now)
     chosen = task_ids or ids.new(len(new_tasks))
     tasks = [_new_row(new, id_, now) for new, id_ in zip(new_tasks, chosen, strict=True)]
-    Task.objects.bulk_create(tasks, batch_size=500)
+    for batch in by_weight([(task, _weight(task)) for task in tasks], STATEMENT_BYTES):
+        Task.objects.bulk_create(batch, batch_size=500)
     _follow(tasks, metrics.created(tasks))
     return tasks
 
@@ -94,6 +97,10 @@ def _new_row(new: NewTask, id_: UUID, now: datetime) -> Task:
         scheduled_at=spec.scheduled_at,
         queued_at=None if waits else now,
     )
+
+
+def _weight(task: Task) -> int:
+    return len(strict_json.canonical(task.payload)) + len(task.description.encode())
 
 
 # --- the way to a worker and back ----------------------------------------------------------------------------------

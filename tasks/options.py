@@ -49,7 +49,7 @@ class TasksOptions:
         256 * 1024,
         env="DTQ_MAX_JSON_BYTES",
         minimum=1024,
-        maximum=16 * 1024 * 1024,
+        maximum=4 * 1024 * 1024,
         help="the largest payload or result, in bytes of JSON.",
     )
     handlers: tuple[str, ...] = option(

@@ -12,15 +12,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DataError, IntegrityError
+from django.db import DataError, IntegrityError, OperationalError
 
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.backoff import jitter, shuffled
+from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import Clock, elapsed_clock
-from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.database import STATEMENT_BYTES, database_clock, may_be_too_large, reconnect
 from tasks import audit, lifecycle, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
-from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
+from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import TaskStatus
 from tasks.handling.port import EnqueueRequest
@@ -190,33 +191,49 @@ def enqueue(parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Task
 
 def report(outcomes: Sequence[Outcome], clock: Clock = database_clock) -> dict[Lease, OutcomeVerdict]:
     """Record outcomes. One that cannot be stored fails its own task with a clear message and holds up no other."""
-    return _settle([_storable(outcome) for outcome in outcomes], clock)
+    verdicts: dict[Lease, OutcomeVerdict] = {}
+    for batch in by_weight([_weighed(outcome) for outcome in outcomes], STATEMENT_BYTES):
+        verdicts |= _settle(batch, clock)
+    return verdicts
 
 
-def _settle(outcomes: Sequence[Outcome], clock: Clock) -> dict[Lease, OutcomeVerdict]:
+def _settle(outcomes: Sequence[Outcome], clock: Clock, hung_up_before: bool = False) -> dict[Lease, OutcomeVerdict]:
+    """Record a batch; halve one that is refused until the culprit stands alone.
+
+    A statement too large for the database makes it hang up, as other things do: the culprit is tried alone twice.
+    """
     if not outcomes:
         return {}
     try:
         return lifecycle.settle(outcomes, retry_policy(), jitter, clock.now())
-    except (DataError, IntegrityError, ValueError) as error:
-        if len(outcomes) == 1:
+    except (DataError, IntegrityError, ValueError, OperationalError) as error:
+        hung_up = isinstance(error, OperationalError)
+        if hung_up and not _is_too_large(outcomes, error):
+            raise
+        if len(outcomes) == 1 and (hung_up_before or not hung_up):
             return _settle_refused(outcomes[0], error, clock)
     middle = len(outcomes) // 2
-    return _settle(outcomes[:middle], clock) | _settle(outcomes[middle:], clock)
+    return _settle(outcomes[:middle], clock, hung_up) | _settle(outcomes[middle:], clock, hung_up)
+
+
+def _is_too_large(outcomes: Sequence[Outcome], error: Exception) -> bool:
+    has_results = any(outcome.kind is OutcomeKind.COMPLETED for outcome in outcomes)
+    return has_results and may_be_too_large(error) and reconnect()
 
 
 def _settle_refused(outcome: Outcome, error: Exception, clock: Clock) -> dict[Lease, OutcomeVerdict]:
     return lifecycle.settle([_unstorable(outcome, str(error))], retry_policy(), jitter, clock.now())
 
 
-def _storable(outcome: Outcome) -> Outcome:
+def _weighed(outcome: Outcome) -> tuple[Outcome, int]:
+    """The outcome as it can be stored, and how many bytes that takes."""
     if outcome.kind is not OutcomeKind.COMPLETED:
-        return outcome
+        return outcome, len(shortened(outcome.error).encode())
     try:
-        strict_json.encode(outcome.result, max_bytes=settings.DTQ_TASKS.max_json_bytes)
+        text = strict_json.encode(outcome.result, max_bytes=settings.DTQ_TASKS.max_json_bytes)
     except (strict_json.NotJSON, strict_json.TooLarge) as error:
-        return _unstorable(outcome, str(error))
-    return outcome
+        return _weighed(_unstorable(outcome, str(error)))
+    return outcome, len(text.encode())
 
 
 def _unstorable(outcome: Outcome, reason: str) -> Outcome:

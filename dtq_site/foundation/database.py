@@ -16,6 +16,9 @@ from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.clock import DatabaseClock
 from dtq_site.foundation.ids import IdMaker
 
+STATEMENT_BYTES = 4 * 1024 * 1024
+"""How many bytes of JSON and text one statement carries. Escaped they take up to 3.5 times as many, and MariaDB accepts 16 MB."""
+
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
@@ -25,6 +28,7 @@ _NOW = {
 }
 _DEADLOCK, _LOCK_WAIT = 1213, 1205
 _SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 4031}
+_PACKET_TOO_LARGE, _SERVER_GONE, _LOST_DURING_QUERY = 1153, 2006, 2013
 _CUT_OFF = {1152, 1159, 1160, 1161, 1317, 1927, 1969}  # the connection or the statement was ended from outside
 
 
@@ -70,6 +74,24 @@ def is_unavailable(error: Exception) -> bool:
     if isinstance(error, InterfaceError):
         return True
     return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in _SERVER_IS_AWAY | _CUT_OFF
+
+
+def may_be_too_large(error: Exception) -> bool:
+    """Whether the error is one of those with which the server, or its hanging up, answers a statement too large for it."""
+    codes = ((_PACKET_TOO_LARGE,), (_SERVER_GONE,), (_LOST_DURING_QUERY,))
+    return isinstance(error, OperationalError) and error.args[:1] in codes
+
+
+def reconnect() -> bool:
+    """Open a new connection in place of this thread's; False if the database cannot be reached, or in a transaction."""
+    if connection.in_atomic_block:
+        return False
+    _give_up(connection)
+    try:
+        connection.ensure_connection()
+    except (OperationalError, InterfaceError):
+        return False
+    return True
 
 
 def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:

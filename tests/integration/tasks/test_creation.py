@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
 
 from dtq_site.foundation.clock import milliseconds
 from tasks import lifecycle
@@ -97,3 +98,14 @@ def test_any_text_can_be_kept():
     task = reread(create(title=text, description=text, payload={text: text}, idempotency_key=text))
 
     assert (task.title, task.description, task.payload, task.idempotency_key) == (text, text, {text: text}, text)
+
+
+def test_large_payloads_are_inserted_a_few_at_a_time():
+    payloads = [{"n": n, "text": "x" * 250_000} for n in range(80)]
+
+    with CaptureQueriesContext(connection) as queries:
+        lifecycle.create([new_task(payload=payload) for payload in payloads], START)
+
+    inserts = [len(query["sql"]) for query in queries if query["sql"].startswith("INSERT INTO")]
+    assert max(inserts) < 5_000_000
+    assert [task.payload for task in Task.objects.order_by("id")] == payloads

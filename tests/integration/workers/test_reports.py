@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import DataError
+from django.db import DataError, OperationalError, connection
 
 from tasks import lifecycle
 from tasks.audit import LogLine
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import TaskStatus
 from tasks.models import Task, TaskLog
-from tests.support.factories import ManualClock, after, claimed, completed, failed, lease_of, reread
+from tests.support.factories import (
+    START,
+    ManualClock,
+    after,
+    claim,
+    claimed,
+    completed,
+    failed,
+    lease_of,
+    new_task,
+    reread,
+    row,
+)
 from workers import gateway
 
 CLOCK = ManualClock(after(60))
@@ -22,7 +36,7 @@ CLOCK = ManualClock(after(60))
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
-        (float("nan"), "it contains nan, which JSON does not have"),
+        (float("nan"), "it contains NaN, which JSON does not have"),
         ({1: 2}, "the key 1 is no text"),
         ("x" * 300_000, "it takes 300,002 bytes as JSON"),
         ("\ud800", "half of a surrogate pair"),
@@ -71,6 +85,108 @@ def test_a_batch_that_the_database_refuses_is_halved_until_the_culprit_stands_al
     failed_ones = Task.objects.exclude(status=TaskStatus.COMPLETED)
     assert [(task.pk, task.status) for task in failed_ones] == [(culprit.pk, TaskStatus.FAILED)]
     assert reread(culprit).error == "result cannot be stored: Data too long for column 'result'"
+
+
+@pytest.mark.parametrize("code", [1153, 2006, 2013])
+def test_what_the_database_hangs_up_on_is_tried_alone_twice_and_then_given_up(code, monkeypatch):
+    tasks = [claimed() for _ in range(4)]
+    culprit = tasks[3]
+    sizes = []
+    settle = lifecycle.settle
+
+    def hanging_up(outcomes: Any, *rest: Any) -> Any:
+        sizes.append(len(outcomes))
+        if any(each.lease.task_id == culprit.pk and each.kind == "COMPLETED" for each in outcomes):
+            raise OperationalError(code, "the packet was too large, or was it?")
+        return settle(outcomes, *rest)
+
+    monkeypatch.setattr(lifecycle, "settle", hanging_up)
+
+    verdicts = gateway.report([completed(lease_of(task), n) for n, task in enumerate(tasks)], CLOCK)
+
+    assert verdicts == {lease_of(task): OutcomeVerdict.ACCEPTED for task in tasks}
+    assert sizes == [4, 2, 2, 1, 1, 1]
+    assert reread(culprit).status == TaskStatus.FAILED
+    assert reread(culprit).error.startswith("result cannot be stored: ")
+
+
+def test_a_connection_that_had_died_costs_no_result(monkeypatch):
+    task = claimed()
+    settle, failures = lifecycle.settle, [OperationalError(2006, "Server has gone away")]
+
+    def after_a_failure(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return settle(*args)
+
+    monkeypatch.setattr(lifecycle, "settle", after_a_failure)
+
+    assert gateway.report([completed(lease_of(task), "kept")], CLOCK) == {lease_of(task): OutcomeVerdict.ACCEPTED}
+    assert (reread(task).status, reread(task).result) == (TaskStatus.COMPLETED, "kept")
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "reachable"),
+    [(completed, 2006, False), (completed, 2002, True), (completed, 1213, True), (failed, 2013, True)],
+)
+def test_a_database_that_is_away_is_no_refusal(report, code, reachable, monkeypatch):
+    tasks = [claimed(), claimed()]
+    before = [row(task) for task in tasks]
+
+    def away(*_: Any) -> Any:
+        raise OperationalError(code, "away")
+
+    monkeypatch.setattr(lifecycle, "settle", away)
+    monkeypatch.setattr(gateway, "reconnect", lambda: reachable)
+
+    with pytest.raises(OperationalError):
+        gateway.report([report(lease_of(task)) for task in tasks], CLOCK)
+
+    assert [row(task) for task in tasks] == before
+
+
+def test_large_results_are_written_a_few_at_a_time(monkeypatch):
+    tasks = claim(lifecycle.create([new_task() for _ in range(80)], START))
+    outcomes = [completed(lease_of(task), f"{n:03}" + "x" * 250_000) for n, task in enumerate(tasks)]
+    batches = []
+    settle = lifecycle.settle
+    monkeypatch.setattr(lifecycle, "settle", lambda batch, *rest: batches.append(len(batch)) or settle(batch, *rest))
+
+    verdicts = gateway.report(outcomes, CLOCK)
+
+    assert verdicts == {lease_of(task): OutcomeVerdict.ACCEPTED for task in tasks}
+    assert batches == [16] * 5
+    assert [reread(task).result[:3] for task in tasks] == [f"{n:03}" for n in range(80)]
+
+
+def test_a_result_larger_than_the_database_takes_fails_its_own_task_only(monkeypatch):
+    if connection.vendor != "mysql":
+        pytest.skip("SQLite takes any size")
+    tasks = [claimed() for _ in range(5)]
+    outcomes = [completed(lease_of(task), "x" * (200_000 if n == 2 else n)) for n, task in enumerate(tasks)]
+
+    with packets_of(128 * 1024):
+        verdicts = gateway.report(outcomes, CLOCK)
+
+    assert verdicts == {lease_of(task): OutcomeVerdict.ACCEPTED for task in tasks}
+    assert [reread(task).status for task in tasks] == ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED", "COMPLETED"]
+    assert reread(tasks[2]).error.startswith("result cannot be stored: ")
+
+
+@contextmanager
+def packets_of(size: int) -> Iterator[None]:
+    """Have new connections refuse statements larger than `size`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.max_allowed_packet")
+        (usual,) = cursor.fetchone()
+        cursor.execute("SET GLOBAL max_allowed_packet=%s", [size])
+    connection.close()
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL max_allowed_packet=%s", [usual])
+        connection.close()
 
 
 def test_an_empty_report_is_answered():
