@@ -164,9 +164,9 @@ def _content(response: httpx.Response, body: bytes, truncated: bool) -> dict[str
         return {"body": None}  # compressed though we asked for plain text; unpacking it could fill the memory
     if "json" in response.headers.get("content-type", "").lower() and not truncated:
         try:
-            value = json.loads(body)
-            strict_json.encode(value)
-            return {"json": value}
+            content = {"json": json.loads(body)}
+            strict_json.encode(content)
+            return content
         except (ValueError, RecursionError):
             pass
     return {"body": _text(body, response.charset_encoding or "utf-8")}

@@ -1,10 +1,13 @@
-"""JSON as the standard has it: no NaN, no Infinity, no keys but text, and a size limit."""
+"""JSON as the standard has it: no NaN, no Infinity, no keys but text, and limits of size and depth."""
 
 from __future__ import annotations
 
 import json
 import math
 from typing import Any, NoReturn
+
+MAX_DEPTH = 30
+"""How many objects and lists may stand one in the other. MariaDB stores 31 at most."""
 
 TOO_LARGE_A_NUMBER = "it contains a number that is infinite or too large"
 
@@ -32,8 +35,6 @@ def encode(value: Any, *, max_bytes: int | None = None) -> str:
         size = len(text.encode())
     except NotJSON:
         raise
-    except RecursionError:
-        raise NotJSON("it is nested too deeply, or contains itself") from None
     except UnicodeEncodeError:
         raise NotJSON("it contains half of a surrogate pair, which is no character") from None
     except ValueError:  # the interpreter's bound on the digits of a number
@@ -43,16 +44,18 @@ def encode(value: Any, *, max_bytes: int | None = None) -> str:
     return text
 
 
-def _refuse_what_json_lacks(value: Any) -> None:
+def _refuse_what_json_lacks(value: Any, levels: int = MAX_DEPTH) -> None:
     """json.dumps turns keys such as 1 and None into text without a word, and its messages are not made for people."""
+    if isinstance(value, dict | list | tuple) and not levels:
+        raise NotJSON(f"it is nested too deeply, or contains itself; at most {MAX_DEPTH} levels are allowed")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise NotJSON(f"the key {key!r} is no text")
-            _refuse_what_json_lacks(item)
+            _refuse_what_json_lacks(item, levels - 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_what_json_lacks(item)
+            _refuse_what_json_lacks(item, levels - 1)
     elif isinstance(value, float) and not math.isfinite(value):
         raise NotJSON("it contains NaN, which JSON does not have" if math.isnan(value) else TOO_LARGE_A_NUMBER)
     elif not isinstance(value, str | int | float | None):

@@ -76,6 +76,7 @@ def test_a_callers_own_idempotency_key_takes_the_place_of_ours(call, web):
         (b'{"x": NaN}', "application/json", {"body": '{"x": NaN}'}),
         (b'"\\ud800"', "application/json", {"body": '"\\ud800"'}),
         (b"[" * 60_000, "application/json", {"body": "[" * 60_000}),
+        (b"[" * 30 + b"]" * 30, "application/json", {"body": "[" * 30 + "]" * 30}),
         (b"[1]", "application/problem+json", {"json": [1]}),
     ],
     ids=range(10),

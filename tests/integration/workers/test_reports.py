@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,8 +42,9 @@ CLOCK = ManualClock(after(60))
         ("x" * 300_000, "it takes 300,002 bytes as JSON"),
         ("\ud800", "half of a surrogate pair"),
         (object(), "an object of type object"),
+        (json.loads("[" * 31 + "]" * 31), "it is nested too deeply"),
     ],
-    ids=["nan", "key", "size", "surrogate", "object"],
+    ids=["nan", "key", "size", "surrogate", "object", "depth"],
 )
 def test_a_result_that_cannot_be_stored_fails_its_own_task_only(result, reason):
     bad, good = claimed(), claimed()
@@ -54,6 +56,15 @@ def test_a_result_that_cannot_be_stored_fails_its_own_task_only(result, reason):
     assert (kept.status, kept.result) == (TaskStatus.FAILED, None)
     assert kept.error.startswith("result cannot be stored: ") and reason in kept.error
     assert (reread(good).status, reread(good).result) == (TaskStatus.COMPLETED, "fine")
+
+
+def test_as_many_levels_as_are_allowed_are_stored():
+    deepest = json.loads("[" * 30 + "]" * 30)
+    task = claimed(payload={"x": deepest[0]})
+
+    gateway.report([completed(lease_of(task), deepest)], CLOCK)
+
+    assert (reread(task).payload, reread(task).result) == ({"x": deepest[0]}, deepest)
 
 
 def test_an_error_text_with_half_characters_costs_no_retry():

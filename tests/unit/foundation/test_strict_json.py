@@ -97,3 +97,14 @@ def test_text_is_read_and_a_number_that_is_too_large_is_infinite(text, value):
 def test_what_is_no_json_text_is_refused_with_the_reason(text, reason):
     with pytest.raises(NotJSON, match=reason):
         decode(text)
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}], ids=["lists", "objects"])
+def test_thirty_levels_are_written_and_one_more_is_refused(wrap):
+    value = "core"
+    for _ in range(30):
+        value = wrap(value)
+
+    assert "core" in encode(value)
+    with pytest.raises(NotJSON, match="^it is nested too deeply, or contains itself; at most 30 levels are allowed$"):
+        encode(wrap(value))

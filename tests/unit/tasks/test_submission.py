@@ -1,5 +1,6 @@
 """From a request to a task that can be stored, or to an error that names the field."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -100,6 +101,7 @@ def test_a_name_that_may_be_none_is_refused(request_, field):
         ({"payload": {1: "x"}}, "payload"),
         ({"payload": {"x": "\ud800"}}, "payload"),
         ({"payload": {"x": object()}}, "payload"),
+        ({"payload": {"x": json.loads("[" * 30 + "]" * 30)}}, "payload"),
         ({"queue": ""}, "queue"),
         ({"queue": "a:b"}, "queue"),
         ({"queue": "x" * 65}, "queue"),
