@@ -34,10 +34,20 @@ def redis_client(url: str, *, timeout_seconds: float, max_connections: int = 64)
 
 
 class Breaker:
-    """Stops calling a server that just failed, so that its absence costs one time-out a second and not one a call."""
+    """Stops calling a server that just failed, so that its absence costs one time-out a pause and not one a call.
 
-    def __init__(self, *, pause_seconds: float = 1.0, clock: Callable[[], float] = elapsed_clock) -> None:
-        self._pause = pause_seconds
+    The pause doubles while failures repeat, up to `longest_seconds`, and is short again after a success.
+    """
+
+    def __init__(
+        self,
+        *,
+        pause_seconds: float = 1.0,
+        longest_seconds: float = 10.0,
+        clock: Callable[[], float] = elapsed_clock,
+    ) -> None:
+        self._shortest = self._pause = pause_seconds
+        self._longest = longest_seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._paused_until = 0.0
@@ -48,16 +58,24 @@ class Breaker:
         return self._clock() >= self._paused_until
 
     def trip(self) -> None:
-        """Note a failure: let no call through for a while."""
+        """Note a failure: let no call through for a while. Calls that fail together count as one."""
         with self._lock:
-            self._paused_until = self._clock() + self._pause
+            if self.passing:
+                self._paused_until = self._clock() + self._pause
+                self._pause = min(self._pause * 2, self._longest)
+
+    def recover(self) -> None:
+        """Note a success."""
+        self._pause = self._shortest
 
     def call(self, operation: Callable[[], Answer], otherwise: Answer) -> Answer:
         """Return what `operation` returns, or `otherwise` if Redis fails now or failed within the pause."""
         if not self.passing:
             return otherwise
         try:
-            return operation()
+            answer = operation()
         except RedisError:
             self.trip()
             return otherwise
+        self.recover()
+        return answer

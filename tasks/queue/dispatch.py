@@ -12,6 +12,7 @@ from tasks.queue.database_index import DatabaseIndex
 from tasks.queue.redis_index import RedisIndex
 
 HINT_TIMEOUT_SECONDS = 0.05
+PROMPT_TIMEOUT_SECONDS = 0.25
 PATIENT_TIMEOUT_SECONDS = 5.0
 
 database_index = DatabaseIndex()
@@ -22,7 +23,10 @@ def redis_index() -> RedisIndex:
     """The index in Redis; the first process that asks starts the embedded Redis, where that is configured."""
     if settings.REDIS_IS_EMBEDDED:
         embedded_redis.hold(settings.EMBEDDED_REDIS_FOLDER)
-    return RedisIndex(
-        redis_client(settings.REDIS_URL, timeout_seconds=HINT_TIMEOUT_SECONDS),
-        redis_client(settings.REDIS_URL, timeout_seconds=PATIENT_TIMEOUT_SECONDS),
-    )
+    return index_at(settings.REDIS_URL)
+
+
+def index_at(redis_url: str) -> RedisIndex:
+    """An index with clients of its own."""
+    seconds = (HINT_TIMEOUT_SECONDS, PROMPT_TIMEOUT_SECONDS, PATIENT_TIMEOUT_SECONDS)
+    return RedisIndex(*(redis_client(redis_url, timeout_seconds=each) for each in seconds))

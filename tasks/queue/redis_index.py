@@ -34,14 +34,16 @@ _finish_rebuild = load_script(_LUA / "finish_rebuild.lua")
 class RedisIndex:
     """A DispatchIndex in Redis.
 
-    `hints` is a client with a short time-out, used where a caller waits; `patient` one with a long time-out, used by
-    workers. `add`, `confirm` and `drop` never fail their caller: what Redis misses the reconciler adds.
+    The clients differ by their time-outs: `hints` has a short one, for callers who need no answer; `prompt` one that a
+    worker can bear, as the rows can be asked instead; `patient` a long one, for sleeping on a bell and for repair.
+    `add`, `confirm` and `drop` never fail their caller: what Redis misses the reconciler adds.
     """
 
-    def __init__(self, hints: Redis, patient: Redis) -> None:
+    def __init__(self, hints: Redis, prompt: Redis, patient: Redis) -> None:
         self._hints = hints
+        self._prompt = prompt
         self._patient = patient
-        self._hint_breaker = Breaker(pause_seconds=0.2)
+        self._hint_breaker = Breaker(pause_seconds=0.2, longest_seconds=1.0)
         self._breaker = Breaker()
 
     def add(self, hints: Sequence[Hint]) -> None:
@@ -50,7 +52,7 @@ class RedisIndex:
 
     def add_certainly(self, hints: Sequence[Hint]) -> int:
         """As `add`, but raises IndexLost when Redis is away; returns how many were new."""
-        return self._patiently(lambda: self._add(self._patient, hints))
+        return self._guarded(lambda: self._add(self._patient, hints))
 
     def _add(self, client: Redis, hints: Sequence[Hint]) -> int:
         return sum(
@@ -67,9 +69,9 @@ class RedisIndex:
 
     def take(self, queue: str, names: Collection[str], limit: int, *, now_ms: int = 0) -> list[Hint]:
         """See DispatchIndex. `now_ms` stands in for Redis's own time in tests."""
-        answer = self._patiently(
+        answer = self._guarded(
             lambda: _take(
-                self._patient,
+                self._prompt,
                 keys={"inflight": keys.inflight(queue), "lanes": keys.lanes(queue), "whole": keys.whole(queue)},
                 lane_prefix=keys.lane_prefix(queue),
                 names=sorted(names),
@@ -101,11 +103,11 @@ class RedisIndex:
 
     def depth(self, queue: str) -> int:
         """See DispatchIndex. Counts what is being handed over too. Raises IndexLost."""
-        return self._patiently(lambda: self._depth(queue))
+        return self._guarded(lambda: self._depth(queue))
 
     def _depth(self, queue: str) -> int:
-        names = self._patient.smembers(keys.lanes(queue))
-        with self._patient.pipeline(transaction=False) as pipeline:
+        names = self._prompt.smembers(keys.lanes(queue))
+        with self._prompt.pipeline(transaction=False) as pipeline:
             pipeline.zcard(keys.inflight(queue))
             for name in names:
                 pipeline.zcard(keys.lane(queue, name))
@@ -119,13 +121,14 @@ class RedisIndex:
         if seconds <= 0 or not rung:  # Redis takes the one for "for ever" and the other for an error
             time.sleep(max(seconds, 0.0))
             return False
-        return self._patiently(lambda: self._patient.blpop(rung, timeout=seconds)) is not None
+        self._guarded(self._prompt.ping)  # one that hangs must not keep a worker from the rows for long
+        return self._guarded(lambda: self._patient.blpop(rung, timeout=seconds)) is not None
 
     # --- repair ----------------------------------------------------------------------------------------------------
 
     def missing(self, hints: Sequence[Hint]) -> list[Hint]:
         """Those of `hints` that stand in no lane; some may be in flight. Raises IndexLost."""
-        return self._patiently(lambda: self._missing(hints))
+        return self._guarded(lambda: self._missing(hints))
 
     def _missing(self, hints: Sequence[Hint]) -> list[Hint]:
         by_lane: dict[tuple[str, str], list[Hint]] = defaultdict(list)
@@ -142,15 +145,15 @@ class RedisIndex:
 
     def is_whole(self, queue: str) -> bool:
         """Whether the marker stands and was set in the Redis process that answers now. Raises IndexLost."""
-        return self._patiently(lambda: self._patient.get(keys.whole(queue)) == self._whole_mark())
+        return self._guarded(lambda: self._patient.get(keys.whole(queue)) == self._whole_mark())
 
     def mark_building(self, queue: str, mark: str) -> None:
         """Say that the index is being rebuilt under this mark. Raises IndexLost."""
-        self._patiently(lambda: self._patient.set(keys.whole(queue), mark))
+        self._guarded(lambda: self._patient.set(keys.whole(queue), mark))
 
     def mark_whole(self, queue: str, building: str) -> bool:
         """Say that it is whole, if the rebuild's mark still stands; False after a flush in between. Raises IndexLost."""
-        return self._patiently(
+        return self._guarded(
             lambda: bool(
                 _finish_rebuild(
                     self._patient, keys={"whole": keys.whole(queue)}, building=building, finished=self._whole_mark()
@@ -161,14 +164,16 @@ class RedisIndex:
     def _whole_mark(self) -> str:
         return f"whole:{self._patient.info('server')['run_id']}"
 
-    def _patiently(self, operation: Callable[[], Any]) -> Any:
+    def _guarded(self, operation: Callable[[], Any]) -> Any:
         if not self._breaker.passing:
             raise IndexLost("Redis failed a moment ago")
         try:
-            return operation()
+            answer = operation()
         except RedisError as error:
             self._breaker.trip()
             raise IndexLost(str(error)) from error
+        self._breaker.recover()
+        return answer
 
 
 def _by_queue(hints: Sequence[Hint]) -> Iterator[tuple[str, list[Hint]]]:

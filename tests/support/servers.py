@@ -65,6 +65,18 @@ class Server(ABC):
         """End it by kill -9."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Have it hang: it accepts connections and says nothing more."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return

@@ -79,7 +79,7 @@ def test_a_callers_own_idempotency_key_takes_the_place_of_ours(call, web):
         (b"[" * 30 + b"]" * 30, "application/json", {"body": "[" * 30 + "]" * 30}),
         (b"[1]", "application/problem+json", {"json": [1]}),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_every_body_becomes_something_that_can_be_stored(call, web, body, content_type, expected):
     web.answer("/", 200, body, Content_Type=content_type)

@@ -6,17 +6,21 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from redis import Redis
 
 from dtq_site.foundation.clock import milliseconds
-from dtq_site.foundation.redis_clients import redis_client
 from tasks.queue import keys
+from tasks.queue.dispatch import index_at
 from tasks.queue.index import Hint, IndexLost
 from tasks.queue.redis_index import VISIBILITY_MS, RedisIndex
 from tests.support.factories import START
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 NOW_MS = milliseconds(START)
 
@@ -27,10 +31,6 @@ def index(redis_server: Redis) -> RedisIndex:
     made = index_at(settings.REDIS_URL)
     mark_whole(made)
     return made
-
-
-def index_at(url: str) -> RedisIndex:
-    return RedisIndex(redis_client(url, timeout_seconds=0.05), redis_client(url, timeout_seconds=1.0))
 
 
 def mark_whole(index: RedisIndex) -> None:
@@ -278,6 +278,55 @@ def test_a_silent_redis_costs_a_hint_its_budget_once_and_then_nothing(silent_ser
 
     assert lengths[0] < 0.5
     assert max(lengths[1:]) < 0.05
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    action()
+    return time.monotonic() - begun
+
+
+def taken(index: RedisIndex) -> list[Hint]:
+    try:
+        return index.take("default", {"job"}, 9)
+    except IndexLost:
+        return []
+
+
+def is_lost(action: Callable[[], object]) -> None:
+    with pytest.raises(IndexLost):
+        action()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server of the test's own, which it may freeze."""
+    if RedisServer.program is None:
+        pytest.skip("this needs the Debian package redis-server")
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.thaw()
+    server.stop()
+
+
+def test_a_redis_that_hangs_costs_a_quarter_of_a_second_and_then_nothing_for_a_growing_while(own_server):
+    index = index_at(own_server.url)
+    mark_whole(index)
+    waiting = hint()
+    index.add([waiting])
+    own_server.freeze()
+
+    assert seconds_of(lambda: is_lost(lambda: index.take("default", {"job"}, 1))) < 0.5
+    assert seconds_of(lambda: is_lost(lambda: index.wait(["default"], ["job"], 4))) < 0.05
+    assert seconds_of(lambda: index.add([hint()])) < 0.2
+    time.sleep(1.0)
+    assert seconds_of(lambda: is_lost(lambda: index.wait(["default"], ["job"], 4))) < 0.5
+    time.sleep(1.0)
+    assert seconds_of(lambda: is_lost(lambda: index.depth("default"))) < 0.05
+
+    own_server.thaw()  # it now hands over what nobody waits for any more, and takes it back when that is late
+    eventually(lambda: waiting in taken(index), 5)
 
 
 def test_a_redis_that_comes_back_is_used_again(index):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dtq_site.foundation.clock import elapsed_clock
 from tasks import lifecycle, queues
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
@@ -31,6 +32,7 @@ from tests.support.factories import (
     new_task,
     reread,
 )
+from tests.support.servers import RedisServer
 from workers import gateway
 from workers.gateway import Caller
 
@@ -208,6 +210,27 @@ def test_a_lost_index_is_survived_when_redis_is_away(settings):
 
     assert len(claim(5)) == 1
     gateway.wait(caller(), 0.01)
+
+
+def test_while_redis_hangs_work_goes_on_from_the_rows(settings, tmp_path):
+    if RedisServer.program is None:
+        pytest.skip("this needs the Debian package redis-server")
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = server.url, False
+    redis_index.cache_clear()
+    whole()
+    tasks = [create(after(n)) for n in range(4)]
+    server.freeze()
+    begun = elapsed_clock()
+
+    for task in tasks:
+        assert claim(1) == [task]
+    gateway.wait(caller(), 4)
+
+    assert elapsed_clock() - begun < 1.5
+    server.thaw()
+    server.stop()
 
 
 # --- queues --------------------------------------------------------------------------------------------------------
