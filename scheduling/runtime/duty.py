@@ -28,7 +28,7 @@ class Duty(Service):
         """Perform the duty if this process leads; returns the seconds to rest."""
         if not self._leader.leads:
             return LOOK_SECONDS
-        return self.perform(self._clock.now())
+        return self._leader.database.attempt(lambda: self.perform(self._clock.now()))
 
     @abstractmethod
     def perform(self, now: datetime) -> float:

@@ -19,6 +19,7 @@ from dtq_site.foundation.database import close_broken_connections, repeats_lock_
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from scheduling.models import LeaderLease
+from scheduling.runtime.reachability import Reachability
 
 ROW = "scheduler"
 LONGEST_GAP = timedelta(seconds=10)
@@ -37,6 +38,7 @@ class Leader(Service):
         self._timer = LeaseTimer(margin_seconds=lease.total_seconds() / 6)
         self._sent: tuple[float, float, float] | None = None
         self.up_since: datetime | None = None
+        self.database = Reachability(observer)
 
     @property
     def leads(self) -> bool:
@@ -45,6 +47,9 @@ class Leader(Service):
 
     def run_once(self) -> float:
         """Renew, or try to take over."""
+        return self.database.attempt(self._renew)
+
+    def _renew(self) -> float:
         led = self.leads
         sent = LeaseTimer.sent_at()
         self.up_since = acquire(self._holder, self._lease, self._clock.now())

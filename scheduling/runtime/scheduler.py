@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from django.conf import settings
+from django.db import Error
 
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.observer import Observer
@@ -39,5 +41,6 @@ class Scheduler:
         self._observer.emit("scheduler.ready")
         self._stop.wait()
         stuck = ServiceGroup([*self.duties, self.leader]).stop(SERVICE_STOP_SECONDS)
-        self.leader.resign()
+        with suppress(Error):  # without the database the lease ends by itself
+            self.leader.resign()
         self._observer.emit("scheduler.stopped", **({"stuck": ",".join(stuck)} if stuck else {}))

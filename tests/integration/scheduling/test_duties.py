@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 
 from dtq_site.foundation.observer import Observer, Recorder
 from scheduling import schedules
@@ -18,6 +19,7 @@ from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.models import Schedule
 from scheduling.runtime.duty import LOOK_SECONDS, Duty
+from scheduling.runtime.reachability import Reachability
 from tasks import lifecycle, queues
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
@@ -49,6 +51,8 @@ class Leading:
 
     def __init__(self, leads: bool = True, up_since: datetime | None = START) -> None:
         self.leads, self.up_since = leads, up_since
+        self.heard = Recorder()
+        self.database = Reachability(Observer(self.heard))
 
 
 def make(kind: type[Duty], leader: Any = None, now: datetime = START) -> tuple[Any, Recorder]:
@@ -63,6 +67,41 @@ def test_a_duty_rests_while_another_process_leads(kind, monkeypatch):
 
     assert duty.run_once() == LOOK_SECONDS
     assert heard.events == []
+
+
+def test_an_outage_of_the_database_is_told_once_by_all_duties_together_and_so_is_its_end(monkeypatch):
+    leader = Leading()
+    duties = [make(kind, leader) for kind in (Promoter, Reaper, Janitor)]
+
+    def away(*_: Any) -> float:
+        raise OperationalError(2002, "no connection")
+
+    with monkeypatch.context() as outage:
+        for duty, _ in duties:
+            outage.setattr(type(duty), "perform", away)
+        assert [duty.run_once() for duty, _ in duties * 2] == [1.0] * 6
+    assert [event.name for event in leader.heard.events] == ["server.unreachable"]
+    assert leader.heard.events[0].facts == {
+        "error": "(2002, 'no connection')",
+        "again_in_seconds": 1.0,
+    }
+
+    for duty, _ in duties * 2:
+        duty.run_once()
+    assert [event.name for event in leader.heard.events] == ["server.unreachable", "server.reachable"]
+    assert [event for _, heard in duties for event in heard.events] == []
+
+
+def test_another_error_of_the_database_is_a_defect_and_shows(monkeypatch):
+    def broken(*_: Any) -> float:
+        raise OperationalError(1054, "Unknown column")
+
+    monkeypatch.setattr(Promoter, "perform", broken)
+    leader = Leading()
+
+    with pytest.raises(OperationalError):
+        make(Promoter, leader)[0].run_once()
+    assert leader.heard.events == []
 
 
 # --- promoter ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 
 from dtq_site.foundation.clock import LeaseTimer
 from dtq_site.foundation.observer import Observer, Recorder
@@ -137,3 +138,23 @@ def test_the_resignation_of_one_that_does_not_lead_takes_nothing(clocks):
     second.resign()
 
     assert LeaderLease.objects.values().get() == before
+
+
+def test_while_the_database_is_away_a_leader_trusts_its_lease_to_its_end_and_tells_it_once(clocks, monkeypatch):
+    leader, heard = make(ONE, ManualClock())
+    leader.run_once()
+
+    def away(*_: object) -> None:
+        raise OperationalError(2013, "Lost connection")
+
+    with monkeypatch.context() as outage:
+        outage.setattr("scheduling.runtime.leader.acquire", away)
+        assert [leader.run_once(), leader.run_once()] == [1.0, 1.0]
+        assert leader.leads
+        clocks.elapsed += 5.01
+        assert not leader.leads
+    leader.run_once()
+
+    assert leader.leads
+    names = [event.name for event in heard.events]
+    assert names == ["leader.elected", "server.unreachable", "leader.elected", "server.reachable"]
