@@ -6,10 +6,11 @@ lock, is what makes one task per slot, with any number of schedulers.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
@@ -50,16 +51,20 @@ def create(spec: TaskSpec, recurrence: Recurrence, team_id: UUID, user_id: UUID 
     return _make_occurrence(schedule, now)
 
 
-def due(now: datetime, limit: int = 100) -> list[UUID]:
-    """The active schedules whose coming slot has come, the longest due first."""
-    waiting = Schedule.objects.filter(paused=False, next_due__lte=now).order_by("next_due")
+def due(now: datetime, limit: int = 100, *, besides: Collection[UUID] = ()) -> list[UUID]:
+    """The active schedules whose coming slot has come, the longest due first; those named `besides` are passed over."""
+    waiting = _active(besides).filter(next_due__lte=now)
     return list(waiting.values_list("pk", flat=True)[:limit])
 
 
-def next_moment() -> datetime | None:
-    """When the next slot of any active schedule is due."""
-    waiting = Schedule.objects.filter(paused=False, next_due__isnull=False).order_by("next_due")
-    return waiting.values_list("next_due", flat=True).first()
+def next_moment(*, besides: Collection[UUID] = ()) -> datetime | None:
+    """When the next slot of any active schedule is due, `besides` those named."""
+    moment: datetime | None = _active(besides).values_list("next_due", flat=True).first()
+    return moment
+
+
+def _active(besides: Collection[UUID]) -> QuerySet[Schedule]:
+    return Schedule.objects.filter(paused=False, next_due__isnull=False).exclude(pk__in=besides).order_by("next_due")
 
 
 @repeats_lock_conflicts

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.database import is_lock_conflict, is_unavailable
 from dtq_site.foundation.errors import DTQError
 from dtq_site.foundation.observer import Observer
 from scheduling import schedules
 from scheduling.runtime.duty import Duty
 from scheduling.runtime.leader import Leader
 
+REST_AFTER_FAILURE = timedelta(seconds=60)
+REST_AFTER_CONFLICT = timedelta(seconds=1)
+
 
 class CronFiring(Duty):
-    """Sleeps until the next slot, but looks often enough to see a schedule that was made meanwhile."""
+    """Sleeps until the next slot, but looks often enough to see a schedule that was made meanwhile.
+
+    A schedule that cannot be fired, as when its time zone is gone, rests for a while and holds up no other.
+    """
 
     name = "cron firing"
     period_seconds = 0.2
 
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
-        self._failing: set[UUID] = set()
+        self._resting: dict[UUID, datetime] = {}
 
     def perform(self, now: datetime) -> float:
-        """Fire what is due; a schedule that cannot be fired any more, as when its time zone is gone, holds up no other."""
-        fired = 0
-        for schedule_id in schedules.due(now):
-            try:
-                fired += self._fire(schedule_id, now)
-            except DTQError as error:
-                self._tell_once(schedule_id, error)
-        coming = schedules.next_moment()
-        if coming is None or (coming <= now and not fired):
+        """Fire all that is due."""
+        self._resting = {schedule: until for schedule, until in self._resting.items() if until > now}
+        missed: set[UUID] = set()
+        while found := schedules.due(now, besides={*self._resting, *missed}):
+            missed.update(schedule_id for schedule_id in found if not self._fire(schedule_id, now))
+            if self.stopping:
+                break
+        coming = schedules.next_moment(besides={*self._resting, *missed})
+        if coming is None:
             return self.period_seconds
         return min(max((coming - now).total_seconds(), 0.0), self.period_seconds)
 
     def _fire(self, schedule_id: UUID, now: datetime) -> bool:
-        fired = schedules.fire(schedule_id, now)
+        """Fire one; False if it was not to be fired any more, or could not be."""
+        try:
+            fired = schedules.fire(schedule_id, now)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            self._resting[schedule_id] = now + (REST_AFTER_CONFLICT if is_lock_conflict(error) else REST_AFTER_FAILURE)
+            reason = error.message if isinstance(error, DTQError) else repr(error)
+            self.observer.emit("schedule.failed", schedule=str(schedule_id), error=reason)
+            return False
         if fired:
-            self._failing.discard(schedule_id)
             self.observer.emit("schedule.fired", schedule=str(schedule_id))
         return fired
-
-    def _tell_once(self, schedule_id: UUID, error: DTQError) -> None:
-        if schedule_id not in self._failing:
-            self._failing.add(schedule_id)
-            self.observer.emit("schedule.failed", schedule=str(schedule_id), error=error.message)

@@ -198,6 +198,87 @@ def test_a_schedule_that_cannot_be_fired_holds_up_no_other():
     assert Task.objects.get(pk=bad.coming_task_id).status == TaskStatus.PENDING
 
 
+def test_whatever_a_firing_raises_it_holds_up_no_other_and_is_tried_again_after_a_rest(monkeypatch):
+    bad, good = schedule(), schedule()
+    Schedule.objects.filter(pk=bad.pk).update(next_due=after(30))
+    duty, heard = make(CronFiring)
+    fire, tried = schedules.fire, []
+
+    def failing_once(schedule_id: Any, now: datetime) -> bool:
+        tried.append((schedule_id, now))
+        if [each for each, _ in tried].count(bad.pk) == 1 and schedule_id == bad.pk:
+            raise ZeroDivisionError("a defect")
+        return fire(schedule_id, now)
+
+    monkeypatch.setattr(schedules, "fire", failing_once)
+
+    for seconds in (60, 60.2, 119.9, 120):
+        assert duty.perform(after(seconds)) <= 0.2
+
+    assert tried == [(bad.pk, after(60)), (good.pk, after(60)), (bad.pk, after(120)), (good.pk, after(120))]
+    assert [event.facts for event in heard.named("schedule.failed")] == [
+        {"schedule": str(bad.pk), "error": "ZeroDivisionError('a defect')"}
+    ]
+    assert len(heard.named("schedule.fired")) == 3
+
+
+def test_one_that_lost_a_lock_is_tried_again_soon(monkeypatch):
+    made = schedule()
+    duty, heard = make(CronFiring)
+
+    def busy(*_: Any) -> bool:
+        raise OperationalError(1213, "Deadlock found")
+
+    with monkeypatch.context() as conflict:
+        conflict.setattr(schedules, "fire", busy)
+        duty.perform(after(60))
+    duty.perform(after(61))
+
+    assert [event.name for event in heard.events] == ["schedule.failed", "schedule.fired"]
+    assert heard.events[1].facts == {"schedule": str(made.pk)}
+
+
+def test_however_many_cannot_be_fired_the_others_behind_them_are():
+    bad = [schedule() for _ in range(101)]
+    Schedule.objects.filter(pk__in=[each.pk for each in bad]).update(timezone="Gone/Away", next_due=after(30))
+    good = schedule()
+    duty, heard = make(CronFiring)
+
+    assert duty.perform(after(60)) == pytest.approx(0.2)
+
+    assert [event.facts for event in heard.named("schedule.fired")] == [{"schedule": str(good.pk)}]
+    assert len(heard.named("schedule.failed")) == 101
+
+
+def test_a_slot_that_another_scheduler_has_fired_meanwhile_is_passed_over_once(monkeypatch):
+    schedule()
+    duty, heard = make(CronFiring)
+    tried = []
+    monkeypatch.setattr(schedules, "fire", lambda *args: bool(tried.append(args)))
+
+    assert duty.perform(after(60)) == pytest.approx(0.2)
+
+    assert len(tried) == 1
+    assert heard.events == []
+
+
+def test_an_outage_of_the_database_is_no_schedule_s_failure(monkeypatch):
+    schedule()
+    leader = Leading()
+    duty, heard = make(CronFiring, leader, after(60))
+
+    def away(*_: Any) -> bool:
+        raise OperationalError(2013, "Lost connection")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(schedules, "fire", away)
+        assert duty.run_once() == 1.0
+    assert [event.name for event in leader.heard.events] == ["server.unreachable"]
+
+    duty.run_once()
+    assert [event.name for event in heard.events] == ["schedule.fired"]
+
+
 # --- janitor -------------------------------------------------------------------------------------------------------
 
 
