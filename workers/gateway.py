@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, OperationalError
+from django.db import DataError, Error, IntegrityError, OperationalError
 
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.backoff import jitter, shuffled
@@ -59,18 +59,25 @@ def claim(
 ) -> list[LeasedTask]:
     """Lease up to `limit` ready tasks to the caller, queue by queue in random order, each queue in its own order."""
     wanted = Claim(claim_id, caller.worker_id, lease)
+    claim_from = _claim_rows if from_database or caller.team_id is not None else _claim_from_index
     won: list[Task] = []
     for queue in open_queues(caller):
         if len(won) == limit:
             break
-        if from_database or caller.team_id is not None:
-            won += _claim_rows(caller, queue, limit - len(won), wanted, clock)
-        else:
-            try:
-                won += _claim_hinted(caller, queue, limit - len(won), wanted, clock)
-            except IndexLost:
-                won += _claim_rows(caller, queue, limit - len(won), wanted, clock)
+        try:
+            won += claim_from(caller, queue, limit - len(won), wanted, clock)
+        except Exception:
+            if not won:
+                raise
+            break  # what is leased must reach its worker; an error that lasts is met again by the next claim
     return [_leased(task, lease) for task in won]
+
+
+def _claim_from_index(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
+    try:
+        return _claim_hinted(caller, queue, limit, wanted, clock)
+    except IndexLost:
+        return _claim_rows(caller, queue, limit, wanted, clock)
 
 
 def wait(caller: Caller, timeout_seconds: float) -> None:
@@ -106,9 +113,14 @@ def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: 
     while hints := index.take(queue, caller.names, ask):
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
         won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
-        index.confirm(hints)
         taken = {task.pk for task in won}
-        left = _still_ready([hint for hint in hints if hint.id not in taken])
+        try:
+            left = _still_ready([hint for hint in hints if hint.id not in taken])
+        except Error:
+            if won:  # its hand-over unconfirmed, the index takes the others back by itself
+                return won
+            raise
+        index.confirm(hints)
         index.add(left)
         if won:
             return won

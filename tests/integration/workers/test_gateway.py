@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from dtq_site.foundation.clock import elapsed_clock
 from tasks import lifecycle, queues
@@ -33,6 +34,7 @@ from tests.support.factories import (
     reread,
 )
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 from workers import gateway
 from workers.gateway import Caller
 
@@ -231,6 +233,49 @@ def test_while_redis_hangs_work_goes_on_from_the_rows(settings, tmp_path):
     assert elapsed_clock() - begun < 1.5
     server.thaw()
     server.stop()
+
+
+# --- a database that fails halfway ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("from_database", [True, False])
+def test_what_one_queue_gave_is_kept_when_the_next_one_fails(from_database, monkeypatch):
+    whole("a", "b")
+    lifecycle.create([new_task(queue=queue) for queue in "ab"], START)
+    forget_what_processes_remember()
+    lifecycle_claim, failing = lifecycle.claim, []
+
+    def failing_after_one(*args: Any) -> list[Task]:
+        if failing:
+            raise OperationalError(2013, "Lost connection")
+        failing.append(True)
+        return lifecycle_claim(*args)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(lifecycle, "claim", failing_after_one)
+        (first,) = claim(2, caller(queues={"a", "b"}), from_database=from_database)
+        with pytest.raises(OperationalError):
+            claim(2, caller(queues={"a", "b"}), from_database=True)
+
+    (second,) = claim(2, from_database=True)
+    assert {first.queue, second.queue} == {"a", "b"}
+
+
+def test_what_is_won_is_kept_when_the_stale_hints_beside_it_cannot_be_judged(monkeypatch):
+    index = whole()
+    good, gone = create(), create(after(1))
+    Task.objects.filter(pk=gone.pk).update(status=TaskStatus.CANCELLED)
+
+    def away(*_: Any) -> Any:
+        raise OperationalError(2013, "Lost connection")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(gateway, "_still_ready", away)
+        assert claim(2) == [good]
+    assert index.depth("default") == 2  # handed over and not confirmed: both come back as stale hints
+
+    Task.objects.filter(pk=good.pk).update(status=TaskStatus.COMPLETED)
+    eventually(lambda: claim(2) == [] and index.depth("default") == 0, 5)
 
 
 # --- queues --------------------------------------------------------------------------------------------------------
