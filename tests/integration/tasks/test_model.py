@@ -305,4 +305,4 @@ def test_random_interleavings():
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_many_random_interleavings():
-    explore(examples=1500, steps=80)
+    explore(examples=400, steps=80)
