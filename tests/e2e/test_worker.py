@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 from tests.e2e.conftest import LEASE_SECONDS, reread, wait_for_status
 from tests.e2e.job_handlers import read
@@ -158,12 +157,13 @@ def test_a_queue_can_be_chosen_and_paused(start_worker, enqueue, journal):
     from dtq_site.foundation.database import database_clock
     from tasks import queues
 
-    queues.ensure(["mail", "other"], database_clock.now())
+    queues.ensure(["mail", "open", "other"], database_clock.now())
     queues.pause("mail")
-    start_worker("--queues", "mail")
+    start_worker("--queues", "mail,open")
     mail = enqueue("journal", {"journal": str(journal), "word": "mail"}, queue="mail")
     other = enqueue("journal", {"journal": str(journal), "word": "other"}, queue="other")
-    time.sleep(1.5)
+    for number in range(20):  # by the end of these the worker has asked for the others many times
+        wait_for_status(enqueue("journal", {"journal": str(journal), "word": str(number)}, queue="open"), "COMPLETED")
     assert [reread(task).status for task in (mail, other)] == ["QUEUED", "QUEUED"]
 
     queues.resume("mail")

@@ -105,19 +105,18 @@ class ClaimLoop(Service):
             for attempt in attempts:
                 attempt.begun = attempt.lease in certain
                 if not attempt.begun:
-                    self._reporter.stopped(attempt.lease)
+                    self._reporter.give_up(attempt)
             self._executor.start([attempt for attempt in attempts if attempt.begun])
 
     def _give_back(self, attempts: list[Attempt]) -> None:
         """Release attempts now; the reporter goes on trying where that fails."""
-        leases = [attempt.lease for attempt in attempts]
-        if not leases:
+        if not attempts:
             return
         try:
-            self._transport.release(leases)
+            self._transport.release([attempt.lease for attempt in attempts])
         except Exception:
-            for lease in leases:
-                self._reporter.stopped(lease)
+            for attempt in attempts:
+                self._reporter.give_up(attempt)
             raise
-        for lease in leases:
-            self._held.remove(lease)
+        for attempt in attempts:
+            self._held.remove(attempt.lease)

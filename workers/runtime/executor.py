@@ -120,8 +120,7 @@ class Executor:
         if not attempt.to_end and attempt.lease_is_valid(self._timer):
             attempt.started_at = elapsed_clock()
             return True
-        self._reporter.stopped(attempt.lease)
-        self._held.finish(attempt)
+        self._reporter.give_up(attempt)
         self._free_slot()
         return False
 
@@ -172,7 +171,7 @@ class Executor:
         outcome = judge(attempt.task, attempt.running_seconds, result=result, raised=raised, to_end=attempt.to_end)
         sink.close(outcome.error if outcome else "")
         if attempt.cancelled or outcome is None:
-            self._reporter.stopped(attempt.lease)
+            self._reporter.give_up(attempt)
         else:
             self.run_times.add(outcome.run_seconds)
             self._reporter.outcome(outcome)

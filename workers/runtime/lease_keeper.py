@@ -46,16 +46,16 @@ class LeaseKeeper(Service):
         self._renew_at = elapsed_clock() + self._period
 
     def run_once(self) -> float:
-        """Give back what waits too long, end what must end, note what has begun, renew when it is time."""
+        """Give back what waits too long, end what must end, renew when it is time, note what has begun."""
         for attempt in self._executor.withdraw(HORIZON_SECONDS):
-            self._reporter.stopped(attempt.lease)
+            self._reporter.give_up(attempt)
         for attempt in self._held.unfinished():
             if attempt.overdue or attempt.to_end:
                 self._executor.interrupt(attempt)
         try:
-            self._note_begun()
             if elapsed_clock() >= self._renew_at:
                 self._renew()
+            self._note_begun()
         except Unreachable as error:
             # What runs goes on; a granted renewal makes the leases good again.
             self.observer.emit("server.unreachable", during="renewal", error=str(error), again_in_seconds=1.0)

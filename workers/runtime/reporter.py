@@ -12,7 +12,7 @@ from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome
-from workers.runtime.attempt import HeldAttempts
+from workers.runtime.attempt import Attempt, HeldAttempts
 from workers.transports.base import Note, Transport, Unreachable
 
 BATCH = 200
@@ -30,7 +30,7 @@ class Reporter(Service):
         self._held = held
         self._lock = threading.Lock()
         self._outcomes: list[Outcome] = []
-        self._stopped: list[Lease] = []
+        self._given_up: list[Lease] = []
         self._notes: list[Note] = []
         self._progress: dict[Lease, int] = {}
         self._unreachable = 0
@@ -39,9 +39,10 @@ class Reporter(Service):
         """Take over one attempt's end."""
         self._put(self._outcomes.append, outcome)
 
-    def stopped(self, lease: Lease) -> None:
-        """Take over the word that a cancelled attempt has stopped."""
-        self._put(self._stopped.append, lease)
+    def give_up(self, attempt: Attempt) -> None:
+        """Take over an attempt that ends without an outcome: it was not started, or it was cancelled and has stopped."""
+        self._put(self._given_up.append, attempt.lease)
+        self._held.finish(attempt)
 
     @property
     def has_room(self) -> bool:
@@ -65,12 +66,12 @@ class Reporter(Service):
     def idle(self) -> bool:
         """Whether everything has been delivered."""
         with self._lock:
-            return not (self._outcomes or self._stopped or self._notes or self._progress)
+            return not (self._outcomes or self._given_up or self._notes or self._progress)
 
     def run_once(self) -> float:
         """Deliver one batch of each kind; what could not be delivered stays."""
         with self._lock:
-            stopped, notes, progress = self._stopped[:BATCH], self._notes[:BATCH], dict(self._progress)
+            given_up, notes, progress = self._given_up[:BATCH], self._notes[:BATCH], dict(self._progress)
         try:
             if notes or progress:
                 self._transport.record(notes, progress)
@@ -78,10 +79,10 @@ class Reporter(Service):
                 self._forget_progress(progress)
             if outcomes := self._tellable():
                 self._deliver(outcomes)
-            if stopped:
-                self._transport.release(stopped)
-                self._forget(self._stopped, stopped)
-                for lease in stopped:
+            if given_up:
+                self._transport.release(given_up)
+                self._forget(self._given_up, given_up)
+                for lease in given_up:
                     self._held.remove(lease)
         except Unreachable as error:
             return self._put_off(error)

@@ -80,8 +80,7 @@ class Worker:
         self.heartbeat.wake()
         self._end(self.claim_loop)
         for attempt in self.executor.withdraw(0):
-            self.reporter.stopped(attempt.lease)
-            self.held.finish(attempt)
+            self.reporter.give_up(attempt)
         running = len(self.held.unfinished())
         self._observer.emit("worker.draining", worker=self._name, running=running, grace=self._grace_seconds)
         self._wait(lambda: not self.held.unfinished(), self._grace_seconds)
