@@ -2,7 +2,7 @@
 
 This module is the public API for handler modules and re-exports it, nothing else; it imports no Django, so the same
 handler module serves a remote worker. May import `accounts` and the floor. Start at `domain/states.py`, then
-`lifecycle.py`; for handlers at `handling/registry.py`.
+`lifecycle/`; for handlers at `handling/registry.py`.
 """
 
 from tasks.handling.context import TaskContext

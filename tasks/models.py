@@ -1,6 +1,6 @@
 """Columns, indexes and constraints of tasks; no behaviour.
 
-Every row here has one writer: `lifecycle.py` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
+Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
 `metrics.py` for sums.
 """
 

@@ -1,4 +1,4 @@
-"""The states of a task and the moves between them: the table that `tasks/lifecycle.py` obeys."""
+"""The states of a task and the moves between them: the table that `tasks/lifecycle/` obeys."""
 
 from __future__ import annotations
 

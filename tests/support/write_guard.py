@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 
 from tests.support.sources import PACKAGES, ROOT
-from tests.support.writers import OWNERS, WRITTEN_BY_THE_FRAMEWORK, project_models
+from tests.support.writers import OWNERS, WRITTEN_BY_THE_FRAMEWORK, owns, project_models
 
 _WRITE = re.compile(r"\s*(?:INSERT(?: IGNORE)? INTO|UPDATE|DELETE FROM|REPLACE INTO) [`\"]?(\w+)", re.IGNORECASE)
 _CARRIERS = {"dtq_site/foundation/database.py"}  # runs the functions of others in a transaction
@@ -50,7 +50,9 @@ def _refuse_strangers(label: str) -> None:
     if writer is None:
         allowed = label in WRITTEN_BY_THE_FRAMEWORK
     else:
-        allowed = writer.parts[0] not in PACKAGES or "migrations" in writer.parts or str(writer) == OWNERS.get(label)
+        allowed = (
+            writer.parts[0] not in PACKAGES or "migrations" in writer.parts or owns(OWNERS.get(label), str(writer))
+        )
     if not allowed:
         raise ForeignWriteError(f"{writer or 'the framework'} wrote {label}, which {OWNERS.get(label)} owns")
 

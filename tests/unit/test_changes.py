@@ -14,7 +14,7 @@ NOBODY: frozenset[str] = frozenset()
 @pytest.mark.parametrize(
     ("path", "names"),
     [
-        ("tasks/lifecycle.py", ALL),
+        ("tasks/lifecycle/holding.py", ALL),
         ("tasks/queue/lua/take.lua", ALL),
         ("accounts/models.py", ALL),
         ("workers/gateway.py", ALL),

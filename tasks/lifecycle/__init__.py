@@ -1,0 +1,38 @@
+"""Every change of a task's state: one guarded verb each. Nothing else writes task rows.
+
+A verb restates in its UPDATE every fact that justified the move, so what changed meanwhile is left alone, and it returns
+the tasks that it won. Verbs over many rows lock them by key in one order first, decide, then update under the same guard.
+What follows a move (the dispatch index, the sums of metrics) is arranged here too, in `effects.py`.
+
+`now` is the database's time (`foundation.database.database_clock`). Callers use the verbs as `lifecycle.claim(…)`; the
+modules inside are parted by who asks for a move. Start with `holding.py`.
+"""
+
+from tasks.lifecycle.creation import create
+from tasks.lifecycle.holding import Claim, claim, claimed_under, mark_begun, note_progress, release, renew
+from tasks.lifecycle.losses import reap
+from tasks.lifecycle.outcomes import settle
+from tasks.lifecycle.requests import cancel, delete, retry, update
+from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, withdraw_occurrence
+
+__all__ = [
+    "Claim",
+    "cancel",
+    "claim",
+    "claimed_under",
+    "create",
+    "delete",
+    "mark_begun",
+    "next_due",
+    "note_progress",
+    "promote",
+    "reap",
+    "release",
+    "release_occurrence",
+    "remove_ended",
+    "renew",
+    "retry",
+    "settle",
+    "update",
+    "withdraw_occurrence",
+]

@@ -1,0 +1,40 @@
+"""What follows a move: the dispatch index after the commit, because it must never know of a task that was rolled back, and
+the sums of metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.db import transaction
+
+from tasks import metrics
+from tasks.domain.states import TaskStatus
+from tasks.models import Task
+from tasks.queue.dispatch import redis_index
+from tasks.queue.index import Hint
+
+
+def hint_of(task: Task) -> Hint:
+    """The task's entry in the dispatch index."""
+    return Hint(task.rank, task.pk, task.queue, task.name)
+
+
+def follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None = None) -> None:
+    """After a move: count the states that were entered, and `counts` beside them; make known what has become ready."""
+    metrics.record(metrics.entered(tasks) + Counter(counts or {}))
+    add_after_commit(tasks)
+
+
+def add_after_commit(tasks: Sequence[Task]) -> None:
+    """Make known those of the tasks that are ready."""
+    ready = [hint_of(task) for task in tasks if task.status == TaskStatus.QUEUED]
+    if ready:
+        transaction.on_commit(lambda: redis_index().add(ready), robust=True)
+
+
+def drop_after_commit(hints: Iterable[Hint]) -> None:
+    """Take entries out of the index."""
+    gone = list(hints)
+    if gone:
+        transaction.on_commit(lambda: redis_index().drop(gone), robust=True)

@@ -1,0 +1,135 @@
+"""The verbs of a task's way to a worker and back, and of the time in which it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Exists, F, OuterRef, Q
+
+from dtq_site.foundation.database import repeats_lock_conflicts
+from tasks import metrics
+from tasks.domain.lease import Lease, RenewalVerdict
+from tasks.domain.states import MOVES, TaskStatus
+from tasks.lifecycle.effects import follow
+from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, write
+from tasks.models import Queue, Task
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One request for work: who asks, under which id, and for how long."""
+
+    id: UUID
+    worker_id: UUID
+    lease: timedelta
+
+
+@repeats_lock_conflicts
+def claim(
+    task_ids: Collection[UUID],
+    queue: str,
+    names: Collection[str],
+    claim: Claim,
+    now: datetime,
+    team_id: UUID | None = None,
+) -> list[Task]:
+    """Lease ready tasks to a worker: those of `task_ids` that are still QUEUED in that queue, which is not paused.
+
+    Only rows that bear this claim's id count as won: a stale hint for a task that the same worker already runs is not.
+    """
+    paused = Queue.objects.filter(name=OuterRef("queue"), paused=True)
+    guard = Q(pk__in=task_ids, status__in=MOVES["claim"].sources, queue=queue, name__in=names)
+    if team_id is not None:
+        guard &= Q(team_id=team_id)
+    Task.objects.filter(guard, ~Exists(paused)).update(
+        status=TaskStatus.PROCESSING,
+        attempts=F("attempts") + 1,
+        fencing_token=F("fencing_token") + 1,
+        version=F("version") + 1,
+        lease_owner=claim.worker_id,
+        claim_id=claim.id,
+        lease_expires_at=now + claim.lease,
+        begun=False,
+        progress=None,
+        started_at=now,
+        updated_at=now,
+    )
+    won = claimed_under(claim.id, task_ids)
+    waits = [(now - task.queued_at).total_seconds() for task in won if task.queued_at]
+    metrics.record(metrics.entered(won) + metrics.observed(metrics.WAIT_SECONDS, waits))
+    return won
+
+
+def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> list[Task]:
+    """The tasks that bear this claim's id, in order, with the columns that their worker needs."""
+    held = Task.objects.filter(pk__in=task_ids, status=TaskStatus.PROCESSING, claim_id=claim_id).only(*_OF_A_CLAIM)
+    return sorted(held, key=lambda task: (task.rank, task.id))
+
+
+_OF_A_CLAIM = (
+    *(
+        "id",
+        "rank",
+        "status",
+        "name",
+        "payload",
+        "attempts",
+        "timeout_seconds",
+        "max_retries",
+        "lost_leases",
+        "team_id",
+    ),
+    *("fencing_token", "claim_id", "queued_at"),
+)
+
+
+@repeats_lock_conflicts
+def mark_begun(leases: Sequence[Lease], now: datetime) -> set[Lease]:
+    """Note that these attempts have started; returns the leases that are still held."""
+    held = {lease for lease, task in borne(leases).items() if task.status == TaskStatus.PROCESSING}
+    Task.objects.filter(bearing(held), status=TaskStatus.PROCESSING).update(begun=True, updated_at=now)
+    return held
+
+
+@repeats_lock_conflicts
+def renew(leases: Sequence[Lease], length: timedelta, now: datetime) -> dict[Lease, RenewalVerdict]:
+    """Extend leases; says for each whether it was renewed, is lost, or belongs to a task that was cancelled."""
+    verdicts = dict.fromkeys(leases, RenewalVerdict.LOST)
+    for lease, task in borne(leases).items():
+        if task.status == TaskStatus.PROCESSING:
+            verdicts[lease] = RenewalVerdict.RENEWED
+        elif task.lease_expires_at is not None:
+            verdicts[lease] = RenewalVerdict.CANCELLED
+    renewed = [lease for lease, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED]
+    Task.objects.filter(bearing(renewed), status=TaskStatus.PROCESSING).update(lease_expires_at=now + length)
+    return verdicts
+
+
+@repeats_lock_conflicts
+def note_progress(progress: Mapping[Lease, int], now: datetime) -> None:
+    """Keep how far handlers say they are, in per cent, where the lease is still theirs."""
+    for lease, percent in progress.items():
+        Task.objects.filter(bearing([lease]), status=TaskStatus.PROCESSING).update(
+            progress=percent, version=F("version") + 1, updated_at=now
+        )
+
+
+@repeats_lock_conflicts
+def release(leases: Sequence[Lease], now: datetime) -> int:
+    """Give back tasks that have not begun: their attempt is not counted and they keep their place.
+
+    For a task that was cancelled this is its worker's word that it has stopped. Returns how many tasks it concerned.
+    """
+    held = borne(leases)
+    guard = bearing(held)
+    released = [task for task in held.values() if task.status in MOVES["release"].sources]
+    stopped = [task.pk for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
+    for task in released:
+        assign(task, now, status=TaskStatus.QUEUED, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
+    write(released, guard & Q(status__in=MOVES["release"].sources), ["attempts"])
+    Task.objects.filter(guard, pk__in=stopped).update(**NO_LEASE)
+    follow(released)
+    return len(held)

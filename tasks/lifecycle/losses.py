@@ -1,0 +1,71 @@
+"""The verbs that take tasks back from workers that died or vanished."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from django.db.models import Q
+
+from dtq_site.foundation.database import repeats_lock_conflicts
+from tasks import audit, metrics
+from tasks.domain import retry as retry_rules
+from tasks.domain.retry import RetryPolicy
+from tasks.domain.states import MOVES, TaskStatus
+from tasks.lifecycle.effects import follow
+from tasks.lifecycle.rows import (
+    ENDED,
+    NO_LEASE,
+    Jitter,
+    assign,
+    ending_of,
+    history,
+    lease_of,
+    locked,
+    make_ready,
+    make_wait,
+    write,
+)
+from tasks.models import Task
+
+
+@repeats_lock_conflicts
+def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -> list[Task]:
+    """Take back tasks whose lease has ended; returns them.
+
+    The claim's id, and whether it had begun, stay on the row: until somebody claims the task again, its last holder may
+    still complete it.
+    """
+    ended = Q(status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
+    chosen = Task.objects.filter(ended).order_by("lease_expires_at")[:limit].values_list("pk", flat=True)
+    tasks = locked(list(chosen), ended)
+    endings = [ending_of(task, lease_of(task), "lost", _LOST) for task in tasks]
+    for task in tasks:
+        _set_lost(task, policy, jitter, now)
+    columns = ["attempts", "lost_leases", "error", "scheduled_at", "rank", "queued_at", "completed_at", "claim_id"]
+    write(tasks, ended, columns)
+    audit.record_endings(endings, now)
+    follow(tasks, Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
+    return tasks
+
+
+_LOST = "worker lost: it stopped renewing its lease"
+
+
+def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime) -> None:
+    claim_id, begun = task.claim_id, task.begun
+    if begun:
+        task.lost_leases += 1
+    else:
+        # Nothing is charged, but from now on its start is noted before it happens, so that the next loss tells the truth.
+        task.attempts -= 1
+        task.lost_leases = max(task.lost_leases, 1)
+    sequel = retry_rules.after_lost_lease(history(task), begun, policy, jitter())
+    if sequel.status is TaskStatus.DEAD_LETTER:
+        assign(task, now, status=TaskStatus.DEAD_LETTER, error=_LOST, completed_at=now, **ENDED)
+        return
+    if sequel.status is TaskStatus.QUEUED:
+        make_ready(task, now)
+    else:
+        make_wait(task, now + sequel.wait, now)
+    assign(task, now, **{**NO_LEASE, "claim_id": claim_id, "begun": begun})

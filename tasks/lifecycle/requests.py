@@ -1,0 +1,93 @@
+"""The verbs that people ask for: cancel, retry, update, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.errors import Conflict
+from tasks import audit, queues
+from tasks.domain.priority import rank, ready_ms
+from tasks.domain.states import MOVES, Hold, TaskStatus
+from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
+from tasks.lifecycle.rows import NO_LEASE, assign, erase, make_ready_or_wait, require, the, write
+from tasks.models import Task
+
+
+@repeats_lock_conflicts
+def cancel(task_id: UUID, now: datetime) -> Task:
+    """End a task that has not ended. A running one is CANCELLED at once; its worker learns with its next renewal.
+
+    Cancelling a cancelled task returns it. Raises NotFound, or Conflict for any other task that has ended.
+    """
+    task = the(task_id)
+    if task.status == TaskStatus.CANCELLED:
+        return task
+    require(task, "cancel", "has ended already")
+    hint = hint_of(task) if task.status == TaskStatus.QUEUED else None
+    held = task.lease_expires_at is not None  # by the attempt that runs, or by one that was cancelled before a retry
+    assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
+    write(
+        [task], Q(status__in=MOVES["cancel"].sources), ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
+    )
+    drop_after_commit([hint] if hint else [])
+    follow([task])
+    return task
+
+
+@repeats_lock_conflicts
+def retry(task_id: UUID, now: datetime) -> Task:
+    """Run an ended task again, now, with all its attempts anew. Raises NotFound, or Conflict from another state."""
+    task = the(task_id)
+    require(task, "retry", "is not FAILED, DEAD_LETTER or CANCELLED")
+    task.earlier_attempts, task.failures, task.lost_leases = task.attempts, 0, 0
+    task.scheduled_at = now
+    make_ready_or_wait(task, now, now)
+    assign(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
+    columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", "rank", "queued_at", "error", "result"]
+    columns += ["progress", "started_at", "completed_at"]
+    write([task], Q(status__in=MOVES["retry"].sources), columns)
+    follow([task])
+    return task
+
+
+@repeats_lock_conflicts
+def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
+    """Change checked columns of a task that has not started. Raises NotFound, or Conflict once it has.
+
+    A new `scheduled_at` in the future makes a QUEUED task wait again; one in the past makes a waiting task ready.
+    """
+    task = the(task_id)
+    require(task, "update", "has started or ended; only a PENDING or QUEUED one can be changed")
+    if task.hold == Hold.SCHEDULE:
+        raise Conflict("This task is the coming occurrence of a schedule; change the schedule instead.")
+    queues.ensure([changes.get("queue", task.queue)], now)
+    before, hint = task.status, hint_of(task)
+    moment = ready_ms(task.priority, task.rank)
+    assign(task, now, **changes)
+    if task.lease_expires_at is None:  # what the holder of a lost lease has run is no longer what is asked for
+        assign(task, now, **NO_LEASE)
+    task.rank = rank(task.priority, moment)
+    due = max(task.scheduled_at or now, now)
+    if "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):
+        make_ready_or_wait(task, due, now)
+    columns = [*changes, "rank", "queued_at"]
+    write([task], Q(status__in=MOVES["update"].sources), columns)
+    drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
+    follow([task] if task.status != before else [])
+    add_after_commit([task])
+    return task
+
+
+@repeats_lock_conflicts
+def delete(task_id: UUID) -> None:
+    """Remove a task that has ended, with all that is remembered of it. Raises NotFound, or Conflict before its end."""
+    task = the(task_id)
+    require(task, "delete", "has not ended; cancel it first")
+    audit.forget([task_id])
+    erase(Task.objects.filter(pk=task_id, status__in=MOVES["delete"].sources))

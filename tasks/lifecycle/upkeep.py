@@ -1,0 +1,74 @@
+"""The verbs of upkeep: what is due becomes ready, coming occurrences are released or withdrawn, old rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from dtq_site.foundation.database import repeats_lock_conflicts
+from tasks import audit
+from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
+from tasks.lifecycle.effects import follow
+from tasks.lifecycle.rows import assign, erase, forget_cancelled_attempt, locked, write
+from tasks.models import Task
+
+
+@repeats_lock_conflicts
+def promote(now: datetime, limit: int = 1000) -> int:
+    """Make PENDING tasks ready that are due and that nothing holds back; returns how many."""
+    due = _due(now)
+    chosen = Task.objects.filter(due).order_by("scheduled_at")[:limit].values_list("pk", flat=True)
+    tasks = locked(list(chosen), due)
+    for task in tasks:
+        forget_cancelled_attempt(task, now)
+        assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
+    write(tasks, due, [])
+    follow(tasks)
+    return len(tasks)
+
+
+def next_due() -> datetime | None:
+    """When the next waiting task is due, or None if none waits for a moment."""
+    waiting = Task.objects.filter(status=TaskStatus.PENDING, hold__in=PROMOTABLE_HOLDS).order_by("scheduled_at")
+    return waiting.values_list("scheduled_at", flat=True).first()
+
+
+def _due(now: datetime) -> Q:
+    # A cancelled task that was retried must not run beside the worker that has not heard of it yet.
+    free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=now)
+    return Q(status__in=MOVES["promote"].sources, hold__in=PROMOTABLE_HOLDS, scheduled_at__lte=now) & free
+
+
+@repeats_lock_conflicts
+def release_occurrence(task_id: UUID, now: datetime) -> bool:
+    """Make the coming occurrence of a schedule ready; False if it is none (any more), as after its cancellation."""
+    guard = Q(status=TaskStatus.PENDING, hold=Hold.SCHEDULE)
+    tasks = locked([task_id], guard)
+    for task in tasks:
+        assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
+    write(tasks, guard, [])
+    follow(tasks)
+    return bool(tasks)
+
+
+@repeats_lock_conflicts
+def withdraw_occurrence(task_id: UUID) -> bool:
+    """Remove the coming occurrence of a schedule, its idempotency key with it; False if it is none (any more)."""
+    guard = Q(status__in=MOVES["withdraw"].sources, hold=Hold.SCHEDULE)
+    if not locked([task_id], guard):
+        return False
+    audit.forget([task_id])
+    return bool(erase(Task.objects.filter(guard, pk=task_id)))
+
+
+@repeats_lock_conflicts
+def remove_ended(statuses: Collection[TaskStatus], before: datetime, limit: int) -> int:
+    """Delete tasks that ended before a moment, a chunk at a time; returns how many."""
+    old = Q(status__in=TERMINAL.intersection(statuses), completed_at__lt=before)
+    chosen = list(Task.objects.filter(old).values_list("pk", flat=True)[:limit])
+    found = [task.pk for task in locked(chosen, old)]
+    audit.forget(found)
+    return erase(Task.objects.filter(old, pk__in=found))
