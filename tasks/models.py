@@ -17,6 +17,10 @@ class Queue(models.Model):
 
     name = KeyField(max_length=64, primary_key=True)
     paused = models.BooleanField(default=False)
+    weight = models.PositiveSmallIntegerField(default=1, help_text="its share of workers that serve several queues")
+    ageing_seconds = models.PositiveIntegerField(
+        null=True, help_text="the age that is worth one level of priority; null is none: priority is strict"
+    )
     created_at = models.DateTimeField()
 
 
@@ -42,6 +46,7 @@ class Task(models.Model):
 
     status = models.CharField(max_length=12, choices=[(status, status) for status in TaskStatus])
     hold = models.CharField(max_length=8, default=Hold.NONE)
+    ready_ms = models.BigIntegerField(help_text="since when its age counts, in milliseconds since 1970")
     rank = models.BigIntegerField(help_text="the place in the queue, lowest first; see domain/priority.py")
     version = models.PositiveIntegerField(default=1, help_text="grows with every change that an observer should see")
 

@@ -1,51 +1,84 @@
-"""The only writer of queues: they come into being when first used, and can be paused and resumed."""
+"""The only writer of queues: they come into being when first used, can be paused, and served in other ways."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.conf import settings
 
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import BadInput, NotFound
+from tasks.domain.priority import level_ms as _level_ms
 from tasks.models import Queue
 
-_known: set[str] = set()
+REMEMBERED_SECONDS = 1.0
+
+_known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
 _lock = threading.Lock()
 
 
-def ensure(names: Iterable[str], now: datetime) -> None:
-    """Make sure that a row exists for each queue name. Raises BadInput when there would be too many queues."""
-    missing = set(names) - _known
-    if not missing:
-        return
-    found = set(Queue.objects.filter(name__in=missing).values_list("name", flat=True))
-    new = missing - found
-    if new and Queue.objects.count() + len(new) > settings.DTQ_TASKS.max_queues:
-        raise BadInput(f"There are {settings.DTQ_TASKS.max_queues} queues already; use one of them.", field="queue")
-    Queue.objects.bulk_create([Queue(name=name, created_at=now) for name in sorted(new)], ignore_conflicts=True)
-    with _lock:
-        _known.update(found)  # those just made may still be rolled back
+def ensure(names: Collection[str], now: datetime) -> dict[str, int]:
+    """Make sure that a row exists for each queue name; returns for each what one level of priority is worth, in ms of age.
+
+    What is known is a second old at most. Raises BadInput when there would be too many queues.
+    """
+    known = _remembered()
+    missing = set(names) - known.keys()
+    if missing:
+        known = {**known, **_read(missing)}
+        new = missing - known.keys()
+        if new and Queue.objects.count() + len(new) > settings.DTQ_TASKS.max_queues:
+            raise BadInput(f"There are {settings.DTQ_TASKS.max_queues} queues already; use one of them.", field="queue")
+        Queue.objects.bulk_create([Queue(name=name, created_at=now) for name in sorted(new)], ignore_conflicts=True)
+        known = {
+            **known,
+            **dict.fromkeys(new, _level_ms(None)),
+        }  # not remembered: those just made may still be rolled back
+    return {name: known[name] for name in names}
+
+
+def level_ms(name: str) -> int:
+    """What one level of priority is worth in a queue that exists, in ms of age; a second old at most."""
+    known = _remembered()
+    return known[name] if name in known else _read([name]).get(name, _level_ms(None))
 
 
 def forget_known() -> None:
-    """Drop the memory of which queues exist, as after another database took this one's place."""
+    """Drop the memory of queues, as after another database took this one's place."""
+    global _known
     with _lock:
-        _known.clear()
+        _known = (float("-inf"), {})
+
+
+def _remembered() -> Mapping[str, int]:
+    since, known = _known
+    return known if elapsed_clock() - since <= REMEMBERED_SECONDS else {}
+
+
+def _read(names: Collection[str]) -> dict[str, int]:
+    global _known
+    read_at = elapsed_clock()
+    rows = Queue.objects.filter(name__in=names).values_list("name", "ageing_seconds")
+    found = {name: _level_ms(ageing_seconds) for name, ageing_seconds in rows}
+    with _lock:
+        remembered = _remembered()
+        _known = (_known[0], {**remembered, **found}) if remembered else (read_at, found)
+    return found
 
 
 def pause(name: str) -> Queue:
     """Stop handing out tasks of the queue, everywhere and until it is resumed. Raises NotFound."""
-    return _set_paused(name, True)
+    return _change(name, paused=True)
 
 
 def resume(name: str) -> Queue:
     """Hand out tasks of the queue again. Raises NotFound."""
-    return _set_paused(name, False)
+    return _change(name, paused=False)
 
 
-def _set_paused(name: str, paused: bool) -> Queue:
-    if not Queue.objects.filter(name=name).update(paused=paused):
+def _change(name: str, **columns: object) -> Queue:
+    if not Queue.objects.filter(name=name).update(**columns):
         raise NotFound(f"There is no queue named {name!r}.")
     return Queue.objects.get(name=name)

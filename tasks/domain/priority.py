@@ -30,15 +30,17 @@ def level_name(priority: int) -> str:
     return next((name for name, level in LEVELS.items() if level <= priority), "LOW")
 
 
-def rank(priority: int, ready_ms: int, weight: int = STRICT_WEIGHT) -> int:
+def level_ms(ageing_seconds: int | None) -> int:
+    """By how many milliseconds one level of priority goes before age in a queue with that ageing; None is strict order."""
+    return STRICT_WEIGHT if ageing_seconds is None else ageing_seconds * 1000
+
+
+def rank(priority: int, ready_ms: int, level_ms: int = STRICT_WEIGHT) -> int:
     """The place of a task in its queue: the lower rank runs first.
 
     `ready_ms` is the moment at which the task became ready, in milliseconds since 1970. With the strict weight a higher
-    priority always goes first, then the earlier moment. Ranks stay below 2**50, so a double (a Redis score) holds them exactly.
+    priority always goes first, then the earlier moment. With a smaller one a task goes before those of a higher priority that
+    became ready later than it by `level_ms` for each level between them. Ranks stay below 2**50, so a double (a Redis score)
+    holds them exactly.
     """
-    return ready_ms + (HIGHEST - priority) * weight
-
-
-def ready_ms(priority: int, rank: int, weight: int = STRICT_WEIGHT) -> int:
-    """The moment, in milliseconds since 1970, of which `rank` was made."""
-    return rank - (HIGHEST - priority) * weight
+    return ready_ms + (HIGHEST - priority) * level_ms

@@ -24,19 +24,19 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
 
     `task_ids` lets a caller that may have to repeat the insert choose the ids beforehand.
     """
-    queues.ensure((new.spec.queue for new in new_tasks), now)
+    levels = queues.ensure({new.spec.queue for new in new_tasks}, now)
     chosen = task_ids or ids.new(len(new_tasks))
-    tasks = [_new_row(new, id_, now) for new, id_ in zip(new_tasks, chosen, strict=True)]
+    tasks = [_new_row(new, id_, levels[new.spec.queue], now) for new, id_ in zip(new_tasks, chosen, strict=True)]
     for batch in by_weight([(task, _weight(task)) for task in tasks], STATEMENT_BYTES):
         Task.objects.bulk_create(batch, batch_size=500)
     follow(tasks, metrics.created(tasks))
     return tasks
 
 
-def _new_row(new: NewTask, id_: UUID, now: datetime) -> Task:
+def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Task:
     spec = new.spec
     waits = new.hold is not Hold.NONE or (spec.scheduled_at is not None and spec.scheduled_at > now)
-    ready_at = spec.scheduled_at if waits and spec.scheduled_at else now
+    ready_ms = milliseconds(spec.scheduled_at if waits and spec.scheduled_at else now)
     return Task(
         id=id_,
         team_id=new.team_id,
@@ -53,7 +53,8 @@ def _new_row(new: NewTask, id_: UUID, now: datetime) -> Task:
         timeout_seconds=spec.timeout_seconds,
         status=TaskStatus.PENDING if waits else TaskStatus.QUEUED,
         hold=(new.hold or Hold.DUE) if waits else Hold.NONE,
-        rank=rank(spec.priority, milliseconds(ready_at)),
+        ready_ms=ready_ms,
+        rank=rank(spec.priority, ready_ms, level_ms),
         created_at=now,
         updated_at=now,
         scheduled_at=spec.scheduled_at,

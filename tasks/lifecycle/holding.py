@@ -14,7 +14,7 @@ from tasks import metrics
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.effects import follow
-from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, write
+from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
 from tasks.models import Queue, Task
 
 
@@ -128,8 +128,9 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
     released = [task for task in held.values() if task.status in MOVES["release"].sources]
     stopped = [task.pk for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
     for task in released:
-        assign(task, now, status=TaskStatus.QUEUED, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
-    write(released, guard & Q(status__in=MOVES["release"].sources), ["attempts"])
+        assign(task, now, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
+    columns = ["attempts", *return_to_line(released, now)]
+    write(released, guard & Q(status__in=MOVES["release"].sources), columns)
     Task.objects.filter(guard, pk__in=stopped).update(**NO_LEASE)
     follow(released)
     return len(held)

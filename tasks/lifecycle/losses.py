@@ -16,6 +16,7 @@ from tasks.lifecycle.effects import follow
 from tasks.lifecycle.rows import (
     ENDED,
     NO_LEASE,
+    PLACE,
     Jitter,
     assign,
     ending_of,
@@ -42,7 +43,7 @@ def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -
     endings = [ending_of(task, lease_of(task), "lost", _LOST) for task in tasks]
     for task in tasks:
         _set_lost(task, policy, jitter, now)
-    columns = ["attempts", "lost_leases", "error", "scheduled_at", "rank", "queued_at", "completed_at", "claim_id"]
+    columns = ["attempts", "lost_leases", "error", "scheduled_at", *PLACE, "queued_at", "completed_at", "claim_id"]
     write(tasks, ended, columns)
     audit.record_endings(endings, now)
     follow(tasks, Counter({(metrics.LOST_LEASES, ""): len(tasks)}))

@@ -22,6 +22,7 @@ from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
 from tasks.lifecycle.rows import (
     ENDED,
     NO_LEASE,
+    PLACE,
     Jitter,
     assign,
     bearing,
@@ -138,7 +139,7 @@ def _settle_rows(
     sources = MOVES["complete"].sources | MOVES["complete_late"].sources
     guard = bearing([outcome.lease for _, outcome in taken]) & Q(status__in=sources)
     write(completed, guard, ["settled_token", "attempts", "result", "error"])
-    write(others, guard, ["settled_token", "failures", "retries", "error", "scheduled_at", "rank", "completed_at"])
+    write(others, guard, ["settled_token", "failures", "retries", "error", "scheduled_at", *PLACE, "completed_at"])
     drop_after_commit(before)
     run_seconds = [outcome.run_seconds for _, outcome in taken if outcome.kind is OutcomeKind.COMPLETED]
     return metrics.observed(metrics.RUN_SECONDS, run_seconds) + Counter({(metrics.RETRIES, ""): retried})

@@ -12,10 +12,19 @@ from django.db.models import Q
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.errors import Conflict
 from tasks import audit, queues
-from tasks.domain.priority import rank, ready_ms
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
-from tasks.lifecycle.rows import NO_LEASE, assign, erase, make_ready_or_wait, require, the, write
+from tasks.lifecycle.rows import (
+    NO_LEASE,
+    PLACE,
+    assign,
+    erase,
+    make_ready_or_wait,
+    place,
+    require,
+    the,
+    write,
+)
 from tasks.models import Task
 
 
@@ -49,7 +58,7 @@ def retry(task_id: UUID, now: datetime) -> Task:
     task.scheduled_at = now
     make_ready_or_wait(task, now, now)
     assign(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
-    columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", "rank", "queued_at", "error", "result"]
+    columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", *PLACE, "queued_at", "error", "result"]
     columns += ["progress", "started_at", "completed_at"]
     write([task], Q(status__in=MOVES["retry"].sources), columns)
     follow([task])
@@ -68,15 +77,14 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
         raise Conflict("This task is the coming occurrence of a schedule; change the schedule instead.")
     queues.ensure([changes.get("queue", task.queue)], now)
     before, hint = task.status, hint_of(task)
-    moment = ready_ms(task.priority, task.rank)
     assign(task, now, **changes)
     if task.lease_expires_at is None:  # what the holder of a lost lease has run is no longer what is asked for
         assign(task, now, **NO_LEASE)
-    task.rank = rank(task.priority, moment)
+    place(task, task.ready_ms)
     due = max(task.scheduled_at or now, now)
     if "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):
         make_ready_or_wait(task, due, now)
-    columns = [*changes, "rank", "queued_at"]
+    columns = [*changes, *PLACE, "queued_at"]
     write([task], Q(status__in=MOVES["update"].sources), columns)
     drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
     follow([task] if task.status != before else [])

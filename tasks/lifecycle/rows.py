@@ -13,7 +13,7 @@ from django.db.models.expressions import RawSQL
 
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.errors import Conflict, NotFound
-from tasks import audit
+from tasks import audit, queues
 from tasks.domain.lease import Lease
 from tasks.domain.priority import rank
 from tasks.domain.retry import History
@@ -91,10 +91,28 @@ def assign(task: Task, now: datetime, **values: Any) -> None:
     task.updated_at = now
 
 
+PLACE = ("ready_ms", "rank")
+
+
+def place(task: Task, ready_ms: int) -> None:
+    """Give a locked row its place in the queue, by when it is ready and the queue's ageing of today. Columns: PLACE."""
+    task.ready_ms = ready_ms
+    task.rank = rank(task.priority, ready_ms, queues.level_ms(task.queue))
+
+
+def return_to_line(tasks: Sequence[Task], now: datetime) -> list[str]:
+    """Make locked rows QUEUED in the places that they had; returns the columns that differ if the queue's ageing does."""
+    before = [task.rank for task in tasks]
+    for task in tasks:
+        assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE)
+        place(task, task.ready_ms)
+    return [] if before == [task.rank for task in tasks] else ["rank"]
+
+
 def make_ready(task: Task, now: datetime) -> None:
     """Put a locked row into the line, as of now."""
     assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
-    task.rank = rank(task.priority, milliseconds(now))
+    place(task, milliseconds(now))
 
 
 def make_ready_or_wait(task: Task, due: datetime, now: datetime) -> None:
@@ -116,7 +134,7 @@ def forget_cancelled_attempt(task: Task, now: datetime) -> None:
 def make_wait(task: Task, until: datetime, now: datetime, hold: Hold = Hold.BACKOFF) -> None:
     """Have a locked row wait until a moment."""
     assign(task, now, status=TaskStatus.PENDING, hold=hold, queued_at=None, scheduled_at=until)
-    task.rank = rank(task.priority, milliseconds(until))
+    place(task, milliseconds(until))
 
 
 _ALWAYS = ("status", "hold", "updated_at", "begun", "lease_owner", "claim_id", "lease_expires_at")

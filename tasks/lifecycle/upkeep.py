@@ -12,7 +12,7 @@ from dtq_site.foundation.database import repeats_lock_conflicts
 from tasks import audit
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
 from tasks.lifecycle.effects import follow
-from tasks.lifecycle.rows import assign, erase, forget_cancelled_attempt, locked, write
+from tasks.lifecycle.rows import assign, erase, forget_cancelled_attempt, locked, return_to_line, write
 from tasks.models import Task
 
 
@@ -24,8 +24,8 @@ def promote(now: datetime, limit: int = 1000) -> int:
     tasks = locked(list(chosen), due)
     for task in tasks:
         forget_cancelled_attempt(task, now)
-        assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
-    write(tasks, due, [])
+        assign(task, now, queued_at=now)
+    write(tasks, due, return_to_line(tasks, now))
     follow(tasks)
     return len(tasks)
 
@@ -48,8 +48,8 @@ def release_occurrence(task_id: UUID, now: datetime) -> bool:
     guard = Q(status=TaskStatus.PENDING, hold=Hold.SCHEDULE)
     tasks = locked([task_id], guard)
     for task in tasks:
-        assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
-    write(tasks, guard, [])
+        assign(task, now, queued_at=now)
+    write(tasks, guard, return_to_line(tasks, now))
     follow(tasks)
     return bool(tasks)
 

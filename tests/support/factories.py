@@ -223,6 +223,7 @@ def bare_row(now: datetime = START, **fields: Any) -> Task:
         id=id_,
         team=make_team(),
         status=TaskStatus.QUEUED,
+        ready_ms=milliseconds(now),
         rank=rank(spec.priority, milliseconds(now)),
         created_at=now,
         updated_at=now,

@@ -44,7 +44,7 @@ def add(
         facts["started_at"] = ended - timedelta(seconds=run)
     given = {"name": "work", "queue": "default", **facts}
     return Task.objects.create(
-        id=uuid.uuid4(), team=team, title="", payload={}, priority=5, max_retries=3, timeout_seconds=60, rank=0,
+        id=uuid.uuid4(), team=team, title="", payload={}, priority=5, max_retries=3, timeout_seconds=60, ready_ms=0, rank=0,
         status=status, created_at=created, updated_at=created, completed_at=ended, **given,
     )  # fmt: skip
 

@@ -21,7 +21,6 @@ from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import OutcomeVerdict
-from tasks.domain.priority import ready_ms
 from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.models import Task
 from tests.support.factories import (
@@ -252,7 +251,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             match task.status:
                 case TaskStatus.PENDING:
                     assert task.hold in (Hold.DUE, Hold.BACKOFF) and task.queued_at is None
-                    assert ready_ms(task.priority, task.rank) == milliseconds(task.scheduled_at)
+                    assert task.ready_ms == milliseconds(task.scheduled_at)
                 case TaskStatus.QUEUED:
                     assert task.hold == Hold.NONE and not leased
                 case TaskStatus.PROCESSING:

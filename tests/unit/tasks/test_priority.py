@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.domain.priority import LEVELS, STRICT_WEIGHT, level_name, parse_priority, rank, ready_ms
+from tasks.domain.priority import LEVELS, STRICT_WEIGHT, level_ms, level_name, parse_priority, rank
 
 NOW_MS = 1_893_499_200_000
 YEAR_2109_MS = 4_386_000_000_000
@@ -72,4 +72,8 @@ def test_a_small_weight_bounds_how_far_priority_overtakes():
 
 def test_the_rank_is_the_moment_plus_the_weight_of_the_missing_levels():
     assert rank(97, NOW_MS) == NOW_MS + 3 * STRICT_WEIGHT
-    assert ready_ms(97, NOW_MS + 3 * STRICT_WEIGHT) == NOW_MS
+    assert rank(97, NOW_MS, level_ms(60)) == NOW_MS + 180_000
+
+
+def test_without_ageing_the_order_is_strict():
+    assert level_ms(None) == STRICT_WEIGHT
