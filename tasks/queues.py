@@ -14,6 +14,8 @@ from tasks.domain.priority import level_ms as _level_ms
 from tasks.models import Queue
 
 REMEMBERED_SECONDS = 1.0
+HEAVIEST = 1000
+LONGEST_AGEING_SECONDS = 7 * 86_400
 
 _known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
 _lock = threading.Lock()
@@ -76,6 +78,35 @@ def pause(name: str) -> Queue:
 def resume(name: str) -> Queue:
     """Hand out tasks of the queue again. Raises NotFound."""
     return _change(name, paused=False)
+
+
+def configure(name: str, changes: Mapping[str, int | None]) -> Queue:
+    """Change `weight` or `ageing_seconds`; no ageing, or 0, is strict order. Raises BadInput and NotFound.
+
+    The tasks that wait get their new places from the reconciler.
+    """
+    if not changes:
+        raise BadInput("Give at least one field to change.")
+    checked = {column: _CHECKS[column](value) for column, value in changes.items()}
+    return _change(name, **checked)
+
+
+def _checked_weight(value: int | None) -> int:
+    if value is None or not 1 <= value <= HEAVIEST:
+        raise BadInput(f"weight must be from 1 to {HEAVIEST:,}, not {value}.", field="weight")
+    return value
+
+
+def _checked_ageing(value: int | None) -> int | None:
+    if value is not None and not 0 <= value <= LONGEST_AGEING_SECONDS:
+        raise BadInput(
+            f"ageingSeconds must be from 0 (strict priority) to {LONGEST_AGEING_SECONDS:,}, not {value:,}.",
+            field="ageingSeconds",
+        )
+    return value or None
+
+
+_CHECKS = {"weight": _checked_weight, "ageing_seconds": _checked_ageing}
 
 
 def _change(name: str, **columns: object) -> Queue:

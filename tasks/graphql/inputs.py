@@ -17,6 +17,7 @@ from dtq_site.foundation.scalars import JSON, DateTime
 from tasks.domain.submission import Defaults, Request, make_spec
 from tasks.graphql.scalars import Priority
 from tasks.models import Task
+from tasks.queues import HEAVIEST
 from tasks.recurrence import Recurrence
 
 DEFAULT_TIMEZONE = "UTC"
@@ -57,6 +58,15 @@ class UpdateTaskInput(graphene.InputObjectType):
     max_retries = graphene.Int(description="The new number of retries.")
     timeout_seconds = graphene.Float(description="The new time limit of one attempt.")
     scheduled_at = DateTime(description="The new moment before which it must not run; null or a past one is now.")
+
+
+class UpdateQueueInput(graphene.InputObjectType):
+    """How a queue is to be served; fields that are left out stay as they are."""
+
+    weight = graphene.Int(description=f"Its share of workers that serve several queues, from 1 to {HEAVIEST:,}.")
+    ageing_seconds = graphene.Int(
+        description="The age that is worth one level of priority, up to a week; null or 0: priority always goes before age."
+    )
 
 
 def read_id(text: str) -> UUID:

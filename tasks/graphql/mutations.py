@@ -1,4 +1,4 @@
-"""Creating and changing tasks, and pausing queues."""
+"""Creating and changing tasks, and how queues are served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
 from tasks import lifecycle, models, queues, submission
 from tasks.domain.submission import Request
-from tasks.graphql.inputs import CreateTaskInput, UpdateTaskInput, fields_of, read_changes, read_request
+from tasks.graphql.inputs import (
+    CreateTaskInput,
+    UpdateQueueInput,
+    UpdateTaskInput,
+    fields_of,
+    read_changes,
+    read_request,
+)
 from tasks.graphql.queries import visible_task
 from tasks.graphql.related import with_counts, with_related
 from tasks.graphql.types import Queue, Task
@@ -72,6 +79,14 @@ class TasksMutation(graphene.ObjectType):
     )
     resume_queue = graphene.Field(
         Queue, required=True, name=QUEUE_NAME, description="Hand out the tasks of a queue again; for admins."
+    )
+
+    update_queue = graphene.Field(
+        Queue,
+        required=True,
+        name=QUEUE_NAME,
+        input=UpdateQueueInput(required=True, description="What is to change."),
+        description="Change how a queue is served; for admins. It makes no queue.",
     )
 
     @staticmethod
@@ -138,6 +153,14 @@ class TasksMutation(graphene.ObjectType):
     def resolve_resume_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Resume it."""
         return with_counts([queues.resume(name)], info)[0]
+
+    @staticmethod
+    @requires()
+    def resolve_update_queue(root: None, info: GraphQLResolveInfo, name: str, input: Mapping[str, Any]) -> models.Queue:
+        """Check the changes and write them."""
+        with fields_of("input"):
+            queue = queues.configure(name, input)
+        return with_counts([queue], info)[0]
 
 
 def _owner(identity: Identity) -> Owner:

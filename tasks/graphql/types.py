@@ -123,6 +123,12 @@ class Queue(graphene.ObjectType):
     paused = graphene.Boolean(required=True, description="Whether its tasks are held back.")
     depth = graphene.Int(required=True, description="How many of its tasks are QUEUED, over all teams.")
     processing = graphene.Int(required=True, description="How many of its tasks are PROCESSING, over all teams.")
+    weight = graphene.Int(
+        required=True, description="Its share of workers that serve several queues, beside the weights of the others."
+    )
+    ageing_seconds = graphene.Int(
+        description="The age that is worth one level of priority; null if priority always goes before age."
+    )
     oldest_queued_at = DateTime(
         description="Since when the task has been ready that waits longest; null if none waits."
     )

@@ -1,4 +1,4 @@
-"""Queues: their counts, and who may pause them."""
+"""Queues: their counts, and who may pause them or change how they are served."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tests.integration.graphql.making import data, finish, make_task, refusal, s
 pytestmark = pytest.mark.django_db
 
 FIELDS = "{ name paused depth processing oldestQueuedAt }"
+SERVED = "{ name weight ageingSeconds }"
+UPDATE = f"mutation ($name: String!, $input: UpdateQueueInput!) {{ updateQueue(name: $name, input: $input) {SERVED} }}"
 PAUSE, RESUME = (f"mutation ($name: String!) {{ {verb}Queue(name: $name) {FIELDS} }}" for verb in ("pause", "resume"))
 
 
@@ -53,6 +55,7 @@ def test_names_alone_take_one_query(viewer: Identity):
 def test_a_queue_that_is_not_there_is_not_found(viewer: Identity, admin: Identity):
     assert refusal('{ queue(name: "nowhere") { name } }', viewer) == ("NOT_FOUND", None)
     assert refusal(PAUSE, admin, name="nowhere") == ("NOT_FOUND", None)
+    assert refusal(UPDATE, admin, name="nowhere", input={"weight": 2}) == ("NOT_FOUND", None)
     assert not Queue.objects.filter(name="nowhere").exists()
 
 
@@ -64,6 +67,58 @@ def test_an_admin_pauses_and_resumes(admin: Identity):
             answer = data(query, admin, name="mail")[field]
             assert (answer["paused"], answer["depth"]) == (paused, 1)
         assert Queue.objects.get(name="mail").paused is paused
+
+
+def test_an_admin_changes_how_a_queue_is_served(admin: Identity):
+    make_task(queue="mail")
+    assert data(f'{{ queue(name: "mail") {SERVED} }}', admin)["queue"] == {
+        "name": "mail",
+        "weight": 1,
+        "ageingSeconds": None,
+    }
+
+    for input, weight, ageing in (
+        ({"weight": 1000}, 1000, None),
+        ({"ageingSeconds": 604_800}, 1000, 604_800),
+        ({"weight": 1, "ageingSeconds": 0}, 1, None),
+        ({"ageingSeconds": 60}, 1, 60),
+        ({"ageingSeconds": None}, 1, None),
+    ):
+        answer = data(UPDATE, admin, name="mail", input=input)["updateQueue"]
+        assert answer == {"name": "mail", "weight": weight, "ageingSeconds": ageing}
+    assert Queue.objects.filter(name="mail").values("weight", "ageing_seconds").get() == {
+        "weight": 1,
+        "ageing_seconds": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("input", "field"),
+    [
+        ({}, "input"),
+        ({"weight": 0}, "input.weight"),
+        ({"weight": 1001}, "input.weight"),
+        ({"weight": None}, "input.weight"),
+        ({"weight": 7, "ageingSeconds": -1}, "input.ageingSeconds"),
+        ({"weight": 7, "ageingSeconds": 604_801}, "input.ageingSeconds"),
+        ({"weight": "many"}, "input.weight"),
+    ],
+)
+def test_what_a_queue_cannot_have_is_refused_by_name_and_changes_nothing(admin: Identity, input: dict, field: str):
+    make_task(queue="mail")
+    before = Queue.objects.filter(name="mail").values().get()
+
+    assert refusal(UPDATE, admin, name="mail", input=input) == ("BAD_USER_INPUT", field)
+
+    assert Queue.objects.filter(name="mail").values().get() == before
+
+
+def test_only_admins_change_how_a_queue_is_served(user: Identity, viewer: Identity, worker_account: Identity):
+    make_task(queue="mail")
+
+    for who in (user, viewer, worker_account):
+        assert refusal(UPDATE, who, name="mail", input={"weight": 9}) == ("FORBIDDEN", None)
+    assert Queue.objects.get(name="mail").weight == 1
 
 
 @pytest.mark.parametrize("query", [PAUSE, RESUME])
