@@ -44,6 +44,12 @@ class Server(ABC):
         self.password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, timeout_seconds: float = 60.0) -> None:
         """Start it, or start it again, and wait until it answers."""
         with (self.folder / "server.log").open("ab") as log:
