@@ -38,3 +38,24 @@ class WorkersOptions:
         maximum=timedelta(hours=1),
         help="after what silence a worker counts as offline.",
     )
+    hard_limit_after: timedelta = option(
+        timedelta(seconds=10),
+        env="DTQ_HARD_LIMIT_AFTER",
+        minimum=timedelta(seconds=1),
+        maximum=timedelta(days=1),
+        help="how long after its time limit a handler that does not end is ended with its process.",
+    )
+    recycle_after_tasks: int = option(
+        0,
+        env="DTQ_RECYCLE_AFTER_TASKS",
+        minimum=0,
+        maximum=1_000_000_000,
+        help="after how many tasks a worker process is replaced by a fresh one; 0 is never.",
+    )
+    recycle_above_mb: int = option(
+        0,
+        env="DTQ_RECYCLE_ABOVE_MB",
+        minimum=0,
+        maximum=1_000_000,
+        help="above how many MB of memory a worker process is replaced by a fresh one; 0 is never.",
+    )

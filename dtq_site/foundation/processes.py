@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 def dies_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
@@ -29,3 +29,9 @@ def dies_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
             os.kill(os.getpid(), number)
 
     return bind
+
+
+def name_process(name: str) -> None:
+    """Show this process under a name of at most 15 letters in `ps -o comm` and its kind. On Linux; elsewhere nothing."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

@@ -9,8 +9,17 @@ modules inside are parted by who asks for a move. Start with `holding.py`.
 """
 
 from tasks.lifecycle.creation import create
-from tasks.lifecycle.holding import Claim, claim, claimed_under, mark_begun, note_progress, release, renew
-from tasks.lifecycle.losses import reap
+from tasks.lifecycle.holding import (
+    Claim,
+    claim,
+    claimed_before,
+    claimed_under,
+    mark_begun,
+    note_progress,
+    release,
+    renew,
+)
+from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, delete, retry, update
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, withdraw_occurrence
@@ -19,9 +28,11 @@ __all__ = [
     "Claim",
     "cancel",
     "claim",
+    "claimed_before",
     "claimed_under",
     "create",
     "delete",
+    "forfeit",
     "mark_begun",
     "next_due",
     "note_progress",

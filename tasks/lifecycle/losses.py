@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Q
@@ -10,6 +11,7 @@ from django.db.models import Q
 from dtq_site.foundation.database import repeats_lock_conflicts
 from tasks import audit, metrics
 from tasks.domain import retry as retry_rules
+from tasks.domain.lease import Lease
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.effects import follow
@@ -19,6 +21,8 @@ from tasks.lifecycle.rows import (
     PLACE,
     Jitter,
     assign,
+    bearing,
+    borne,
     ending_of,
     history,
     lease_of,
@@ -40,20 +44,38 @@ def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -
     ended = Q(status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
     chosen = Task.objects.filter(ended).order_by("lease_expires_at")[:limit].values_list("pk", flat=True)
     tasks = locked(list(chosen), ended)
-    endings = [ending_of(task, lease_of(task), "lost", _LOST) for task in tasks]
-    for task in tasks:
-        _set_lost(task, policy, jitter, now)
-    columns = ["attempts", "lost_leases", "error", "scheduled_at", *PLACE, "queued_at", "completed_at", "claim_id"]
-    write(tasks, ended, columns)
-    audit.record_endings(endings, now)
-    follow(tasks, Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
+    _lose(tasks, ended, policy, jitter, now, "worker lost: it stopped renewing its lease")
     return tasks
 
 
-_LOST = "worker lost: it stopped renewing its lease"
+@repeats_lock_conflicts
+def forfeit(leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: datetime) -> list[Task]:
+    """Take back tasks of which their holder says that they had begun, and that the process that ran them has died.
+
+    Of one that was cancelled meanwhile this is its worker's word that it has stopped. Returns those that were taken back.
+    """
+    held = borne(leases)
+    tasks = [task for task in held.values() if task.status in MOVES["reap"].sources]
+    for task in tasks:
+        task.begun = True
+    guard = bearing(held) & Q(status__in=MOVES["reap"].sources)
+    _lose(tasks, guard, policy, jitter, now, "worker lost: the process that ran the task died")
+    stopped = [task.pk for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
+    Task.objects.filter(bearing(held), pk__in=stopped).update(**NO_LEASE)
+    return tasks
 
 
-def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime) -> None:
+def _lose(tasks: Sequence[Task], guard: Q, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:
+    endings = [ending_of(task, lease_of(task), "lost", reason) for task in tasks]
+    for task in tasks:
+        _set_lost(task, policy, jitter, now, reason)
+    columns = ["attempts", "lost_leases", "error", "scheduled_at", *PLACE, "queued_at", "completed_at", "claim_id"]
+    write(tasks, guard, columns)
+    audit.record_endings(endings, now)
+    follow(tasks, Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
+
+
+def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:
     claim_id, begun = task.claim_id, task.begun
     if begun:
         task.lost_leases += 1
@@ -63,7 +85,7 @@ def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime) ->
         task.lost_leases = max(task.lost_leases, 1)
     sequel = retry_rules.after_lost_lease(history(task), begun, policy, jitter())
     if sequel.status is TaskStatus.DEAD_LETTER:
-        assign(task, now, status=TaskStatus.DEAD_LETTER, error=_LOST, completed_at=now, **ENDED)
+        assign(task, now, status=TaskStatus.DEAD_LETTER, error=reason, completed_at=now, **ENDED)
         return
     if sequel.status is TaskStatus.QUEUED:
         make_ready(task, now)

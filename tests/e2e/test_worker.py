@@ -96,7 +96,7 @@ def test_a_task_whose_process_was_killed_runs_again_in_its_replacement(start_wor
     eventually(lambda: read(journal) == ["start a"])
     eventually(lambda: reread(task).begun)
 
-    (child,) = [pid for pid in worker.members() if pid != worker.pid]
+    (child,) = worker.workers()
     os.kill(child, signal.SIGKILL)
 
     worker.wait_for("worker.died")

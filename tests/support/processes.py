@@ -91,6 +91,14 @@ class Process:
         """The living processes of its session: itself, its children, and theirs."""
         return sorted(pid for pid in _all_pids() if _session_of(pid) == self.pid)
 
+    def workers(self) -> list[int]:
+        """Those of its processes that run handlers."""
+        return [pid for pid in self.members() if _name_of(pid) == "dtq worker"]
+
+    def keepers(self) -> list[int]:
+        """Those of its processes that keep leases."""
+        return [pid for pid in self.members() if _name_of(pid) == "dtq keeper"]
+
     def clear_away(self) -> None:
         """End whatever is left of its session."""
         for pid in self.members():
@@ -121,6 +129,14 @@ class Processes:
         self._started.append(process)
         return process
 
+    def workers(self) -> list[int]:
+        """Those of its processes that run handlers."""
+        return [pid for pid in self.members() if _name_of(pid) == "dtq worker"]
+
+    def keepers(self) -> list[int]:
+        """Those of its processes that keep leases."""
+        return [pid for pid in self.members() if _name_of(pid) == "dtq keeper"]
+
     def clear_away(self) -> None:
         """End whatever is left of them."""
         for process in self._started:
@@ -143,6 +159,13 @@ def holding_processes(folder: Path) -> dict[int, str]:
 
 def _all_pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _session_of(pid: int) -> int | None:

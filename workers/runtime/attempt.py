@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from dtq_site.foundation.clock import LeaseTimer, elapsed_clock
 from tasks.domain.lease import Lease, LeasedTask
+from workers.runtime.held_table import ClockReadings, HeldTable, State, Verdict
 
 
-@dataclass(eq=False)
 class Attempt:
-    """One execution, waiting for a slot, running or finished.
+    """One execution, waiting in line, running or ended, with a row in the table that the keeper reads.
 
-    `renewed_at` are the clocks' readings when the request that made or extended its lease was sent.
+    A handler may look at its attempt for longer than the attempt is held: then it has no row any more.
     """
 
-    task: LeasedTask
-    renewed_at: tuple[float, float, float]
-    claimed_at: float = field(default_factory=elapsed_clock)
-    started_at: float | None = None
-    begun: bool = False
-    cancelled: bool = False
-    lost: bool = False
-    finished: bool = False
+    __slots__ = ("_table", "lease", "row", "task")
+
+    def __init__(self, task: LeasedTask, table: HeldTable, row: int) -> None:
+        self.task = task
+        self.lease = task.lease
+        self._table = table
+        self.row: int | None = row
 
     @property
-    def lease(self) -> Lease:
-        """What proves that this process holds the task."""
-        return self.task.lease
+    def begun(self) -> bool:
+        """Whether the server knows that it has started, or is told so before it does."""
+        row = self.row
+        return row is not None and bool(self._table.begun[row])
+
+    def mark_begun(self) -> None:
+        """Note that the server knows of its start."""
+        assert self.row is not None
+        self._table.begun[self.row] = True
+
+    def start(self) -> None:
+        """Its handler starts now."""
+        assert self.row is not None
+        self._table.started_at[self.row] = elapsed_clock()
+        self._table.state[self.row] = State.RUNNING
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether its task was cancelled."""
+        row = self.row
+        return row is not None and self._table.verdict[row] == Verdict.CANCELLED
 
     @property
     def to_end(self) -> bool:
-        """Whether the attempt is to end without an outcome."""
-        return self.cancelled or self.lost
+        """Whether it is to end without an outcome: it was cancelled, or is another worker's by now."""
+        row = self.row
+        return row is None or self._table.verdict[row] != Verdict.NONE
 
     @property
     def running_seconds(self) -> float:
         """How long its handler has been running; 0 before it starts."""
-        return 0.0 if self.started_at is None else elapsed_clock() - self.started_at
+        row = self.row
+        started_at = 0.0 if row is None else self._table.started_at[row]
+        return elapsed_clock() - started_at if started_at else 0.0
 
     @property
     def overdue(self) -> bool:
@@ -47,36 +67,102 @@ class Attempt:
 
     def lease_is_valid(self, timer: LeaseTimer) -> bool:
         """Whether nobody else can run the task yet."""
-        return not self.lost and timer.remaining_seconds(self.renewed_at, self.task.lease_seconds) > 0
+        row = self.row
+        if row is None or self._table.verdict[row] == Verdict.LOST:
+            return False
+        return timer.remaining_seconds(self._table.renewed(row), self.task.lease_seconds) > 0
+
+    def end(self) -> None:
+        """Its handler has ended, or never starts."""
+        assert self.row is not None
+        self._table.state[self.row] = State.ENDED
+
+    def forget(self) -> int | None:
+        """Give up the row; returns it. The attempt answers from now on as one that is over."""
+        row, self.row = self.row, None
+        return row
 
 
 class HeldAttempts:
-    """The attempts of this process, shared by its services."""
+    """The attempts of this process, shared by its services. The line is the table's: see `held_table.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: HeldTable) -> None:
+        self.table = table
         self._lock = threading.Lock()
         self._attempts: dict[Lease, Attempt] = {}
+        self._by_row: dict[int, Attempt] = {}
+        self._free = list(range(table.capacity - 1, -1, -1))
 
-    def add(self, attempt: Attempt) -> None:
-        """Hold an attempt, from before it starts."""
+    @property
+    def room(self) -> int:
+        """How many more attempts can be held."""
+        return len(self._free)
+
+    def add(self, tasks: Sequence[LeasedTask], sent: ClockReadings) -> list[Attempt]:
+        """Hold claimed tasks; `sent` are the clocks' readings from before the claim. There is room for them."""
+        claimed_at = elapsed_clock()
+        attempts = []
         with self._lock:
-            self._attempts[attempt.lease] = attempt
+            for task in tasks:
+                row = self._free.pop()
+                attempt = self._attempts[task.lease] = self._by_row[row] = Attempt(task, self.table, row)
+                self.table.write(row, task.lease, task.timeout_seconds, claimed_at, sent)
+                attempts.append(attempt)
+        return attempts
+
+    def line_up(self, attempts: Sequence[Attempt]) -> None:
+        """Put attempts at the end of the line, whence `next_in_line` or the keeper takes them."""
+        rows = [row for attempt in attempts if (row := attempt.row) is not None]
+        if rows:
+            self.table.line_up(rows)
+
+    def next_in_line(self) -> Attempt | None:
+        """Take the first attempt out of the line: it is the caller's to start or to give up."""
+        row = self.table.line_next()
+        if row is None:
+            return None
+        self.table.state[row] = State.STARTING
+        return self._by_row[row]
+
+    def withdraw_line(self) -> list[Attempt]:
+        """Take all attempts out of the line; they are the caller's to give up."""
+        return list(iter(self.next_in_line, None))
 
     def finish(self, attempt: Attempt) -> None:
-        """The handler has ended; the lease is held on until the outcome is taken."""
-        attempt.finished = True
+        """The handler has ended, or never starts; the lease is held on until the server knows."""
+        attempt.end()
 
     def remove(self, lease: Lease) -> Attempt | None:
         """Hold it no longer: its outcome was taken or refused, or it was given back. Returns what was held."""
         with self._lock:
-            return self._attempts.pop(lease, None)
+            attempt = self._attempts.pop(lease, None)
+            if attempt is not None:
+                self._release_row(attempt)
+            return attempt
 
-    def all(self) -> list[Attempt]:
-        """Everything held."""
-        with self._lock:
-            return list(self._attempts.values())
+    def forget_returned(self) -> None:
+        """Hold no longer what the keeper has given back."""
+        for row in self.table.rows(State.RETURNED) if self.table.count(State.RETURNED) else ():
+            self.remove(self._by_row[row].lease)
 
-    def unfinished(self) -> list[Attempt]:
-        """Those whose handler has not ended, started or not."""
-        with self._lock:
-            return [attempt for attempt in self._attempts.values() if not attempt.finished]
+    def _release_row(self, attempt: Attempt) -> None:
+        row = attempt.forget()
+        assert row is not None
+        del self._by_row[row]
+        self.table.state[row] = State.FREE
+        self._free.append(row)
+
+    def running(self) -> list[Attempt]:
+        """Those whose handler runs."""
+        found = [self._by_row.get(row) for row in self.table.rows(State.RUNNING)]
+        return [attempt for attempt in found if attempt is not None]
+
+    @property
+    def waiting(self) -> int:
+        """How many wait in line."""
+        return self.table.count(State.WAITING)
+
+    @property
+    def unfinished(self) -> int:
+        """How many wait in line, start or run."""
+        return self.table.count(State.WAITING, State.STARTING, State.RUNNING)

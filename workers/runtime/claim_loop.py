@@ -49,6 +49,7 @@ class ClaimLoop(Service):
 
     def run_once(self) -> float:
         """Claim what can start soon; returns at once after work, waits for the bell when there is none."""
+        self._held.forget_returned()
         wanted = self._wanted()
         if wanted <= 0:
             return 60.0  # the executor wakes the loop when it runs low
@@ -70,12 +71,12 @@ class ClaimLoop(Service):
 
     def _wanted(self) -> int:
         """How many tasks to ask for; while some still wait in line, nothing before there is room for a good number."""
-        unfinished = self._held.unfinished()
-        stuck = sum(attempt.running_seconds > HORIZON_SECONDS for attempt in unfinished)
+        stuck = sum(attempt.running_seconds > HORIZON_SECONDS for attempt in self._held.running())
         ahead = look_ahead(self._executor.run_times.p95(), self._slots - stuck)
         self._executor.low_water = ahead // 2
-        wanted = self._slots + ahead - len(unfinished)
-        return wanted if self._executor.waiting <= self._executor.low_water else 0
+        if self._held.waiting > self._executor.low_water:
+            return 0
+        return min(self._slots + ahead - self._held.unfinished, self._held.room)
 
     def _claim(self, wanted: int) -> int:
         look = elapsed_clock() >= self._look_at
@@ -83,9 +84,7 @@ class ClaimLoop(Service):
             self._look_at = elapsed_clock() + spread(LOOK_SECONDS, 0.5)
         sent = LeaseTimer.sent_at()
         tasks = self._transport.claim(uuid.uuid4(), wanted, self._lease, from_database=look)
-        attempts = [Attempt(task, sent) for task in tasks]
-        for attempt in attempts:
-            self._held.add(attempt)
+        attempts = self._held.add(tasks, sent)
         self._executor.start([attempt for attempt in attempts if not attempt.task.begin_first])
         self._start_noted([attempt for attempt in attempts if attempt.task.begin_first])
         return len(attempts)
@@ -99,12 +98,13 @@ class ClaimLoop(Service):
             return
         certain: set[Lease] = set()
         try:
-            self._give_back(self._executor.withdraw(0))
+            self._give_back(self._held.withdraw_line())
             certain = self._transport.begin([attempt.lease for attempt in attempts])
         finally:
             for attempt in attempts:
-                attempt.begun = attempt.lease in certain
-                if not attempt.begun:
+                if attempt.lease in certain:
+                    attempt.mark_begun()
+                else:
                     self._reporter.give_up(attempt)
             self._executor.start([attempt for attempt in attempts if attempt.begun])
 

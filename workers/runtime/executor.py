@@ -10,12 +10,11 @@ import asyncio
 import os
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dtq_site.foundation.clock import LeaseTimer, elapsed_clock, host_now
+from dtq_site.foundation.clock import LeaseTimer, host_now
 from dtq_site.foundation.observer import Observer
 from tasks.handling import port, registry
 from tasks.handling.context import TaskContext
@@ -53,11 +52,11 @@ class Executor:
         self._running_low = running_low
         self.run_times = RunTimes()
         self.low_water = 0
+        self.ended = 0
         self._timer = LeaseTimer()
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._free = slots
-        self._line: deque[Attempt] = deque()
+        self._slots = self._free = slots
         self._runs: dict[Attempt, Run] = {}
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="handler")
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="aside")
@@ -66,26 +65,19 @@ class Executor:
 
     def start(self, attempts: Sequence[Attempt]) -> None:
         """Run the attempts' handlers, in this order, as slots allow. The attempts are held already."""
-        with self._lock:
-            self._line.extend(attempts)
-            chosen = [self._line.popleft() for _ in range(min(self._free, len(self._line)))]
-            self._free -= len(chosen)
-        for attempt in chosen:
+        self._held.line_up(attempts)
+        for _ in attempts:
+            with self._lock:
+                attempt = self._held.next_in_line() if self._free else None
+                self._free -= attempt is not None
+            if attempt is None:
+                return
             self._launch(attempt)
 
     @property
-    def waiting(self) -> int:
-        """How many attempts wait in line."""
-        return len(self._line)
-
-    def withdraw(self, waiting_seconds: float) -> list[Attempt]:
-        """Take back those that have waited in line that long; they will not be started."""
-        before = elapsed_clock() - waiting_seconds
-        with self._lock:
-            withdrawn = [attempt for attempt in self._line if attempt.claimed_at <= before]
-            for attempt in withdrawn:
-                self._line.remove(attempt)
-        return withdrawn
+    def idle(self) -> bool:
+        """Whether no slot is taken; the outcomes of all that ran are the reporter's by then."""
+        return self._free == self._slots
 
     def interrupt(self, attempt: Attempt) -> None:
         """End an attempt that is cancelled, lost or overdue, as far as its kind allows; may be called again and again."""
@@ -100,28 +92,36 @@ class Executor:
         if handler is not None and handler.is_async:
             asyncio.run_coroutine_threadsafe(self._run_async(attempt, handler), self._loop)
         else:
-            self._pool.submit(self._run_sync, attempt, handler)
+            self._pool.submit(self._run_in_turn, attempt, handler)
 
-    def _free_slot(self) -> None:
-        """Give a slot that has become free to the next in line."""
+    def _run_in_turn(self, attempt: Attempt, handler: Handler[..., Any] | None) -> None:
+        """Run one plain handler on this thread, and as long as plain ones follow, those too."""
+        self._run_sync(attempt, handler)
+        while (following := self._following()) is not None:
+            handler = registry.lookup(following.task.name)
+            if handler is not None and handler.is_async:
+                self._launch(following)
+                return
+            self._run_sync(following, handler)
+
+    def _following(self) -> Attempt | None:
+        """The next in line for a slot that has become free; the slot is free if there is none."""
         with self._lock:
-            following = self._line.popleft() if self._line else None
+            self.ended += 1
+            following = self._held.next_in_line()
             self._free += following is None
-            low = len(self._line) <= self.low_water
-        if following is not None:
-            self._launch(following)
-        if low:
+        if following is None or self._held.waiting <= self.low_water:
             self._running_low()
+        return following
 
     # --- one attempt -----------------------------------------------------------------------------------------------
 
     def _may_start(self, attempt: Attempt) -> bool:
         """Whether the attempt is still this process's to start. If not, it is given up, unstarted."""
         if not attempt.to_end and attempt.lease_is_valid(self._timer):
-            attempt.started_at = elapsed_clock()
+            attempt.start()
             return True
         self._reporter.give_up(attempt)
-        self._free_slot()
         return False
 
     def _run_sync(self, attempt: Attempt, handler: Handler[..., Any] | None) -> None:
@@ -141,8 +141,13 @@ class Executor:
         self._end(attempt, sink, result, raised)
 
     async def _run_async(self, attempt: Attempt, handler: Handler[..., Any]) -> None:
-        if not self._may_start(attempt):
-            return
+        if self._may_start(attempt):
+            await self._run_on_loop(attempt, handler)
+        following = self._following()
+        if following is not None:
+            self._launch(following)
+
+    async def _run_on_loop(self, attempt: Attempt, handler: Handler[..., Any]) -> None:
         self._runs[attempt] = run = AsyncRun(self._loop)
         run.task = asyncio.current_task()
         sink = Sink(attempt, self._transport, self._reporter, self._aside)
@@ -165,19 +170,18 @@ class Executor:
         self._end(attempt, sink, result, raised)
 
     def _end(self, attempt: Attempt, sink: Sink, result: Any, raised: BaseException | None) -> None:
-        """Hand the outcome over, then free the slot: who finds no attempt unfinished may rely on the reporter having all."""
+        """Hand the outcome over. The slot stays taken until then: who finds all free may rely on the reporter having all."""
         if raised is not None:
             self._tidily(lambda: self._tell(attempt, raised))
         outcome = judge(attempt.task, attempt.running_seconds, result=result, raised=raised, to_end=attempt.to_end)
         sink.close(outcome.error if outcome else "")
+        self._runs.pop(attempt, None)
+        self._held.finish(attempt)  # first: once its outcome is taken its row is another attempt's
         if attempt.cancelled or outcome is None:
             self._reporter.give_up(attempt)
         else:
             self.run_times.add(outcome.run_seconds)
             self._reporter.outcome(outcome)
-        self._runs.pop(attempt, None)
-        self._held.finish(attempt)
-        self._free_slot()
 
     def _tell(self, attempt: Attempt, raised: BaseException) -> None:
         trace = "".join(traceback.format_exception(raised))

@@ -39,3 +39,10 @@ def look_ahead(p95_seconds: float, turning_slots: int) -> int:
     horizon may be taken for long.
     """
     return min(MOST, int(turning_slots * HORIZON_SECONDS / max(p95_seconds, 1e-6)))
+
+
+def rows_for(slots: int) -> int:
+    """How many attempts a process with so many slots holds at most: those that wait or run, and as many again and more
+    whose outcomes are on their way.
+    """
+    return 2 * (slots + MOST) + 600

@@ -41,8 +41,8 @@ class Reporter(Service):
 
     def give_up(self, attempt: Attempt) -> None:
         """Take over an attempt that ends without an outcome: it was not started, or it was cancelled and has stopped."""
+        self._held.finish(attempt)  # first: once it is given back its row is another attempt's
         self._put(self._given_up.append, attempt.lease)
-        self._held.finish(attempt)
 
     @property
     def has_room(self) -> bool:

@@ -7,51 +7,71 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+import psutil
 
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service, ServiceGroup
-from tasks.domain.lease import Lease
 from workers.domain.card import WorkerCard
 from workers.runtime.attempt import HeldAttempts
 from workers.runtime.claim_loop import ClaimLoop
 from workers.runtime.executor import Executor
 from workers.runtime.heartbeat import Heartbeat
-from workers.runtime.lease_keeper import LeaseKeeper
+from workers.runtime.held_table import HeldTable
 from workers.runtime.reporter import Reporter
+from workers.runtime.watch import Watch
 from workers.transports.base import Transport
 
+EXIT_DRAINED, EXIT_GAVE_BACK = 0, 4
 SERVICE_STOP_SECONDS = 6.0
 DELIVERY_SECONDS = 10.0
 FORCED_SECONDS = 0.5
 _TICK_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
-class Leftover:
-    """What a worker could not finish: the leases of handlers that still run, and whether anything was not delivered."""
+@dataclass
+class Recycling:
+    """When a process retires and is replaced: after so many tasks, or above so many bytes of memory; 0 is never."""
 
-    running: tuple[Lease, ...]
-    undelivered: bool
+    after_tasks: int = 0
+    above_bytes: int = 0
+    _look_at: float = field(default=0.0, init=False)
 
-
-NOTHING_LEFT = Leftover((), undelivered=False)
+    def is_due(self, ended: int) -> bool:
+        """Whether it is time. Memory is looked at once a second."""
+        if self.after_tasks and ended >= self.after_tasks:
+            return True
+        if not self.above_bytes or elapsed_clock() < self._look_at:
+            return False
+        self._look_at = elapsed_clock() + 1.0
+        return bool(psutil.Process().memory_info().rss > self.above_bytes)
 
 
 class Worker:
     """Claims, runs, renews and reports until it is asked to stop."""
 
     def __init__(
-        self, card: WorkerCard, transport: Transport, observer: Observer, *, lease: timedelta, grace: timedelta
+        self,
+        card: WorkerCard,
+        transport: Transport,
+        observer: Observer,
+        table: HeldTable,
+        *,
+        lease: timedelta,
+        grace: timedelta,
+        recycling: Recycling,
     ) -> None:
         self._name = card.name
         self._observer = observer
         self._grace_seconds = grace.total_seconds()
+        self._recycling = recycling
+        self._table = table
         self._stopping = False
         self._forced = False
-        self.held = HeldAttempts()
+        self.held = HeldAttempts(table)
         self.reporter = Reporter(observer, transport, self.held)
         self.executor = Executor(
             observer, transport, self.held, self.reporter, lambda: self.claim_loop.wake(), slots=card.concurrency
@@ -59,7 +79,7 @@ class Worker:
         self.claim_loop = ClaimLoop(
             observer, transport, self.held, self.executor, self.reporter, slots=card.concurrency, lease=lease
         )
-        self.lease_keeper = LeaseKeeper(observer, transport, self.held, self.executor, self.reporter, lease=lease)
+        self.watch = Watch(observer, self.held, self.executor)
         self.heartbeat = Heartbeat(observer, transport, card)
 
     def stop(self) -> None:
@@ -67,32 +87,41 @@ class Worker:
         self._forced = self._stopping
         self._stopping = True
 
-    def run(self) -> Leftover:
-        """Work until `stop`, then drain. If handlers still run after it, their process must end now."""
-        ServiceGroup([self.heartbeat, self.reporter, self.lease_keeper, self.claim_loop]).start()
-        while not self._stopping:
+    def run(self) -> int:
+        """Work until `stop`, or until it is time to retire; then drain. Returns the exit code.
+
+        If handlers still run after it, their process must end now.
+        """
+        ServiceGroup([self.heartbeat, self.reporter, self.watch, self.claim_loop]).start()
+        while not (self._stopping or self._table.retiring):
             time.sleep(_TICK_SECONDS)
+            if self._recycling.is_due(self.executor.ended):
+                self._table.retiring = True
         return self._drain()
 
-    def _drain(self) -> Leftover:
-        """Claim no more, give back what has not begun, let handlers end within the grace period, deliver, sign off."""
+    def _drain(self) -> int:
+        """Claim no more, give back what has not begun, let handlers end within the grace period, deliver, sign off.
+
+        One that retires lets them take their time: until their limits end them, or a signal asks for more haste.
+        """
         self.heartbeat.draining = True
         self.heartbeat.wake()
         self._end(self.claim_loop)
-        for attempt in self.executor.withdraw(0):
+        for attempt in self.held.withdraw_line():
             self.reporter.give_up(attempt)
-        running = len(self.held.unfinished())
-        self._observer.emit("worker.draining", worker=self._name, running=running, grace=self._grace_seconds)
-        self._wait(lambda: not self.held.unfinished(), self._grace_seconds)
-        self._wait(lambda: self.reporter.idle, DELIVERY_SECONDS)
-        left = Leftover(tuple(attempt.lease for attempt in self.held.unfinished()), not self.reporter.idle)
-        self.heartbeat.signs_off = not left.running
-        for service in (self.lease_keeper, self.reporter, self.heartbeat):
-            self._end(service)
         self._observer.emit(
-            "worker.stopped", worker=self._name, given_back=len(left.running), undelivered=left.undelivered
+            "worker.draining", worker=self._name, running=self.held.unfinished, grace=self._grace_seconds
         )
-        return left
+        while not (self._stopping or self.executor.idle):
+            time.sleep(_TICK_SECONDS)
+        self._wait(lambda: self.executor.idle, self._grace_seconds)
+        self._wait(lambda: self.reporter.idle, DELIVERY_SECONDS)
+        running, undelivered = self.held.unfinished, not self.reporter.idle
+        self.heartbeat.signs_off = not running
+        for service in (self.watch, self.reporter, self.heartbeat):
+            self._end(service)
+        self._observer.emit("worker.stopped", worker=self._name, given_back=running, undelivered=undelivered)
+        return EXIT_GAVE_BACK if running or undelivered else EXIT_DRAINED
 
     def _wait(self, done: Callable[[], bool], seconds: float) -> None:
         ends_at = elapsed_clock() + seconds

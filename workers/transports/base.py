@@ -59,6 +59,9 @@ class Transport(Protocol):
     def release(self, leases: Sequence[Lease]) -> None:
         """Give tasks back, or say that cancelled ones have stopped."""
 
+    def forfeit(self, leases: Sequence[Lease]) -> None:
+        """Say that the process is dead in which these attempts had begun."""
+
     def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         """Deliver log lines and progress."""
 

@@ -75,6 +75,10 @@ class DirectTransport:
         """See Transport."""
         _reaching(lambda: gateway.release(leases))
 
+    def forfeit(self, leases: Sequence[Lease]) -> None:
+        """See Transport."""
+        _reaching(lambda: gateway.forfeit(leases))
+
     def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         """See Transport."""
         lines = [

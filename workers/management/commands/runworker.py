@@ -19,14 +19,15 @@ from dtq_site.foundation.errors import BadInput
 from dtq_site.foundation.logging import log_events
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.version import VERSION
-from tasks.domain.lease import Lease
 from tasks.domain.submission import check_queue
 from tasks.handling import registry
 from tasks.queue.dispatch import redis_index
-from workers import gateway
 from workers.domain.card import WorkerCard
+from workers.runtime.held_table import HeldTable
+from workers.runtime.keeper import Keeper
+from workers.runtime.look_ahead import rows_for
 from workers.runtime.supervisor import Supervisor
-from workers.runtime.worker import Worker
+from workers.runtime.worker import Recycling, Worker
 from workers.transports.direct import DirectTransport
 
 LEVELS = {
@@ -35,7 +36,8 @@ LEVELS = {
     "lease.lost": "warning",
     "handler.raised": "debug",
     "handler.untidy": "warning",
-    "leases.left": "warning",
+    "handler.hangs": "error",
+    "keeper.died": "error",
 }
 
 
@@ -62,31 +64,49 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
         queues = _queues(options["queues"])
-        for option in ("concurrency", "processes"):
-            if not 1 <= options[option] <= 1000:
-                raise CommandError(f"--{option} must be from 1 to 1000, not {options[option]}.")
+        for option, most in (("concurrency", 1000), ("processes", 200)):
+            if not 1 <= options[option] <= most:
+                raise CommandError(f"--{option} must be from 1 to {most}, not {options[option]}.")
         if not registry.registered():
             raise CommandError("No handlers were found. Name modules with handlers in DTQ_HANDLERS.")
         demo.refuse_in_production()
         redis_index()  # the embedded Redis is held from here, so that children share it
         observer = Observer(log_events("dtq.worker", LEVELS))
 
-        def build(slot: int) -> Worker:
+        workers = settings.DTQ_WORKERS
+
+        def build(slot: int, table: HeldTable) -> Worker:
             card = _card(options["name"], slot, options["processes"], queues, options["concurrency"])
             return Worker(
                 card,
                 DirectTransport(card),
                 observer,
-                lease=settings.DTQ_WORKERS.lease,
-                grace=settings.DTQ_WORKERS.grace_period,
+                table,
+                lease=workers.lease,
+                grace=workers.grace_period,
+                recycling=Recycling(workers.recycle_after_tasks, workers.recycle_above_mb * 1024 * 1024),
             )
 
-        code = Supervisor(observer, options["processes"], build, _release, connections.close_all).run()
-        sys.exit(code)
+        def build_keeper(tables: Sequence[HeldTable]) -> Keeper:
+            card = _card(options["name"], 0, 1, queues, options["concurrency"])
+            return Keeper(
+                observer,
+                DirectTransport(card),
+                tables,
+                lease=workers.lease,
+                hard_limit_after=workers.hard_limit_after,
+            )
 
-
-def _release(leases: Sequence[Lease]) -> None:
-    gateway.release(leases)
+        supervisor = Supervisor(
+            observer,
+            options["processes"],
+            build,
+            build_keeper,
+            connections.close_all,
+            rows=rows_for(options["concurrency"]),
+            grace_seconds=workers.grace_period.total_seconds(),
+        )
+        sys.exit(supervisor.run())
 
 
 def _queues(text: str) -> tuple[str, ...]:
