@@ -6,6 +6,7 @@ themselves are asked in the same order.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, OperationalError
 
 from dtq_site.foundation import strict_json
-from dtq_site.foundation.backoff import jitter, shuffled
+from dtq_site.foundation.backoff import full_jitter, jitter, shuffled
 from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.database import STATEMENT_BYTES, database_clock, may_be_too_large, reconnect
@@ -30,9 +31,12 @@ from tasks.models import Queue, Task
 from tasks.queue.dispatch import database_index, redis_index
 from tasks.queue.index import Hint, IndexLost
 from tasks.submission import Owner
+from workers.domain.shares import shares
 
 MOST_HINTS = 1000
 _QUEUES_SECONDS = 0.5
+_PAUSED = 0
+_ROW_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -55,21 +59,31 @@ def claim(
     lease: timedelta,
     *,
     from_database: bool = False,
+    repeated: bool = False,
     clock: Clock = database_clock,
 ) -> list[LeasedTask]:
-    """Lease up to `limit` ready tasks to the caller, queue by queue in random order, each queue in its own order."""
+    """Lease up to `limit` ready tasks to the caller, of each queue its share by weight, each queue in its own order.
+
+    What a queue lacks of its share the others give. A `repeated` request, one whose answer may have been lost, is answered
+    with the tasks that its claim has won already, if there are any, for as long as their leases last.
+    """
     wanted = Claim(claim_id, caller.worker_id, lease)
+    if repeated and (held := lifecycle.claimed_before(wanted)):
+        now = clock.now()
+        return [_leased(task, max(task.lease_expires_at - now, timedelta(0))) for task in held]
     claim_from = _claim_rows if from_database or caller.team_id is not None else _claim_from_index
+    weights = open_queues(caller)
     won: list[Task] = []
-    for queue in open_queues(caller):
-        if len(won) == limit:
-            break
-        try:
-            won += claim_from(caller, queue, limit - len(won), wanted, clock)
-        except Exception:
-            if not won:
-                raise
-            break  # what is leased must reach its worker; an error that lasts is met again by the next claim
+    try:
+        while weights and len(won) < limit:
+            for queue, share in shares(limit - len(won), weights, jitter()).items():
+                found = claim_from(caller, queue, share, wanted, clock)
+                won += found
+                if len(found) < share:
+                    del weights[queue]
+    except Exception:
+        if not won:
+            raise  # else what is leased must reach its worker; an error that lasts is met again by the next claim
     return [_leased(task, lease) for task in won]
 
 
@@ -82,28 +96,30 @@ def _claim_from_index(caller: Caller, queue: str, limit: int, wanted: Claim, clo
 
 def wait(caller: Caller, timeout_seconds: float) -> None:
     """Sleep until work may be there for the caller, or until the time is over."""
-    queues = open_queues(caller)
+    queues = open_queues(caller).keys()
     try:
         redis_index().wait(queues, caller.names, timeout_seconds)
     except IndexLost:
         database_index.wait(queues, caller.names, timeout_seconds)
 
 
-_queues: tuple[float, dict[str, bool]] = (float("-inf"), {})
+_queues: tuple[float, dict[str, int]] = (float("-inf"), {})
 
 
-def open_queues(caller: Caller) -> list[str]:
-    """The queues that the caller serves and that are not paused, in random order so that none is always first.
+def open_queues(caller: Caller) -> dict[str, int]:
+    """The queues that the caller serves and that are not paused, with their weights, in random order so that none is
+    always first. One that has no row yet weighs 1.
 
     Half a second old at most: a queue paused meanwhile is refused by the claim itself.
     """
     global _queues
-    read_at, paused = _queues
+    read_at, weights = _queues
     if elapsed_clock() - read_at > _QUEUES_SECONDS:
-        paused = dict(Queue.objects.values_list("name", "paused"))
-        _queues = (elapsed_clock(), paused)
-    served = caller.queues or paused.keys()
-    return shuffled(name for name in served if not paused.get(name, False))
+        rows = Queue.objects.values_list("name", "paused", "weight")
+        weights = {name: _PAUSED if paused else weight for name, paused, weight in rows}
+        _queues = (elapsed_clock(), weights)
+    served = shuffled(caller.queues or weights.keys())
+    return {name: weights.get(name, 1) for name in served if weights.get(name, 1) != _PAUSED}
 
 
 def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
@@ -137,13 +153,21 @@ def _forget_queues() -> None:
 
 
 def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
-    hints = database_index.take(queue, caller.names, limit, team_id=caller.team_id)
-    if not hints:
-        return []
-    won = lifecycle.claim([hint.id for hint in hints], queue, caller.names, wanted, clock.now(), caller.team_id)
-    taken = {task.pk for task in won}
-    redis_index().drop([hint for hint in hints if hint.id in taken])
-    return won
+    """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
+    for attempt in range(1, _ROW_TRIES + 1):
+        hints = database_index.take(queue, caller.names, limit, team_id=caller.team_id)
+        if not hints:
+            return []
+        won = lifecycle.claim([hint.id for hint in hints], queue, caller.names, wanted, clock.now(), caller.team_id)
+        if won:
+            taken = {task.pk for task in won}
+            redis_index().drop([hint for hint in hints if hint.id in taken])
+            return won
+        _forget_queues()  # or they were refused because the queue was paused a moment ago
+        if queue not in open_queues(caller):
+            return []
+        time.sleep(full_jitter(attempt, base_seconds=0.002, cap_seconds=0.05))
+    return []
 
 
 def _still_ready(hints: list[Hint]) -> list[Hint]:
@@ -181,6 +205,11 @@ def renew(leases: Sequence[Lease], length: timedelta, clock: Clock = database_cl
 def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
     """Take back tasks that will not be run here, and the word that cancelled ones have stopped."""
     return lifecycle.release(leases, clock.now())
+
+
+def forfeit(leases: Sequence[Lease], clock: Clock = database_clock) -> None:
+    """Take back tasks whose handlers had begun and died with their process; see `lifecycle.forfeit`."""
+    lifecycle.forfeit(leases, retry_policy(), jitter, clock.now())
 
 
 def record(lines: Sequence[audit.LogLine], progress: Mapping[Lease, int], clock: Clock = database_clock) -> None:

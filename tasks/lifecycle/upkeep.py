@@ -20,8 +20,11 @@ from tasks.models import Task
 def promote(now: datetime, limit: int = 1000) -> int:
     """Make PENDING tasks ready that are due and that nothing holds back; returns how many."""
     due = _due(now)
-    chosen = Task.objects.filter(due).order_by("scheduled_at")[:limit].values_list("pk", flat=True)
-    tasks = locked(list(chosen), due)
+    chosen: list[UUID] = []
+    for hold in sorted(PROMOTABLE_HOLDS):  # one by one, each is a piece of the index in order
+        found = Task.objects.filter(due, hold=hold).order_by("scheduled_at").values_list("pk", flat=True)
+        chosen += found[: limit - len(chosen)]
+    tasks = locked(chosen, due)
     for task in tasks:
         forget_cancelled_attempt(task, now)
         assign(task, now, queued_at=now)
@@ -32,8 +35,9 @@ def promote(now: datetime, limit: int = 1000) -> int:
 
 def next_due() -> datetime | None:
     """When the next waiting task is due, or None if none waits for a moment."""
-    waiting = Task.objects.filter(status=TaskStatus.PENDING, hold__in=PROMOTABLE_HOLDS).order_by("scheduled_at")
-    return waiting.values_list("scheduled_at", flat=True).first()
+    waiting = Task.objects.filter(status=TaskStatus.PENDING).order_by("scheduled_at")
+    firsts = [waiting.filter(hold=hold).values_list("scheduled_at", flat=True).first() for hold in PROMOTABLE_HOLDS]
+    return min((first for first in firsts if first is not None), default=None)
 
 
 def _due(now: datetime) -> Q:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import uuid
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +17,9 @@ from dtq_site.foundation.clock import elapsed_clock
 from tasks import lifecycle, queues
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
+from tasks.queue.database_index import DatabaseIndex
 from tasks.queue.dispatch import redis_index
+from tasks.queue.index import Hint
 from tasks.queue.rebuild import Reconciliation
 from tasks.queue.redis_index import RedisIndex
 from tests.support.factories import (
@@ -191,7 +195,7 @@ def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
 
     assert takes == [2]
     assert index.depth("default") == 7
-    assert gateway.open_queues(caller()) == []
+    assert gateway.open_queues(caller()) == {}
     queues.resume("default")
     forget_what_processes_remember()
     assert claim(10) == tasks
@@ -278,12 +282,130 @@ def test_what_is_won_is_kept_when_the_stale_hints_beside_it_cannot_be_judged(mon
     eventually(lambda: claim(2) == [] and index.depth("default") == 0, 5)
 
 
+# --- shares of queues ----------------------------------------------------------------------------------------------
+
+
+def fill(**counts: int) -> None:
+    """So many ready tasks in each queue, in an index that is whole."""
+    whole(*counts)
+    lifecycle.create([new_task(queue=queue) for queue, count in counts.items() for _ in range(count)], START)
+    forget_what_processes_remember()
+
+
+def by_queue(tasks: list[Task]) -> Counter[str]:
+    return Counter(task.queue for task in tasks)
+
+
+@pytest.mark.parametrize("from_database", [True, False])
+def test_a_claim_takes_from_each_queue_in_proportion_to_its_weight(from_database):
+    fill(a=40, b=40, c=40)
+    queues.configure("c", {"weight": 8})
+
+    won = claim(20, caller(queues={"a", "b", "c"}), from_database=from_database)
+    assert by_queue(won) == {"a": 2, "b": 2, "c": 16}
+
+
+def test_what_one_queue_lacks_of_its_share_the_others_give_in_proportion():
+    fill(a=0, b=40, c=40)
+    queues.configure("b", {"weight": 3})
+
+    assert by_queue(claim(20, caller(queues={"a", "b", "c"}))) == {"b": 15, "c": 5}
+    assert by_queue(claim(100)) == {"b": 25, "c": 35}
+
+
+def test_single_claims_are_proportional_in_the_long_run(monkeypatch):
+    fill(a=100, b=100)
+    queues.configure("b", {"weight": 3})
+    monkeypatch.setattr(gateway, "jitter", random.Random(11).random)
+    monkeypatch.setattr(gateway, "shuffled", list)
+
+    won = sum((by_queue(claim(1)) for _ in range(80)), Counter())
+
+    assert won.total() == 80
+    assert 52 <= won["b"] <= 68  # of 60, within two standard deviations
+
+
+def test_a_queue_is_asked_once_if_it_is_empty_and_a_single_one_once_for_all(monkeypatch):
+    fill(a=0, b=0, c=9)
+    asked = []
+    take = RedisIndex.take
+    monkeypatch.setattr(RedisIndex, "take", lambda *args, **kwargs: asked.append(args[1]) or take(*args, **kwargs))
+
+    assert len(claim(3, caller(queues={"c"}))) == 3
+    assert asked == ["c"]
+    assert len(claim(6, caller(queues={"a", "b", "c"}))) == 6
+    assert sorted(asked[1:]) == ["a", "b", "c", "c"]
+    assert claim(6, caller(queues={"a", "b", "c"})) == []
+    assert sorted(asked[5:]) == ["a", "b", "c"]
+
+
+# --- repeated requests ---------------------------------------------------------------------------------------------
+
+
+def test_a_repeated_request_is_answered_with_what_it_won_and_the_rest_of_its_leases():
+    fill(default=3)
+    claim_id = uuid.uuid4()
+    first = gateway.claim(caller(), claim_id, 2, LEASE, clock=CLOCK)
+    later = ManualClock(after(65))
+
+    again = gateway.claim(caller(), claim_id, 2, LEASE, repeated=True, clock=later)
+
+    assert [each.lease for each in again] == [each.lease for each in first]
+    assert {each.lease_seconds for each in again} == {LEASE.total_seconds() - 5}
+    assert Task.objects.filter(status=TaskStatus.PROCESSING).count() == 2
+
+
+def test_one_that_won_nothing_before_claims_now_and_another_worker_s_claim_is_none_of_its_business():
+    fill(default=3)
+    claim_id = uuid.uuid4()
+    other = Caller(OTHER_WORKER, frozenset({"job"}))
+    (theirs,) = gateway.claim(other, claim_id, 1, LEASE, clock=CLOCK)
+
+    mine = gateway.claim(caller(), claim_id, 2, LEASE, repeated=True, clock=CLOCK)
+
+    assert len(mine) == 2
+    assert theirs.lease not in [each.lease for each in mine]
+
+
+# --- rows that everybody is shown ----------------------------------------------------------------------------------
+
+
+def test_who_wins_none_of_the_rows_that_it_was_shown_looks_again(monkeypatch):
+    gone, left = create(), create(after(1))
+    take, shown = DatabaseIndex.take, []
+
+    def overtaken(self: DatabaseIndex, *args: Any, **options: Any) -> list[Hint]:
+        hints = take(self, *args, **options)
+        if not shown:
+            Task.objects.filter(pk=gone.pk).update(status=TaskStatus.PROCESSING)
+        shown.append(hints)
+        return hints
+
+    monkeypatch.setattr(DatabaseIndex, "take", overtaken)
+
+    assert claim(1, from_database=True) == [left]
+    assert shown == [[hint_of(gone)], [hint_of(left)]]
+
+
+def test_rows_of_a_queue_that_was_paused_a_moment_ago_are_not_asked_for_again(monkeypatch):
+    task = create()
+    gateway.open_queues(caller())
+    queues.pause("default")
+    take, asked = DatabaseIndex.take, []
+    monkeypatch.setattr(DatabaseIndex, "take", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs))
+
+    assert claim(1, from_database=True) == []
+
+    assert asked == [1]
+    assert reread(task).status == TaskStatus.QUEUED
+
+
 # --- queues --------------------------------------------------------------------------------------------------------
 
 
 def test_the_default_queue_is_there_before_its_first_task():
-    assert gateway.open_queues(caller()) == ["default"]
-    assert gateway.open_queues(caller(queues={"mail"})) == ["mail"]
+    assert gateway.open_queues(caller()) == {"default": 1}
+    assert gateway.open_queues(caller(queues={"mail"})) == {"mail": 1}
 
 
 def test_paused_queues_are_not_open():
@@ -291,7 +413,7 @@ def test_paused_queues_are_not_open():
     queues.pause("a")
 
     assert sorted(gateway.open_queues(caller())) == ["b", "default"]
-    assert gateway.open_queues(caller(queues={"a"})) == []
+    assert gateway.open_queues(caller(queues={"a"})) == {}
 
 
 def test_hints_of_another_worker_s_hand_over_are_not_taken():
