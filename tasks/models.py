@@ -1,7 +1,7 @@
 """Columns, indexes and constraints of tasks; no behaviour.
 
 Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
-`metrics.py` for sums.
+`metrics.py` for sums, `locks.py` for locks and who waits for them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.db import models
 
 from dtq_site.foundation.database import KeyField
+from tasks.domain.locks import MAX_LOCK_NAME
 from tasks.domain.states import Hold, TaskStatus
 
 
@@ -67,6 +68,10 @@ class Task(models.Model):
     )
     lease_expires_at = models.DateTimeField(null=True)
     begun = models.BooleanField(default=False, help_text="whether the present attempt is known to have started")
+    lock = KeyField(max_length=MAX_LOCK_NAME, null=True, help_text="the lock without which it must not run")
+    lock_fencing_number = models.PositiveBigIntegerField(
+        default=0, help_text="of the lock that its present attempt took last; 0: it has taken none"
+    )
 
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -80,7 +85,7 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["team", "id"], name="task_newest_of_team"),
             models.Index(fields=["queue", "status", "rank", "id"], name="task_line"),
-            models.Index(fields=["status", "scheduled_at"], name="task_due"),
+            models.Index(fields=["status", "hold", "scheduled_at"], name="task_due_by_hold"),
             models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
             models.Index(fields=["status", "completed_at"], name="task_end"),
         ]
@@ -128,3 +133,30 @@ class MetricSum(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["metric", "label", "shard"], name="metric_part")]
+
+
+class Lock(models.Model):
+    """A right that at most one attempt has at a time. It is held for as long as the holder's task is leased to it.
+
+    Held: `holder_id` and `holder_token` name an attempt that is PROCESSING, or whose cancellation its worker has not
+    acknowledged; then nobody renews the lease any more, and `ends_at` says when it ends. Whatever ends the lease frees the
+    lock in the same transaction.
+    """
+
+    name = KeyField(max_length=MAX_LOCK_NAME, primary_key=True)
+    holder_id = models.UUIDField(null=True, db_index=True, help_text="the task of the attempt that holds it")
+    holder_token = models.PositiveBigIntegerField(default=0, help_text="that attempt's fencing token")
+    fencing_number = models.PositiveBigIntegerField(help_text="grows whenever the lock is taken")
+    ends_at = models.DateTimeField(null=True, db_index=True)
+    touched_at = models.DateTimeField(help_text="when it was last taken or freed; a free one is forgotten after a day")
+
+
+class LockWaiter(models.Model):
+    """A PENDING task that waits for a lock, in its place in line."""
+
+    task_id = models.UUIDField(primary_key=True)
+    name = KeyField(max_length=MAX_LOCK_NAME)
+    rank = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["name", "rank", "task_id"], name="lock_line")]

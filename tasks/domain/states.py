@@ -25,6 +25,7 @@ class Hold(StrEnum):
     DUE = "due"  # its scheduled moment
     BACKOFF = "backoff"  # the wait before its next attempt
     SCHEDULE = "schedule"  # cron firing: it is the coming occurrence of a schedule
+    LOCK = "lock"  # a lock that another attempt holds
 
 
 PROMOTABLE_HOLDS = frozenset({Hold.DUE, Hold.BACKOFF})
@@ -48,6 +49,8 @@ MOVES = {
     "create": _move("", "PENDING QUEUED"),
     "promote": _move("PENDING", "QUEUED"),
     "claim": _move("QUEUED", "PROCESSING"),
+    "park": _move("PROCESSING", "PENDING"),
+    "wake": _move("PENDING", "QUEUED"),
     "complete": _move("PROCESSING", "COMPLETED"),
     "complete_late": _move("QUEUED PENDING", "COMPLETED"),
     "fail": _move("PROCESSING", "PENDING DEAD_LETTER"),

@@ -19,6 +19,8 @@ OWNERS = {  # a module, or a package that ends with a slash
     "accounts.User": "accounts/registration.py",
     "scheduling.LeaderLease": "scheduling/runtime/leader.py",
     "scheduling.Schedule": "scheduling/schedules.py",
+    "tasks.Lock": "tasks/locks.py",
+    "tasks.LockWaiter": "tasks/locks.py",
     "tasks.MetricSum": "tasks/metrics.py",
     "tasks.Queue": "tasks/queues.py",
     "tasks.Task": "tasks/lifecycle/",
