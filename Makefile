@@ -8,7 +8,7 @@ CONSTRAINTS := docker/constraints.txt
 PACKAGES := accounts dtq_site scheduling tasks workers
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-long lint types migrations coverage watch format configuration clean
+.PHONY: help run install test test-long chaos lint types migrations coverage watch format configuration clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,13 @@ test: $(VENV)/.installed-for-tests ## Lint, types, contracts, and all tests on b
 
 test-long: $(VENV)/.installed-for-tests ## The tests that take minutes
 	@$(BIN)/python -m tests.support.checks long
+
+SEED ?= 7
+TASKS ?= 20000
+SECONDS ?= 120
+
+chaos: $(VENV)/.installed-for-tests ## Real processes under fire, then a tally of the promises: make chaos SEED=7 TASKS=20000 SECONDS=120
+	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --tasks $(TASKS) --seconds $(SECONDS)
 
 lint: $(VENV)/.installed-for-tests ## Style, format and import contracts
 	@$(BIN)/python -m tests.support.checks lint

@@ -14,7 +14,7 @@ from tasks import Discard, Retry, TaskContext, task
 from tests.chaos.journal import Journal, Witness
 
 JOURNAL_VARIABLE = "CHAOS_JOURNAL"
-BEAT_SECONDS = 0.1
+BEAT_SECONDS = 0.2
 MANY_RETRIES = 20
 
 _journal = Journal(Path(os.environ.get(JOURNAL_VARIABLE, ".")))
@@ -38,9 +38,8 @@ def noop(context: TaskContext, number: int) -> None:
 def sleep(context: TaskContext, number: int, seconds: float) -> str:
     """Sleep, writing now and then that the sleep goes on."""
     with _witness(context) as witness:
-        ends_at = time.monotonic() + seconds
-        while (left := ends_at - time.monotonic()) > 0:
-            time.sleep(min(left, BEAT_SECONDS))
+        for nap in _naps(seconds):
+            time.sleep(nap)
             witness.see("beat")
             context.checkpoint()
         return witness.result()
@@ -50,9 +49,8 @@ def sleep(context: TaskContext, number: int, seconds: float) -> str:
 def deaf(context: TaskContext, number: int, seconds: float) -> str:
     """As `sleep`, but hear of nothing: neither of a lost lease nor of a cancellation."""
     with _witness(context) as witness:
-        ends_at = time.monotonic() + seconds
-        while (left := ends_at - time.monotonic()) > 0:
-            time.sleep(min(left, BEAT_SECONDS))
+        for nap in _naps(seconds):
+            time.sleep(nap)
             witness.see("beat")
         return witness.result()
 
@@ -61,11 +59,17 @@ def deaf(context: TaskContext, number: int, seconds: float) -> str:
 async def sleep_async(context: TaskContext, number: int, seconds: float) -> str:
     """Sleep on the event loop."""
     with _witness(context) as witness:
-        ends_at = time.monotonic() + seconds
-        while (left := ends_at - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, BEAT_SECONDS))
+        for nap in _naps(seconds):
+            await asyncio.sleep(nap)
             witness.see("beat")
         return witness.result()
+
+
+def _naps(seconds: float) -> Iterator[float]:
+    """The parts of a sleep. A process that was suspended has the rest still before it, and so meets its successor."""
+    whole, rest = divmod(seconds, BEAT_SECONDS)
+    yield from (BEAT_SECONDS,) * int(whole)
+    yield rest
 
 
 @task("chaos-flaky", takes_context=True, max_retries=MANY_RETRIES)

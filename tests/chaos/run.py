@@ -43,7 +43,7 @@ class Run:
     @property
     def patience_seconds(self) -> float:
         """How long the tasks that are open when all is mended may take to end."""
-        return 60.0 + self.tasks / 50
+        return 120.0 + self.tasks / 20
 
 
 @dataclass(frozen=True)

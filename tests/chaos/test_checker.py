@@ -1,0 +1,346 @@
+"""The checker itself on trial: doctored journals and rows, one lie at a time, and truths that look like lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker import RULES, judge
+from tests.chaos.evidence import Accepted, Asked, Ending, Evidence, Execution, Promises, Row, SeenLease, Sight
+
+PROMISES = Promises(
+    backoff_seconds=1.0,
+    max_lost_leases=3,
+    ends={"job": "COMPLETED", "hopeless": "DEAD_LETTER", "useless": "FAILED", "chaos-poison": "DEAD_LETTER"},
+)
+
+
+def row(task: str = "a", **fields: Any) -> Row:
+    """A task that completed at its first attempt."""
+    usual: dict[str, Any] = {
+        "name": "job",
+        "number": 1,
+        "key": "k",
+        "queue": "default",
+        "rank": 100,
+        "status": "COMPLETED",
+        "attempts": 1,
+        "failures": 0,
+        "lost_leases": 0,
+        "max_retries": 3,
+        "result": "1:x",
+        "error": "",
+        "settled_token": 1,
+        "queued_at": 10.0,
+        "claimed_at": 10.0,
+    }
+    return Row(task, **{**usual, **fields})
+
+
+def ran(
+    token: int = 1, begun: float = 10.0, seen: float = 11.0, how: str | None = "returned", *, leased: bool = True
+) -> Execution:
+    """An execution of task a, seen at two moments; one that returned did so with a result that bears its token."""
+    sights = (Sight(begun, True), Sight(seen, leased))
+    return Execution("a", token, sights, how, f"{token}:x" if how == "returned" else None)
+
+
+def ended(ending: str, token: int = 1, at: float = 12.0) -> Ending:
+    """A remembered ending of task a."""
+    return Ending("a", token, ending, at)
+
+
+def evidence(*rows: Row, **fields: Any) -> Evidence:
+    """What a run with these rows has left; without other word one execution, accepted and well ended."""
+    found = {each.task: each for each in rows or (row(),)}
+    usual = {"asked": {1: Asked(1, "k", 0.0)}, "accepted": [Accepted("a", 1)], "executions": [ran()]}
+    return Evidence(PROMISES, found, **{**usual, **fields})
+
+
+def broken(found: Evidence) -> set[str]:
+    """The rules that are broken."""
+    return {finding.rule for finding in judge(found) if finding.violations}
+
+
+def test_a_run_in_which_all_is_well_breaks_no_rule_and_every_fact_is_judged():
+    found = evidence(row(queued_at=9.0), calm=[(0.0, 100.0)])
+
+    findings = {finding.rule: finding.judged for finding in judge(found)}
+
+    assert broken(found) == set()
+    assert findings == {**dict.fromkeys(RULES, 1), "idempotency": 2, "double": 2, "overlap": 0}
+
+
+# --- nothing is lost ------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_task_without_a_row_is_lost():
+    assert broken(evidence(accepted=[Accepted("a", 1), Accepted("b", 2)])) == {"lost"}
+
+
+def test_a_child_that_a_handler_was_told_of_and_that_has_no_row_is_lost():
+    assert broken(evidence(accepted=[Accepted("a", 1), Accepted("b")])) == {"lost"}
+
+
+@pytest.mark.parametrize("status", ["PENDING", "QUEUED", "PROCESSING"])
+def test_a_task_that_has_not_ended_is_unfinished(status: str):
+    stuck = row(status=status, attempts=0, settled_token=0, result=None)
+
+    assert broken(evidence(stuck, executions=[])) == {"unfinished"}
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED", "DEAD_LETTER"])
+def test_an_end_that_the_handler_does_not_lead_to_is_told(status: str):
+    assert "state" in broken(evidence(row(status=status)))
+
+
+def test_a_cancellation_that_was_acknowledged_must_stand():
+    cancelled = row(status="CANCELLED", settled_token=0, result=None)
+
+    assert broken(evidence(cancelled, cancelled=frozenset({"a"}))) == set()
+    assert broken(evidence(row(), cancelled=frozenset({"a"}))) == {"state"}
+
+
+def test_a_dead_letter_of_lost_leases_needs_as_many_losses():
+    dead = row(status="DEAD_LETTER", error="worker lost: …", attempts=3, lost_leases=4, settled_token=0, max_retries=20)
+    deaths = [ran(token, 10.0 * token, 10.0 * token, None) for token in (1, 2, 3, 4)]
+    losses = [ended("lost", token, 10.0 * token + 1) for token in (1, 2, 3, 4)]
+
+    assert broken(evidence(dead, executions=deaths, endings=losses)) == set()
+    assert broken(evidence(dead, executions=deaths[:3], endings=losses[:3])) == {"state"}
+
+
+def test_a_dead_letter_whose_attempts_were_used_up_by_losses_is_right():
+    dead = row(status="DEAD_LETTER", error="worker lost: …", attempts=1, lost_leases=1, settled_token=0, max_retries=0)
+
+    assert broken(evidence(dead, executions=[ran(how=None)], endings=[ended("lost")])) == set()
+
+
+def test_a_poison_that_did_not_end_as_a_lost_worker_is_told():
+    dead = row(name="chaos-poison", status="DEAD_LETTER", error="hopeless", failures=1)
+
+    assert broken(evidence(dead, executions=[ran(how="RuntimeError")], endings=[ended("failed")])) == {"state"}
+
+
+def test_one_key_is_one_row_and_one_answer():
+    twin = row("b")
+
+    assert broken(evidence(row(), twin, executions=[ran(), Execution("b", 1, ran().sights, "returned", "1:x")])) == {
+        "idempotency"
+    }
+    assert broken(evidence(accepted=[Accepted("a", 1), Accepted("c", 1)])) == {"idempotency", "lost"}
+
+
+def test_without_a_key_an_unanswered_request_may_leave_a_second_row():
+    again = Execution("b", 1, ran().sights, "returned", "1:x")
+    found = evidence(row(key=None), row("b", key=None), asked={1: Asked(1, None, 0.0)}, executions=[ran(), again])
+
+    assert broken(found) == set()
+
+
+# --- one result -----------------------------------------------------------------------------------------------------
+
+
+def test_two_executions_of_one_claim_are_told():
+    assert broken(evidence(executions=[ran(), ran(begun=20.0, seen=21.0)])) == {"double"}
+
+
+@pytest.mark.parametrize("ending", ["failed", "discarded"])
+def test_a_completion_beside_another_outcome_of_the_same_claim_is_told(ending: str):
+    assert "double" in broken(evidence(endings=[ended(ending)]))
+
+
+def test_two_losses_of_one_claim_are_told():
+    later = row(settled_token=2, result="2:x", attempts=2)
+    found = evidence(later, executions=[ran(), ran(2, 20.0, 21.0)], endings=[ended("lost"), ended("lost", at=13.0)])
+
+    assert "double" in broken(found)
+
+
+def test_a_lost_lease_may_still_complete_and_a_refused_report_is_no_outcome():
+    assert broken(evidence(endings=[ended("lost"), ended("refused", at=13.0)])) == set()
+
+
+@pytest.mark.parametrize(
+    "executions",
+    [
+        [],
+        [ran(how=None)],
+        [ran(how="Retry")],
+        [ran(2)],
+        [Execution("a", 1, ran().sights, "returned", "of another")],
+    ],
+)
+def test_a_result_must_be_that_of_the_execution_with_the_settled_token(executions: list[Execution]):
+    assert "result" in broken(evidence(executions=executions))
+
+
+def test_a_failure_must_be_that_of_an_execution_that_raised():
+    failed = row(name="useless", status="FAILED", result=None)
+
+    assert broken(evidence(failed, executions=[ran(how="Discard")], endings=[ended("discarded")])) == set()
+    assert broken(evidence(failed, executions=[ran()], endings=[ended("discarded")])) == {"result"}
+
+
+@pytest.mark.parametrize("how", ["returned", "Retry", None])
+def test_an_execution_of_which_nothing_is_on_record_is_told(how: str | None):
+    executions = [ran(how=how), ran(2, 20.0, 21.0)]
+    settled = row(settled_token=2, result="2:x", attempts=2)
+
+    assert broken(evidence(settled, executions=executions)) == {"vanished"}
+    assert broken(evidence(settled, executions=executions, endings=[ended("lost")])) == set()
+
+
+# --- one at a time --------------------------------------------------------------------------------------------------
+
+
+def overlapping(*, leased: bool = False, lost_at: float | None = 14.0, leases: tuple[SeenLease, ...] = ()) -> Evidence:
+    """Token 1 runs from 10 to 20, token 2 from 15 to 16."""
+    settled = row(settled_token=2, result="2:x", attempts=2)
+    losses = [] if lost_at is None else [ended("lost", at=lost_at)]
+    executions = [ran(1, 10.0, 20.0, leased=leased), ran(2, 15.0, 16.0)]
+    return evidence(settled, executions=executions, endings=[*losses, ended("refused", at=20.0)], leases=leases)
+
+
+def test_executions_may_overlap_after_the_earlier_lease_was_lost():
+    assert broken(overlapping(leases=(SeenLease("a", 1, 13.0), SeenLease("a", 2, 18.0)))) == set()
+
+
+def test_an_overlap_while_the_earlier_one_trusts_its_lease_is_told():
+    assert broken(overlapping(leased=True)) == {"overlap"}
+
+
+def test_an_overlap_within_the_lease_that_the_row_named_is_told():
+    assert broken(overlapping(leases=(SeenLease("a", 1, 15.5), SeenLease("a", 1, 13.0)))) == {"overlap"}
+
+
+@pytest.mark.parametrize("lost_at", [None, 15.5])
+def test_an_overlap_without_a_loss_before_it_is_told(lost_at: float | None):
+    assert broken(overlapping(lost_at=lost_at)) == {"overlap"}
+
+
+def test_a_killed_execution_is_known_to_have_run_until_it_was_last_seen_only():
+    settled = row(settled_token=2, result="2:x", attempts=2)
+    executions = [ran(1, 10.0, 14.0, None), ran(2, 15.0, 16.0)]
+    found = evidence(settled, executions=executions, endings=[ended("lost", at=14.5)], leases=[SeenLease("a", 1, 17.0)])
+
+    assert broken(found) == set()
+
+
+# --- never early ----------------------------------------------------------------------------------------------------
+
+
+def test_a_start_before_the_due_time_is_told():
+    assert broken(evidence(asked={1: Asked(1, "k", 10.0)})) == set()
+    assert broken(evidence(asked={1: Asked(1, "k", 10.1)})) == {"early"}
+
+
+@pytest.mark.parametrize(("third", "expected"), [(16.0, set()), (15.9, {"early"})])
+def test_each_failure_doubles_the_wait(third: float, expected: set[str]):
+    settled = row(settled_token=3, result="3:x", attempts=3, failures=2)
+    executions = [ran(1, 10.0, 11.0, "Retry"), ran(2, 13.0, 13.5, "Retry"), ran(3, third, third + 1)]
+    failures = [ended("failed", 1, 12.0), ended("failed", 2, 14.0)]
+
+    assert broken(evidence(settled, executions=executions, endings=failures)) == expected
+
+
+@pytest.mark.parametrize(("third", "expected"), [(25.0, set()), (24.9, {"early"})])
+def test_a_first_lost_lease_costs_no_wait_and_a_second_does(third: float, expected: set[str]):
+    settled = row(settled_token=3, result="3:x", attempts=3, lost_leases=2)
+    executions = [ran(1, 10.0, 11.0, None), ran(2, 14.0, 15.0, None), ran(3, third, third + 1)]
+    losses = [ended("lost", 1, 14.0), ended("lost", 2, 24.0)]
+
+    assert broken(evidence(settled, executions=executions, endings=losses)) == expected
+
+
+def test_a_loss_of_what_never_started_costs_no_wait():
+    settled = row(settled_token=3, result="3:x", attempts=1, lost_leases=1)
+    losses = [ended("lost", 1, 14.0), ended("lost", 2, 24.0)]
+
+    assert broken(evidence(settled, executions=[ran(3, 24.0, 25.0)], endings=losses)) == set()
+
+
+# --- attempts -------------------------------------------------------------------------------------------------------
+
+
+def test_more_attempts_than_the_task_has_are_told():
+    settled = row(settled_token=2, result="2:x", attempts=2, failures=1, max_retries=0)
+    executions = [ran(1, 10.0, 11.0, "Retry"), ran(2, 20.0, 21.0)]
+
+    assert broken(evidence(settled, executions=executions, endings=[ended("failed")])) == {"attempts"}
+
+
+def test_failures_that_are_not_on_record_are_told():
+    assert broken(evidence(row(failures=1))) == {"attempts"}
+
+
+def test_a_task_is_not_charged_for_a_claim_that_never_started():
+    settled = row(settled_token=2, result="2:x", attempts=2)
+
+    assert broken(evidence(settled, executions=[ran(2)], endings=[ended("lost", 1, 9.0)])) == {"charged"}
+
+
+def test_a_start_noted_beforehand_may_be_charged():
+    twice = row(settled_token=3, result="3:x", attempts=2)
+    losses = [ended("lost", 1, 8.0), ended("lost", 2, 9.0)]
+    only = row(status="DEAD_LETTER", error="worker lost: …", settled_token=0, max_retries=0)
+
+    assert broken(evidence(twice, executions=[ran(3)], endings=losses)) == set()
+    assert broken(evidence(only, executions=[], endings=[ended("lost")])) == set()
+
+
+# --- order ----------------------------------------------------------------------------------------------------------
+
+
+def line(*claims: tuple[int, float, float], queues: tuple[str, ...] = (), calm: float = 0.0) -> Evidence:
+    """Tasks of one queue, each with its rank, when it was ready and when it was claimed; calm from a moment on."""
+    names = queues or ("default",) * len(claims)
+    rows = [
+        row(str(number), number=None, key=None, rank=rank, queued_at=ready, claimed_at=claimed, queue=queue)
+        for number, ((rank, ready, claimed), queue) in enumerate(zip(claims, names, strict=True))
+    ]
+    done = [Execution(each.task, 1, ran().sights, "returned", "1:x") for each in rows]
+    return evidence(*rows, executions=done, asked={}, accepted=[], calm=[(calm, 1000.0)])
+
+
+AHEAD, BEHIND = 1, 2
+
+
+def test_a_claim_while_one_ahead_of_it_waits_is_told():
+    assert broken(line((AHEAD, 0.0, 20.0), (BEHIND, 0.0, 10.0))) == {"order"}
+
+
+def test_a_claim_in_order_is_right():
+    assert broken(line((AHEAD, 0.0, 10.0), (BEHIND, 0.0, 20.0))) == set()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [(AHEAD, 9.0, 20.0), (BEHIND, 0.0, 10.0)],
+        [(AHEAD, 0.0, 12.0), (BEHIND, 0.0, 10.0)],
+    ],
+    ids=["it had arrived a moment ago only", "it was overtaken by a moment only"],
+)
+def test_the_bounds_of_overtaking_are_granted(claims: list[tuple[int, float, float]]):
+    assert broken(line(*claims)) == set()
+
+
+def test_each_queue_has_an_order_of_its_own():
+    assert broken(line((AHEAD, 0.0, 20.0), (BEHIND, 0.0, 10.0), queues=("mail", "reports"))) == set()
+
+
+def test_the_order_is_judged_while_it_is_calm():
+    claims = ((AHEAD, 0.0, 20.0), (BEHIND, 0.0, 10.0))
+
+    assert broken(line(*claims, calm=15.0)) == set()
+    assert broken(line(*claims, calm=5.0)) == {"order"}
+
+
+def test_one_that_waits_long_is_found_behind_others_that_wait_less():
+    long, short, inside = (1, 0.0, 100.0), (2, 40.0, 50.0), (3, 0.0, 70.0)
+
+    assert broken(line(long, short, inside)) == {"order"}
+    assert broken(line((1, 40.0, 50.0), (2, 0.0, 44.0))) == {"order"}
+    assert broken(line((1, 40.0, 50.0), (2, 0.0, 30.0), (3, 0.0, 60.0))) == set()
