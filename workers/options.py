@@ -59,3 +59,10 @@ class WorkersOptions:
         maximum=1_000_000,
         help="above how many MB of memory a worker process is replaced by a fresh one; 0 is never.",
     )
+    outbox_mb: int = option(
+        64,
+        env="DTQ_OUTBOX_MB",
+        minimum=1,
+        maximum=100_000,
+        help="how many MB of outcomes a worker process keeps on disk while the server is away.",
+    )

@@ -61,15 +61,24 @@ def apply(config: dict[str, Any]) -> None:
 
 def log_events(logger_name: str, levels: dict[str, str] | None = None) -> Listener:
     """A listener that writes each event as one log line; `levels` names the level of events that are not plain info."""
-    logger = structlog.stdlib.get_logger(logger_name)
-    switch = logging.getLogger(logger_name)
-    chosen = levels or {}
+    return _LogLines(logger_name, levels or {})
 
-    def write(event: Event) -> None:
-        level = chosen.get(event.name, "error" if event.name.endswith(".failed") else "info")
-        if switch.isEnabledFor(
-            getattr(logging, level.upper())
-        ):  # before the line is made, for most are made by the thousand
-            getattr(logger, level)(event.name, **event.facts)
 
-    return write
+class _LogLines:
+    """Asks the logger before a line is made: most events happen by the thousand."""
+
+    def __init__(self, logger_name: str, levels: dict[str, str]) -> None:
+        self._logger = structlog.stdlib.get_logger(logger_name)
+        self._switch = logging.getLogger(logger_name)
+        self._levels = levels
+
+    def wants(self, name: str) -> bool:
+        """Whether lines of its level are written."""
+        return self._switch.isEnabledFor(getattr(logging, self._level(name).upper()))
+
+    def __call__(self, event: Event) -> None:
+        """Write the line."""
+        getattr(self._logger, self._level(event.name))(event.name, **event.facts)
+
+    def _level(self, name: str) -> str:
+        return self._levels.get(name, "error" if name.endswith(".failed") else "info")

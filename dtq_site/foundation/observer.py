@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,20 +19,32 @@ class Event:
     facts: Mapping[str, Any]
 
 
-Listener = Callable[[Event], None]
+class Listener(Protocol):
+    """Whoever is told."""
+
+    def wants(self, name: str) -> bool:
+        """Whether events of that name are of any use now."""
+
+    def __call__(self, event: Event) -> None:
+        """Take an event that is wanted. Must not fail."""
 
 
 class Observer:
-    """Hands every event to every listener, on the thread on which it happened."""
+    """Hands every event to every listener that wants it, on the thread on which it happened."""
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners
 
+    def hears(self, name: str) -> bool:
+        """Whether anybody wants events of that name: to ask before the facts of thousands are gathered."""
+        return any(listener.wants(name) for listener in self._listeners)
+
     def emit(self, name: str, /, **facts: Any) -> None:
-        """Tell all listeners that `name` happened. A listener's exception reaches the caller: listeners must not fail."""
+        """Tell all listeners that `name` happened. A listener's exception reaches the caller."""
         event = Event(name, facts)
         for listener in self._listeners:
-            listener(event)
+            if listener.wants(name):
+                listener(event)
 
 
 class Recorder:
@@ -41,6 +53,10 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self._changed = threading.Condition()
+
+    def wants(self, name: str) -> bool:
+        """Everything."""
+        return True
 
     def __call__(self, event: Event) -> None:
         """Keep the event."""

@@ -7,7 +7,8 @@ renews nothing for one that is dead or stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -47,7 +48,10 @@ class _Held:
 
 
 class Keeper(Service):
-    """Ticks twenty times a second; renews four times a lease, and at least every five seconds."""
+    """Ticks twenty times a second; renews four times a lease, and at least every five seconds.
+
+    `kept` are the leases of outcomes that are on this host's disk: whoever finds them there delivers them.
+    """
 
     name = "keeper"
 
@@ -56,6 +60,7 @@ class Keeper(Service):
         observer: Observer,
         transport: Transport,
         tables: Sequence[HeldTable],
+        kept: Callable[[], AbstractSet[Lease]],
         *,
         lease: timedelta,
         hard_limit_after: timedelta,
@@ -63,6 +68,7 @@ class Keeper(Service):
         super().__init__(observer)
         self._transport = transport
         self._tables = tables
+        self._kept = kept
         self._lease = lease
         self._hard_limit_seconds = hard_limit_after.total_seconds()
         self._period = min(lease.total_seconds() / 4, MOST_SECONDS_BETWEEN_RENEWALS)
@@ -173,11 +179,13 @@ class Keeper(Service):
     def _settle(self, table: HeldTable) -> None:
         """Say what became of all that a process held that is no more.
 
-        Handlers that ran have died with it. What one of them did that was not told any more, is told by nobody.
+        Handlers that ran have died with it. What one of them did that was not told any more, nor kept on disk, is told by
+        nobody.
         """
-        started = _held([table], State.RUNNING, State.ENDED)
+        kept = self._kept()
+        started = [held for held in _held([table], State.RUNNING, State.ENDED) if held.lease not in kept]
         hanging = [held for held in started if table.doomed and self._hangs(table, held.row)]
-        others = [held for held in _held([table], *_HOLDING) if held not in hanging]
+        others = [held for held in _held([table], *_HOLDING) if held not in hanging and held.lease not in kept]
         lost = [held for held in others if held in started and table.life is Life.DEAD]
         if hanging:
             self._transport.report([self._hard_limit_outcome(held) for held in hanging])

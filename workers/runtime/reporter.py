@@ -1,131 +1,182 @@
-"""Delivers outcomes, log lines and progress in batches; keeps them until the server has taken them."""
+"""Delivers outcomes, log lines and progress in batches, and has them on disk while they cannot be delivered.
+
+In good times nothing touches the disk. From the moment that the server is found unreachable, or takes its time, until all
+is delivered, what comes is on disk before the next try: see `workers/offline`.
+"""
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
-from typing import Any
 
 from dtq_site.foundation.backoff import full_jitter
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from tasks.domain.lease import Lease
-from tasks.domain.outcome import Outcome
+from tasks.domain.outcome import Outcome, OutcomeVerdict
+from workers.offline.folder import OutboxFolder
+from workers.offline.outbox import Outbox
 from workers.runtime.attempt import Attempt, HeldAttempts
+from workers.runtime.inheritance import Inheritance
 from workers.transports.base import Note, Transport, Unreachable
 
 BATCH = 200
 MOST_NOTES = 10_000
+PATIENCE_SECONDS = 1.0
+"""How long a delivery may take before what waits for it is put on disk."""
 
 
 class Reporter(Service):
-    """Sends what attempts produced: log lines first, so that they stand when the outcome does."""
+    """Sends what attempts produced: log lines first, so that they stand when the outcome does.
+
+    Handlers' threads hand over by appending to lists, which needs no lock; the service alone takes from them.
+    """
 
     name = "reporter"
 
-    def __init__(self, observer: Observer, transport: Transport, held: HeldAttempts) -> None:
+    def __init__(self, observer: Observer, transport: Transport, held: HeldAttempts, folder: OutboxFolder) -> None:
         super().__init__(observer)
         self._transport = transport
         self._held = held
-        self._lock = threading.Lock()
-        self._outcomes: list[Outcome] = []
+        self._outbox = Outbox(observer, folder)
+        self._inheritance = Inheritance(observer, transport, folder)
         self._given_up: list[Lease] = []
-        self._notes: list[Note] = []
         self._progress: dict[Lease, int] = {}
-        self._unreachable = 0
+        self._progress_lock = threading.Lock()
+        self._failures = 0
+        self._try_at = 0.0
+        self._trying_since: float | None = None
+
+    # --- handing over ----------------------------------------------------------------------------------------------
 
     def outcome(self, outcome: Outcome) -> None:
         """Take over one attempt's end."""
-        self._put(self._outcomes.append, outcome)
+        self._outbox.outcomes.append(outcome)
+        self.wake()
 
     def give_up(self, attempt: Attempt) -> None:
         """Take over an attempt that ends without an outcome: it was not started, or it was cancelled and has stopped."""
         self._held.finish(attempt)  # first: once it is given back its row is another attempt's
-        self._put(self._given_up.append, attempt.lease)
+        self._given_up.append(attempt.lease)
+        self.wake()
 
     @property
     def has_room(self) -> bool:
         """Whether log lines should still be handed over: while the server is away they gather here."""
-        return len(self._notes) < MOST_NOTES
+        return len(self._outbox.notes) < MOST_NOTES
 
     def note(self, note: Note) -> None:
         """Take over a log line."""
-        self._put(self._notes.append, note)
+        self._outbox.notes.append(note)
+        self.wake()
 
     def progress(self, lease: Lease, percent: int) -> None:
         """Take over how far an attempt is; only the newest value counts."""
-        self._put(self._progress.__setitem__, lease, percent)
-
-    def _put(self, keep: Callable[..., Any], *values: Any) -> None:
-        with self._lock:
-            keep(*values)
+        with self._progress_lock:
+            self._progress[lease] = percent
         self.wake()
+
+    # --- delivering ------------------------------------------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
         """Whether everything has been delivered."""
-        with self._lock:
-            return not (self._outcomes or self._given_up or self._notes or self._progress)
+        return not (self._outbox.outcomes or self._given_up or self._outbox.notes or self._progress)
 
     def run_once(self) -> float:
-        """Deliver one batch of each kind; what could not be delivered stays."""
-        with self._lock:
-            given_up, notes, progress = self._given_up[:BATCH], self._notes[:BATCH], dict(self._progress)
+        """Deliver one batch of each kind; what could not be delivered stays, and is on disk."""
+        if self._failures:
+            self._outbox.keep()
+            if (pause := self._try_at - elapsed_clock()) > 0:
+                return pause
+        self._trying_since = elapsed_clock()
         try:
-            if notes or progress:
-                self._transport.record(notes, progress)
-                self._forget(self._notes, notes)
-                self._forget_progress(progress)
-            if outcomes := self._tellable():
-                self._deliver(outcomes)
-            if given_up:
-                self._transport.release(given_up)
-                self._forget(self._given_up, given_up)
-                for lease in given_up:
-                    self._held.remove(lease)
+            self._record()
+            self._report()
+            self._release()
+            pause = self._inheritance.deliver_some()
         except Unreachable as error:
+            self._outbox.keep()
             return self._put_off(error)
-        self._unreachable = 0
-        return 0 if not self.idle else 60.0
+        except Exception:
+            self._outbox.keep()
+            raise
+        finally:
+            self._trying_since = None
+        self._failures = 0
+        return pause if self.idle else 0
 
     def after_round(self) -> None:
         """Let the transport tidy up."""
         self._transport.after_work()
 
-    def _tellable(self) -> list[Outcome]:
-        """The oldest outcomes, up to the first of which some log line has not been delivered."""
-        with self._lock:
-            untold = {note.lease for note in self._notes}
-            return list(itertools.takewhile(lambda outcome: outcome.lease not in untold, self._outcomes[:BATCH]))
+    def keep_if_slow(self) -> None:
+        """Have on disk what waits for a delivery that does not end; for another thread to call now and then."""
+        since = self._trying_since
+        if since is not None and elapsed_clock() - since > PATIENCE_SECONDS:
+            self._outbox.keep()
 
-    def _deliver(self, outcomes: list[Outcome]) -> None:
-        verdicts = self._transport.report(outcomes)
-        self._forget(self._outcomes, outcomes)
-        for outcome in outcomes:
-            attempt = self._held.remove(outcome.lease)
-            self.observer.emit(
-                "task.settled",
-                name=attempt.task.name if attempt else "",
-                task=str(outcome.lease.task_id),
-                outcome=str(outcome.kind),
-                verdict=str(verdicts[outcome.lease]),
-                seconds=round(outcome.run_seconds, 4),
-                **({"error": outcome.error} if outcome.error else {}),
-            )
+    def leave(self) -> bool:
+        """Have on disk what was not delivered, for whoever comes next. False, and an event has said why, if that failed."""
+        outcomes, log_lines = len(self._outbox.outcomes), len(self._outbox.notes)
+        safe = self._outbox.keep()
+        if outcomes or log_lines:
+            self.observer.emit("outbox.left", outcomes=outcomes, log_lines=log_lines, on_disk=safe)
+        return safe
 
-    def _forget(self, queue: list[Any], delivered: list[Any]) -> None:
-        with self._lock:
-            del queue[: len(delivered)]
-
-    def _forget_progress(self, delivered: dict[Lease, int]) -> None:
-        with self._lock:
-            for lease, percent in delivered.items():
+    def _record(self) -> None:
+        notes = self._outbox.notes[:BATCH]
+        with self._progress_lock:
+            progress = dict(self._progress)
+        if not notes and not progress:
+            return
+        self._transport.record(notes, progress)
+        self._outbox.notes_taken(len(notes))
+        with self._progress_lock:
+            for lease, percent in progress.items():
                 if self._progress.get(lease) == percent:
                     del self._progress[lease]
 
+    def _report(self) -> None:
+        if outcomes := self._tellable():
+            verdicts = self._transport.report(outcomes)
+            self._outbox.outcomes_taken(len(outcomes))
+            self._settled(outcomes, verdicts)
+
+    def _tellable(self) -> list[Outcome]:
+        """The oldest outcomes, up to the first of which some log line has not been delivered."""
+        outcomes = self._outbox.outcomes[:BATCH]  # before the lines, so that theirs are among those
+        if not self._outbox.notes:
+            return outcomes
+        untold = {note.lease for note in self._outbox.notes}
+        return list(itertools.takewhile(lambda outcome: outcome.lease not in untold, outcomes))
+
+    def _settled(self, outcomes: list[Outcome], verdicts: dict[Lease, OutcomeVerdict]) -> None:
+        heard = self.observer.hears("task.settled")
+        for outcome in outcomes:
+            attempt = self._held.remove(outcome.lease)
+            if heard:
+                self.observer.emit(
+                    "task.settled",
+                    name=attempt.task.name if attempt else "",
+                    task=str(outcome.lease.task_id),
+                    outcome=str(outcome.kind),
+                    verdict=str(verdicts[outcome.lease]),
+                    seconds=round(outcome.run_seconds, 4),
+                    **({"error": outcome.error} if outcome.error else {}),
+                )
+
+    def _release(self) -> None:
+        if given_up := self._given_up[:BATCH]:
+            self._transport.release(given_up)
+            del self._given_up[: len(given_up)]
+            for lease in given_up:
+                self._held.remove(lease)
+
     def _put_off(self, error: Unreachable) -> float:
-        self._unreachable += 1
-        pause = full_jitter(self._unreachable, base_seconds=0.5, cap_seconds=5.0)
+        self._failures += 1
+        pause = full_jitter(self._failures, base_seconds=0.5, cap_seconds=5.0)
+        self._try_at = elapsed_clock() + pause
         self.observer.emit("server.unreachable", during="report", error=str(error), again_in_seconds=round(pause, 2))
         return pause

@@ -16,6 +16,7 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service, ServiceGroup
 from workers.domain.card import WorkerCard
+from workers.offline.folder import OutboxFolder
 from workers.runtime.attempt import HeldAttempts
 from workers.runtime.claim_loop import ClaimLoop
 from workers.runtime.executor import Executor
@@ -59,6 +60,7 @@ class Worker:
         transport: Transport,
         observer: Observer,
         table: HeldTable,
+        outbox: OutboxFolder,
         *,
         lease: timedelta,
         grace: timedelta,
@@ -69,10 +71,11 @@ class Worker:
         self._grace_seconds = grace.total_seconds()
         self._recycling = recycling
         self._table = table
+        self._outbox = outbox
         self._stopping = False
         self._forced = False
         self.held = HeldAttempts(table)
-        self.reporter = Reporter(observer, transport, self.held)
+        self.reporter = Reporter(observer, transport, self.held, outbox)
         self.executor = Executor(
             observer, transport, self.held, self.reporter, lambda: self.claim_loop.wake(), slots=card.concurrency
         )
@@ -92,15 +95,18 @@ class Worker:
 
         If handlers still run after it, their process must end now.
         """
+        self._outbox.prepare()
         ServiceGroup([self.heartbeat, self.reporter, self.watch, self.claim_loop]).start()
         while not (self._stopping or self._table.retiring):
-            time.sleep(_TICK_SECONDS)
+            self._tick()
             if self._recycling.is_due(self.executor.ended):
                 self._table.retiring = True
         return self._drain()
 
     def _drain(self) -> int:
         """Claim no more, give back what has not begun, let handlers end within the grace period, deliver, sign off.
+
+        What cannot be delivered is left on disk, for the next worker of this host.
 
         One that retires lets them take their time: until their limits end them, or a signal asks for more haste.
         """
@@ -113,20 +119,25 @@ class Worker:
             "worker.draining", worker=self._name, running=self.held.unfinished, grace=self._grace_seconds
         )
         while not (self._stopping or self.executor.idle):
-            time.sleep(_TICK_SECONDS)
+            self._tick()
         self._wait(lambda: self.executor.idle, self._grace_seconds)
         self._wait(lambda: self.reporter.idle, DELIVERY_SECONDS)
-        running, undelivered = self.held.unfinished, not self.reporter.idle
+        running = self.held.unfinished
         self.heartbeat.signs_off = not running
         for service in (self.watch, self.reporter, self.heartbeat):
             self._end(service)
-        self._observer.emit("worker.stopped", worker=self._name, given_back=running, undelivered=undelivered)
-        return EXIT_GAVE_BACK if running or undelivered else EXIT_DRAINED
+        safe = self.reporter.leave()
+        self._observer.emit("worker.stopped", worker=self._name, given_back=running)
+        return EXIT_DRAINED if safe and not running else EXIT_GAVE_BACK
 
     def _wait(self, done: Callable[[], bool], seconds: float) -> None:
         ends_at = elapsed_clock() + seconds
         while not done() and not self._forced and elapsed_clock() < ends_at:
-            time.sleep(_TICK_SECONDS)
+            self._tick()
+
+    def _tick(self) -> None:
+        time.sleep(_TICK_SECONDS)
+        self.reporter.keep_if_slow()
 
     def _end(self, service: Service) -> None:
         service.stop()

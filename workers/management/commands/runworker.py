@@ -23,6 +23,7 @@ from tasks.domain.submission import check_queue
 from tasks.handling import registry
 from tasks.queue.dispatch import redis_index
 from workers.domain.card import WorkerCard
+from workers.offline.folder import OutboxFolder
 from workers.runtime.held_table import HeldTable
 from workers.runtime.keeper import Keeper
 from workers.runtime.look_ahead import rows_for
@@ -38,6 +39,11 @@ LEVELS = {
     "handler.untidy": "warning",
     "handler.hangs": "error",
     "keeper.died": "error",
+    "outbox.set_aside": "error",
+    "outbox.too_new": "error",
+    "outbox.unusable": "error",
+    "outbox.full": "error",
+    "outbox.left": "warning",
 }
 
 
@@ -46,7 +52,9 @@ class Command(BaseCommand):
 
     help = (
         "Run tasks. SIGTERM or Ctrl-C claims no more and lets running tasks end within the grace period; a second one ends "
-        "them at once and gives them back. Exit code 0: all that ran has ended; 4: running tasks had to be given back."
+        "them at once and gives them back. What cannot be delivered because the database is away is kept on disk and delivered "
+        "by the next worker that is started here. Exit code 0: all that ran has ended, and its outcome is delivered or kept; "
+        "4: running tasks had to be given back, or an outcome could not be kept."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -74,6 +82,7 @@ class Command(BaseCommand):
         observer = Observer(log_events("dtq.worker", LEVELS))
 
         workers = settings.DTQ_WORKERS
+        outbox = OutboxFolder(observer, settings.DATA_FOLDER / "outbox", workers.outbox_mb * 1024 * 1024)
 
         def build(slot: int, table: HeldTable) -> Worker:
             card = _card(options["name"], slot, options["processes"], queues, options["concurrency"])
@@ -82,6 +91,7 @@ class Command(BaseCommand):
                 DirectTransport(card),
                 observer,
                 table,
+                outbox,
                 lease=workers.lease,
                 grace=workers.grace_period,
                 recycling=Recycling(workers.recycle_after_tasks, workers.recycle_above_mb * 1024 * 1024),
@@ -93,6 +103,7 @@ class Command(BaseCommand):
                 observer,
                 DirectTransport(card),
                 tables,
+                outbox.kept_leases,
                 lease=workers.lease,
                 hard_limit_after=workers.hard_limit_after,
             )

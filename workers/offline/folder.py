@@ -1,0 +1,141 @@
+"""Whose which file of the outbox is: one process holds a file, and what a dead one has left is whose finds it.
+
+Outcomes are proved by their leases, so anybody may deliver them. A file exists only while something is kept in it; one that
+nobody holds is an inheritance. The lock of a file is one on an empty file beside it that stays. It is of the kind that a
+process forked by a handler does not inherit, and the kernel gives it up when its process is gone, however that died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import re
+import threading
+from pathlib import Path
+
+from dtq_site.foundation.observer import Observer
+from tasks.domain.lease import Lease
+from workers.offline.store import Store, StoreDamaged, StoreError, StoreTooNew, leases_in, with_logs
+
+_NAME = re.compile(r"outbox-\d+\.sqlite3")
+
+
+class OutboxFolder:
+    """The files of a host's worker processes. One object in a process: two would not see each other's locks."""
+
+    def __init__(self, observer: Observer, path: Path, most_bytes: int) -> None:
+        self._observer = observer
+        self._path = path
+        self._most_bytes = most_bytes
+        self._lock = threading.Lock()
+        self._held: dict[Path, int] = {}
+        self._refused: set[Path] = set()
+
+    def prepare(self) -> None:
+        """Make the folder, for this user alone. An event says so if nothing can be kept in it."""
+        try:
+            self._make()
+        except OSError as error:
+            self._observer.emit("outbox.unusable", folder=str(self._path), error=str(error))
+
+    def new_store(self) -> Store:
+        """A file of this process's own. Raises OSError or StoreError."""
+        self._make()
+        path = next(path for path in map(self._file, itertools.count()) if self._hold_new(path))
+        try:
+            return Store(path, self._most_bytes)
+        except BaseException:
+            self._let_go(path)
+            raise
+
+    def inherit(self) -> Store | None:
+        """A file that a process has left, this one's until it is given up; None if there is none that can be read."""
+        for path in self._files():
+            if path not in self._refused and self._hold(path):
+                if store := self._opened(path):
+                    return store
+                self._let_go(path)
+        return None
+
+    def _opened(self, path: Path) -> Store | None:
+        try:
+            return Store(path, self._most_bytes) if path.exists() else None
+        except StoreDamaged as error:
+            self._rename(path, error)
+        except StoreTooNew as error:
+            self._refused.add(path)
+            self._observer.emit("outbox.too_new", file=str(path), error=str(error))
+        except StoreError as error:
+            self._observer.emit("outbox.unusable", file=str(path), error=str(error))
+        return None
+
+    def release(self, store: Store) -> None:
+        """Hold the file no longer; what is kept in it is left to whoever finds it."""
+        store.close()
+        self._let_go(store.path)
+
+    def discard(self, store: Store) -> None:
+        """Remove the file: all that was kept in it has been taken."""
+        try:
+            store.remove()
+        finally:
+            self._let_go(store.path)
+
+    def set_aside(self, store: Store, error: StoreDamaged) -> None:
+        """Keep a damaged file for people, under another name, and hold it no longer."""
+        store.close()
+        try:
+            self._rename(store.path, error)
+        finally:
+            self._let_go(store.path)
+
+    def kept_leases(self) -> set[Lease]:
+        """The leases of all outcomes that are kept, whoever holds the files: each of them will be delivered by somebody."""
+        return set().union(*map(leases_in, self._files()))
+
+    # --- files and locks -------------------------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(self._path, os.W_OK | os.X_OK):
+            raise PermissionError(f"{self._path} cannot be written")
+
+    def _file(self, number: int) -> Path:
+        return self._path / f"outbox-{number}.sqlite3"
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self._path.glob("outbox-*") if _NAME.fullmatch(path.name))
+
+    def _rename(self, path: Path, error: StoreDamaged) -> None:
+        names = (path.with_name(f"{path.name}.damaged-{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        for old, new in zip(with_logs(path), with_logs(aside), strict=True):
+            if old.exists():
+                old.rename(new)
+        self._observer.emit("outbox.set_aside", file=str(path), now=str(aside), error=str(error))
+
+    def _hold_new(self, path: Path) -> bool:
+        if not self._hold(path):
+            return False
+        if path.exists():
+            self._let_go(path)
+            return False
+        return True
+
+    def _hold(self, path: Path) -> bool:
+        with self._lock:
+            if path in self._held:
+                return False
+            descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                return False
+            self._held[path] = descriptor
+            return True
+
+    def _let_go(self, path: Path) -> None:
+        with self._lock:
+            os.close(self._held.pop(path))

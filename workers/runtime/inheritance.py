@@ -1,0 +1,61 @@
+"""Delivers what worker processes of this host that are no more have left on its disk."""
+
+from __future__ import annotations
+
+from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.observer import Observer
+from workers.offline.folder import OutboxFolder
+from workers.offline.store import Store, StoreDamaged, StoreError
+from workers.transports.base import Transport
+
+BATCH = 200
+LOOK_SECONDS = 10.0
+
+
+class Inheritance:
+    """One file after the other, batch by batch, so that what this process itself has to tell never waits for long."""
+
+    def __init__(self, observer: Observer, transport: Transport, folder: OutboxFolder) -> None:
+        self._observer = observer
+        self._transport = transport
+        self._folder = folder
+        self._store: Store | None = None
+        self._look_at = 0.0
+
+    def deliver_some(self) -> float:
+        """Deliver a batch, if anybody has left one; returns the seconds until there may be more. Raises Unreachable."""
+        if self._store is None:
+            if (pause := self._look_at - elapsed_clock()) > 0:
+                return pause
+            self._store = self._folder.inherit()
+            if self._store is None:
+                self._look_at = elapsed_clock() + LOOK_SECONDS
+                return LOOK_SECONDS
+        self._deliver_from(self._store)
+        return 0
+
+    def _deliver_from(self, store: Store) -> None:
+        try:
+            if self._deliver_batch(store):
+                return
+            self._folder.discard(store)
+        except StoreDamaged as error:
+            self._folder.set_aside(store, error)
+        except StoreError as error:
+            self._observer.emit("outbox.unusable", file=str(store.path), error=str(error))
+            self._folder.release(store)
+            self._look_at = elapsed_clock() + LOOK_SECONDS
+        self._store = None
+
+    def _deliver_batch(self, store: Store) -> bool:
+        """Deliver log lines, then outcomes; False if there was nothing any more."""
+        if notes := store.notes(BATCH):
+            self._transport.record(notes, {})
+            store.forget_notes(notes)
+        elif outcomes := store.outcomes(BATCH):
+            verdicts = self._transport.report(outcomes)
+            self._observer.emit("outbox.inherited", outcomes=len(outcomes), file=str(store.path))
+            store.forget_outcomes(verdicts)
+        else:
+            return False
+        return True
