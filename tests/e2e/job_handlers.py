@@ -10,7 +10,8 @@ from pathlib import Path
 from tasks import Retry, TaskContext, task
 
 
-def _write(journal: str, line: str) -> None:
+def write(journal: str, line: str) -> None:
+    """Add a line to the journal, for good."""
     descriptor = os.open(journal, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     os.write(descriptor, f"{line}\n".encode())
     os.fsync(descriptor)
@@ -25,33 +26,33 @@ def read(journal: Path) -> list[str]:
 @task("journal")
 def journal_once(journal: str, word: str) -> str:
     """Write one word."""
-    _write(journal, word)
+    write(journal, word)
     return word
 
 
 @task("slow", takes_context=True)
 def slow(context: TaskContext, journal: str, word: str, seconds: float) -> str:
     """Work for a while, with a checkpoint every 50 ms."""
-    _write(journal, f"start {word}")
+    write(journal, f"start {word}")
     ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
         context.progress(min(100, 100 - (ends_at - time.monotonic()) / seconds * 100))
         time.sleep(0.05)
     context.log(f"{word} is done")
-    _write(journal, f"end {word}")
+    write(journal, f"end {word}")
     return word
 
 
 @task("slow-async")
 async def slow_async(journal: str, word: str, seconds: float) -> str:
     """Sleep for a while on the event loop."""
-    _write(journal, f"start {word}")
+    write(journal, f"start {word}")
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
-        _write(journal, f"cancelled {word}")
+        write(journal, f"cancelled {word}")
         raise
-    _write(journal, f"end {word}")
+    write(journal, f"end {word}")
     return word
 
 
@@ -68,9 +69,9 @@ def spin() -> None:
 @task("deaf")
 def deaf(journal: str, word: str, seconds: float) -> str:
     """Work for a while without a checkpoint."""
-    _write(journal, f"start {word}")
+    write(journal, f"start {word}")
     time.sleep(seconds)
-    _write(journal, f"end {word}")
+    write(journal, f"end {word}")
     return word
 
 
