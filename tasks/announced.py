@@ -1,10 +1,14 @@
-"""What workers announced of handlers that this process does not know: one function, filled by the app of workers."""
+"""What is declared about a handler: by its code if this process knows it, else by the workers that announced it.
+
+The app of workers fills in who knows what was announced.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from tasks.domain.submission import Defaults
+from tasks.handling import registry
 
 NOTHING = Defaults(None, None, None, None)
 
@@ -20,6 +24,12 @@ def fill(look_up: Callable[[str], Defaults | None]) -> None:
     """Say who knows what the newest worker announced of a handler."""
     global _look_up
     _look_up = look_up
+
+
+def declared_defaults(name: str) -> Defaults:
+    """The defaults that the handler of that name declares; silent ones if nobody knows it."""
+    handler = registry.lookup(name)
+    return handler.declaration if handler else announced_defaults(name)
 
 
 def announced_defaults(name: str) -> Defaults:

@@ -21,7 +21,7 @@ from django.db.models.functions import Greatest
 
 from dtq_site.foundation.clock import milliseconds
 from tasks.domain.locks import FORGOTTEN_AFTER, Holder, next_fencing_number
-from tasks.models import Lock, LockWaiter
+from tasks.models import LockWaiter, NamedLock
 
 _ADD = {"mysql": "ON DUPLICATE KEY UPDATE name = name", "sqlite": "ON CONFLICT (name) DO NOTHING"}
 
@@ -29,7 +29,7 @@ _ADD = {"mysql": "ON DUPLICATE KEY UPDATE name = name", "sqlite": "ON CONFLICT (
 # --- the rows ------------------------------------------------------------------------------------------------------
 
 
-def opened(names: Iterable[str], now: datetime) -> dict[str, Lock]:
+def opened(names: Iterable[str], now: datetime) -> dict[str, NamedLock]:
     """The rows of these locks by name, locked; a lock that nobody has wanted yet gets one."""
     wanted = set(names)
     found = _locked(wanted)
@@ -39,26 +39,26 @@ def opened(names: Iterable[str], now: datetime) -> dict[str, Lock]:
     return found
 
 
-def held_by(holders: Collection[Holder]) -> dict[str, Lock]:
+def held_by(holders: Collection[Holder]) -> dict[str, NamedLock]:
     """The rows of the locks that these attempts hold by name, locked."""
     tokens = {holder.task_id: holder.fencing_token for holder in holders}
-    names = Lock.objects.filter(holder_id__in=tokens).values_list("name", flat=True)
+    names = NamedLock.objects.filter(holder_id__in=tokens).values_list("name", flat=True)
     found = _locked(list(names)).items()
     return {name: lock for name, lock in found if tokens.get(lock.holder_id, 0) == lock.holder_token}
 
 
-def is_free(lock: Lock, now: datetime) -> bool:
+def is_free(lock: NamedLock, now: datetime) -> bool:
     """Whether the lock can be taken: nobody holds it, or only an attempt that was cancelled and whose lease has ended."""
     return lock.holder_id is None or (lock.ends_at is not None and lock.ends_at <= now)
 
 
-def _locked(names: Collection[str]) -> dict[str, Lock]:
-    return {lock.name: lock for lock in Lock.objects.select_for_update().filter(name__in=names).order_by("name")}
+def _locked(names: Collection[str]) -> dict[str, NamedLock]:
+    return {lock.name: lock for lock in NamedLock.objects.select_for_update().filter(name__in=names).order_by("name")}
 
 
 def _make(names: list[str], now: datetime) -> None:
     # `INSERT IGNORE` would take shared locks on what others have just made, and wait with them for each other.
-    table = connection.ops.quote_name(Lock._meta.db_table)
+    table = connection.ops.quote_name(NamedLock._meta.db_table)
     moment = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -71,12 +71,12 @@ def _make(names: list[str], now: datetime) -> None:
 # --- taking and freeing --------------------------------------------------------------------------------------------
 
 
-def take(takers: Mapping[str, tuple[Lock, Holder]], now: datetime) -> dict[str, int]:
+def take(takers: Mapping[str, tuple[NamedLock, Holder]], now: datetime) -> dict[str, int]:
     """Give locked rows of free locks to these attempts; returns the fencing number of each, by name."""
     if not takers:
         return {}
     now_ms = milliseconds(now)
-    Lock.objects.filter(name__in=takers).update(
+    NamedLock.objects.filter(name__in=takers).update(
         holder_id=_by_name("holder_id", {name: holder.task_id for name, (_, holder) in takers.items()}),
         holder_token=_by_name("holder_token", {name: holder.fencing_token for name, (_, holder) in takers.items()}),
         fencing_number=Greatest(F("fencing_number") + 1, now_ms),
@@ -88,23 +88,23 @@ def take(takers: Mapping[str, tuple[Lock, Holder]], now: datetime) -> dict[str, 
 
 def free(names: Collection[str], now: datetime) -> None:
     """Have nobody hold these locks, whose rows are locked."""
-    Lock.objects.filter(name__in=names).update(holder_id=None, ends_at=None, touched_at=now)
+    NamedLock.objects.filter(name__in=names).update(holder_id=None, ends_at=None, touched_at=now)
 
 
 def let_end(holder: Holder, moment: datetime) -> None:
     """Have all locks of an attempt end at a moment: its lease will not be renewed any more."""
-    Lock.objects.filter(holder_id=holder.task_id, holder_token=holder.fencing_token).update(ends_at=moment)
+    NamedLock.objects.filter(holder_id=holder.task_id, holder_token=holder.fencing_token).update(ends_at=moment)
 
 
 def forget_free(now: datetime, limit: int = 500) -> int:
     """Remove locks that nobody has taken for long; returns how many."""
-    idle = Lock.objects.filter(holder_id=None, touched_at__lt=now - FORGOTTEN_AFTER)
+    idle = NamedLock.objects.filter(holder_id=None, touched_at__lt=now - FORGOTTEN_AFTER)
     chosen = list(idle.values_list("name", flat=True)[:limit])
     return idle.filter(name__in=chosen)._raw_delete(idle.db) or 0
 
 
 def _by_name(column: str, values: Mapping[str, Any]) -> RawSQL:
-    field = Lock._meta.get_field(column)
+    field = NamedLock._meta.get_field(column)
     parameters = [each for name, value in values.items() for each in (name, field.get_db_prep_save(value, connection))]
     return RawSQL(f"CASE name {'WHEN %s THEN %s ' * len(values)}END", parameters)
 
@@ -131,7 +131,7 @@ def leave_line(task_ids: Collection[UUID]) -> None:
 def first_in_line(names: Collection[str]) -> list[UUID]:
     """The first task that waits for each of these locks; locks for which none waits are left out."""
     line = LockWaiter.objects.filter(name=OuterRef("name")).order_by("rank", "task_id")
-    firsts = Lock.objects.filter(name__in=names).annotate(first=Subquery(line.values("task_id")[:1]))
+    firsts = NamedLock.objects.filter(name__in=names).annotate(first=Subquery(line.values("task_id")[:1]))
     return [first for first in firsts.values_list("first", flat=True) if first is not None]
 
 
@@ -143,4 +143,4 @@ def awaited(after: str, limit: int) -> list[str]:
 
 def ended(now: datetime, limit: int) -> list[str]:
     """The names of locks that have ended and that nobody has freed."""
-    return list(Lock.objects.filter(ends_at__lte=now).order_by("ends_at").values_list("name", flat=True)[:limit])
+    return list(NamedLock.objects.filter(ends_at__lte=now).order_by("ends_at").values_list("name", flat=True)[:limit])

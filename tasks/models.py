@@ -135,7 +135,7 @@ class MetricSum(models.Model):
         constraints = [models.UniqueConstraint(fields=["metric", "label", "shard"], name="metric_part")]
 
 
-class Lock(models.Model):
+class NamedLock(models.Model):
     """A right that at most one attempt has at a time. It is held for as long as the holder's task is leased to it.
 
     Held: `holder_id` and `holder_token` name an attempt that is PROCESSING, or whose cancellation its worker has not

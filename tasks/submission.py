@@ -19,9 +19,9 @@ from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock, ids, is_unavailable
 from dtq_site.foundation.errors import BadInput, Conflict
 from tasks import lifecycle
-from tasks.announced import NOTHING, announced_defaults
+from tasks.announced import NOTHING, declared_defaults
 from tasks.domain.submission import Defaults, NewTask, Request, TaskSpec, make_spec, resolve_name
-from tasks.handling import port, registry
+from tasks.handling import port
 from tasks.models import Task
 from tasks.recurrence import Recurrence, make_schedule
 
@@ -99,9 +99,9 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
 def check(request: Request, now: datetime) -> TaskSpec:
     """The request, complete and checked. Raises BadInput naming the field."""
     name = resolve_name(request)
-    handler = registry.lookup(name)
-    declared = handler.declaration if handler else announced_defaults(name)
-    return make_spec(request, name, declared.over(_installation()), now, settings.DTQ_TASKS.max_json_bytes)
+    return make_spec(
+        request, name, declared_defaults(name).over(_installation()), now, settings.DTQ_TASKS.max_json_bytes
+    )
 
 
 def _checked(request: Request, index: int, now: datetime) -> TaskSpec:

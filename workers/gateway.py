@@ -186,6 +186,8 @@ def _leased(task: Task, lease: timedelta) -> LeasedTask:
         lease_seconds=lease.total_seconds(),
         begin_first=task.max_retries == 0 or task.lost_leases > 0,
         team_id=task.team_id,
+        lock=task.lock,
+        lock_fencing_number=task.lock_fencing_number,
     )
 
 

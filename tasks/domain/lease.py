@@ -30,6 +30,9 @@ class LeasedTask:
     begin_first: bool
     """Whether the server must know that the task begins before it does: a loss must then count, whatever happens."""
     team_id: UUID
+    lock: str | None = None
+    lock_fencing_number: int = 0
+    """The lock that it holds, and that lock's number."""
 
 
 class RenewalVerdict(StrEnum):

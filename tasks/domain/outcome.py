@@ -19,7 +19,10 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attempt's end. `result` is any JSON value; `retry_delay_seconds` is the handler's own choice of a wait."""
+    """One attempt's end. `result` is any JSON value; `retry_delay_seconds` is the handler's own choice of a wait.
+
+    `locked` says that the attempt took locks. It only sorts the reports that are dear to settle from the others.
+    """
 
     lease: Lease
     kind: OutcomeKind
@@ -27,6 +30,7 @@ class Outcome:
     result: Any = None
     error: str = ""
     retry_delay_seconds: float | None = None
+    locked: bool = False
 
 
 class OutcomeVerdict(StrEnum):

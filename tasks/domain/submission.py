@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.errors import BadInput, PayloadTooLarge
+from tasks.domain import locks
 from tasks.domain import priority as priorities
 from tasks.domain.states import Hold
 
@@ -42,12 +43,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a request gets where it is silent."""
+    """What a request gets where it is silent. `lock` is a template; see `domain/locks.py`."""
 
     queue: str | None
     priority: int | str | None
     max_retries: int | None
     timeout_seconds: float | None
+    lock: str | None = None
 
     def over(self, other: Defaults) -> Defaults:
         """These defaults, completed by `other` where they are silent."""
@@ -69,6 +71,7 @@ class TaskSpec:
     timeout_seconds: float
     scheduled_at: datetime | None = None
     idempotency_key: str | None = None
+    lock: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,12 @@ def resolve_name(request: Request) -> str:
 def make_spec(request: Request, name: str, defaults: Defaults, now: datetime, max_json_bytes: int) -> TaskSpec:
     """Check `request` and complete it by `defaults`. Raises BadInput or PayloadTooLarge, naming the field."""
     given = Defaults(request.queue, request.priority, request.max_retries, request.timeout_seconds).over(defaults)
+    payload = check_payload(request.payload, max_json_bytes)
     return TaskSpec(
         name=name,
         title=_text(request.title, MAX_TITLE, "title") or name,
         description=_text(request.description, MAX_DESCRIPTION, "description"),
-        payload=check_payload(request.payload, max_json_bytes),
+        payload=payload,
         queue=check_queue(DEFAULT_QUEUE if given.queue is None else given.queue),
         priority=check_priority(priorities.DEFAULT if given.priority is None else given.priority),
         max_retries=check_max_retries(given.max_retries or 0),
@@ -113,6 +117,7 @@ def make_spec(request: Request, name: str, defaults: Defaults, now: datetime, ma
         ),
         scheduled_at=check_due(request.scheduled_at, request.delay_seconds, now),
         idempotency_key=_check_key(request.idempotency_key),
+        lock=None if given.lock is None else locks.fill(given.lock, payload),
     )
 
 

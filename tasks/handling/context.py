@@ -109,6 +109,6 @@ class TaskContext:
         request = EnqueueRequest(name, dict(payload or {}), **options)
         handler = lookup(name)
         if handler is not None:
-            handler.bind(request.payload)
+            handler.check(request.payload)
         self.checkpoint()
         return self._sink.enqueue(request)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dtq_site.foundation.errors import BadInput
+from tasks.domain.locks import check_lock_template
 from tasks.domain.submission import (
     NAME_PATTERN,
     Defaults,
@@ -22,6 +23,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": check_priority,
     "max_retries": check_max_retries,
     "timeout_seconds": check_timeout,
+    "lock": check_lock_template,
 }
 
 
@@ -37,11 +39,13 @@ class Declaration(Defaults):
     priority: int | None = None
     max_retries: int | None = None
     timeout_seconds: float | None = None
+    lock: str | None = None
 
     def __post_init__(self) -> None:
         _refuse_type("queue", self.queue, str)
         _refuse_type("maxRetries", self.max_retries, int)
         _refuse_type("timeoutSeconds", self.timeout_seconds, int, float)
+        _refuse_type("lock", self.lock, str)
         for field, check in _CHECKS.items():
             value = getattr(self, field)
             if value is not None:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from dtq_site.foundation.errors import BadInput
+from tasks.domain import locks
 from tasks.handling import port
 from tasks.handling.declaration import Declaration, check_name
 from tasks.handling.errors import BadDeclaration, PayloadMismatch
@@ -52,7 +53,7 @@ class Enqueuer:
         return port.submit(requests)
 
     def _request(self, payload: dict[str, Any]) -> EnqueueRequest:
-        self._handler.bind(payload)
+        self._handler.check(payload)
         return dataclasses.replace(self._template, payload=dict(payload))
 
 
@@ -69,6 +70,12 @@ class Handler(Generic[Parameters, Result]):
         self.takes_context = takes_context
         self.is_async = inspect.iscoroutinefunction(function)
         self._signature = PayloadSignature(name, function, takes_context=takes_context)
+        for key in locks.keys_of(declaration.lock or ""):
+            if not self._signature.takes(key):
+                raise BadDeclaration(
+                    f"@task({name!r}): its lock {declaration.lock!r} names {key!r}, which the function does not take.",
+                    field="lock",
+                )
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Run the function here and now, without a task."""
@@ -84,6 +91,20 @@ class Handler(Generic[Parameters, Result]):
         PayloadMismatch, naming what is missing and what is not expected.
         """
         return self._signature.bind(payload)
+
+    def lock_of(self, payload: Mapping[str, Any]) -> str | None:
+        """The name of the lock without which a task with that payload must not run. Raises PayloadMismatch."""
+        if self.declaration.lock is None:
+            return None
+        try:
+            return locks.fill(self.declaration.lock, payload)
+        except BadInput as error:
+            raise PayloadMismatch(error.message, field=error.field) from None
+
+    def check(self, payload: Any) -> None:
+        """Raise PayloadMismatch unless a task with that payload can run."""
+        self.bind(payload)
+        self.lock_of(payload)
 
     def options(
         self,
@@ -127,17 +148,19 @@ def task(
     max_retries: int | None = None,
     timeout: float | None = None,
     takes_context: bool = False,
+    lock: str | None = None,
 ) -> Callable[[Callable[Parameters, Result]], Handler[Parameters, Result]]:
     """Declare the decorated function, plain or async, as the handler for tasks of that `name`.
 
     The payload's keys become its keyword arguments. With `takes_context` it gets a TaskContext first. `timeout` is the
-    time limit of an attempt in seconds. What is left out, the settings decide. Raises BadDeclaration at once for a
-    value that is not allowed, a function that no payload can call, or a name that another function has.
+    time limit of an attempt in seconds. Of the tasks that have the same `lock` at most one runs at a time; ``{key}`` in it
+    stands for a value of the payload. What is left out, the settings decide. Raises BadDeclaration at once for a value that
+    is not allowed, a function that no payload can call, or a name that another function has.
     """
     check_name(name)
     try:
         # A level's name is welcome here; the declaration holds its number.
-        declaration = Declaration(queue, priority, max_retries, timeout)  # type: ignore[arg-type]
+        declaration = Declaration(queue, priority, max_retries, timeout, lock)  # type: ignore[arg-type]
     except BadDeclaration as error:
         raise BadDeclaration(f"@task({name!r}): {error.message}", field=error.field) from None
 

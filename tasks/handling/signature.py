@@ -35,6 +35,10 @@ class PayloadSignature:
             else:
                 self._named[parameter.name] = parameter.default is Parameter.empty
 
+    def takes(self, key: str) -> bool:
+        """Whether a payload may have that key."""
+        return key not in self._refused and (self._open or key in self._named)
+
     def bind(self, payload: Any) -> dict[str, Any]:
         """The keyword arguments that `payload` gives. Raises PayloadMismatch."""
         if not isinstance(payload, Mapping):
@@ -46,7 +50,7 @@ class PayloadSignature:
         if "type" not in self._named and str(arguments.get("type")).strip() == self._name:
             del arguments["type"]
         missing = [key for key, required in self._named.items() if required and key not in arguments]
-        unexpected = [key for key in arguments if key in self._refused or not (self._open or key in self._named)]
+        unexpected = [key for key in arguments if not self.takes(key)]
         if missing or unexpected:
             raise self._mismatch(missing, unexpected)
         return arguments

@@ -19,10 +19,11 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
+from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, delete, retry, update
-from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, withdraw_occurrence
+from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
 
 __all__ = [
     "Claim",
@@ -33,6 +34,8 @@ __all__ = [
     "create",
     "delete",
     "forfeit",
+    "free_lock",
+    "hand_over",
     "mark_begun",
     "next_due",
     "note_progress",
@@ -42,8 +45,10 @@ __all__ = [
     "release_occurrence",
     "remove_ended",
     "renew",
+    "rerank",
     "retry",
     "settle",
+    "take_lock",
     "update",
     "withdraw_occurrence",
 ]

@@ -51,6 +51,7 @@ def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Task:
         priority=spec.priority,
         max_retries=spec.max_retries,
         timeout_seconds=spec.timeout_seconds,
+        lock=spec.lock,
         status=TaskStatus.PENDING if waits else TaskStatus.QUEUED,
         hold=(new.hold or Hold.DUE) if waits else Hold.NONE,
         ready_ms=ready_ms,

@@ -14,6 +14,7 @@ from tasks import metrics
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.effects import follow
+from tasks.lifecycle.locking import free_all, holders_among, take_named
 from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
 from tasks.models import Queue, Task
 
@@ -38,6 +39,7 @@ def claim(
 ) -> list[Task]:
     """Lease ready tasks to a worker: those of `task_ids` that are still QUEUED in that queue, which is not paused.
 
+    A task takes the lock that it names, if it names one; while another holds it, the task waits for it as PENDING.
     Only rows that bear this claim's id count as won: a stale hint for a task that the same worker already runs is not.
     """
     paused = Queue.objects.filter(name=OuterRef("queue"), paused=True)
@@ -57,9 +59,9 @@ def claim(
         started_at=now,
         updated_at=now,
     )
-    won = claimed_under(claim.id, task_ids)
+    won, waiting = take_named(claimed_under(claim.id, task_ids), now)
     waits = [(now - task.queued_at).total_seconds() for task in won if task.queued_at]
-    metrics.record(metrics.entered(won) + metrics.observed(metrics.WAIT_SECONDS, waits))
+    metrics.record(metrics.entered([*won, *waiting]) + metrics.observed(metrics.WAIT_SECONDS, waits))
     return won
 
 
@@ -88,7 +90,7 @@ _OF_A_CLAIM = (
         "lost_leases",
         "team_id",
     ),
-    *("fencing_token", "claim_id", "queued_at"),
+    *("fencing_token", "claim_id", "queued_at", "lock", "lock_fencing_number"),
 )
 
 
@@ -133,10 +135,11 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
     guard = bearing(held)
     released = [task for task in held.values() if task.status in MOVES["release"].sources]
     stopped = [task.pk for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
+    holders = holders_among(held.values())
     for task in released:
         assign(task, now, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
     columns = ["attempts", *return_to_line(released, now)]
     write(released, guard & Q(status__in=MOVES["release"].sources), columns)
     Task.objects.filter(guard, pk__in=stopped).update(**NO_LEASE)
-    follow(released)
+    follow([*released, *free_all(holders, now)])
     return len(held)

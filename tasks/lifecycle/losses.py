@@ -15,6 +15,7 @@ from tasks.domain.lease import Lease
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.effects import follow
+from tasks.lifecycle.locking import free_all, holders_among
 from tasks.lifecycle.rows import (
     ENDED,
     NO_LEASE,
@@ -56,23 +57,25 @@ def forfeit(leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: d
     """
     held = borne(leases)
     tasks = [task for task in held.values() if task.status in MOVES["reap"].sources]
+    stopped = [task for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
     for task in tasks:
         task.begun = True
     guard = bearing(held) & Q(status__in=MOVES["reap"].sources)
     _lose(tasks, guard, policy, jitter, now, "worker lost: the process that ran the task died")
-    stopped = [task.pk for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
-    Task.objects.filter(bearing(held), pk__in=stopped).update(**NO_LEASE)
+    Task.objects.filter(bearing(held), pk__in=[task.pk for task in stopped]).update(**NO_LEASE)
+    follow(free_all(holders_among(stopped), now))
     return tasks
 
 
 def _lose(tasks: Sequence[Task], guard: Q, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:
     endings = [ending_of(task, lease_of(task), "lost", reason) for task in tasks]
+    holders = holders_among(tasks)
     for task in tasks:
         _set_lost(task, policy, jitter, now, reason)
     columns = ["attempts", "lost_leases", "error", "scheduled_at", *PLACE, "queued_at", "completed_at", "claim_id"]
     write(tasks, guard, columns)
     audit.record_endings(endings, now)
-    follow(tasks, Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
+    follow([*tasks, *free_all(holders, now)], Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
 
 
 def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:

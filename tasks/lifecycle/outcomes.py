@@ -19,6 +19,7 @@ from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
+from tasks.lifecycle.locking import free_all, holders_among
 from tasks.lifecycle.rows import (
     ENDED,
     NO_LEASE,
@@ -45,23 +46,28 @@ def settle(
     A lease that has ended leaves its last holder the right to *complete* the task until somebody else claims it.
     A refused report is kept as evidence. `jitter` draws from 0 to 1 for the length of a backoff.
     """
+    dear = [each for each in outcomes if each.locked]
+    if 0 < len(dear) < len(outcomes):
+        others = [each for each in outcomes if not each.locked]
+        return settle(others, policy, jitter, now) | settle(dear, policy, jitter, now)
     results = {each.lease.task_id: each.result for each in outcomes if each.kind is OutcomeKind.COMPLETED}
-    if len(results) == len(outcomes):
+    if len(results) == len(outcomes) and not dear:
         with suppress(_NotAllHeld):
             return _complete_held(outcomes, results, now)
     return _settle_each(outcomes, policy, jitter, now)
 
 
 class _NotAllHeld(Exception):
-    """Some of the leases are not held (any more); nothing was written."""
+    """Some of the leases are not held (any more), or hold locks that must be freed; nothing was written."""
 
 
 @repeats_lock_conflicts
 def _complete_held(
     outcomes: Sequence[Outcome], results: Mapping[UUID, Any], now: datetime
 ) -> dict[Lease, OutcomeVerdict]:
-    """The usual case in one statement: all completed, all still held. Raises _NotAllHeld, which undoes it."""
-    held = Task.objects.filter(bearing([each.lease for each in outcomes]), status__in=MOVES["complete"].sources)
+    """The usual case in one statement: all completed, all still held, no locks. Raises _NotAllHeld, which undoes it."""
+    guard = bearing([each.lease for each in outcomes]) & Q(lock_fencing_number=0)
+    held = Task.objects.filter(guard, status__in=MOVES["complete"].sources)
     written = held.update(
         status=TaskStatus.COMPLETED,
         result=chosen_by_key("result", results),
@@ -102,9 +108,11 @@ def _settle_each(
         else:
             said = f"a report of {outcome.kind} came after the lease was lost: {outcome.error}".rstrip(": ")
             evidence.append(ending_of(task, lease, "refused", said))
+    settled = [task for task, _ in taken]
+    holders = holders_among(settled)
     counts = _settle_rows(taken, policy, jitter, now)
     audit.record_endings(evidence, now)
-    follow([task for task, _ in taken], counts)
+    follow([*settled, *free_all(holders, now)], counts)
     return verdicts
 
 

@@ -14,6 +14,7 @@ from dtq_site.foundation.errors import Conflict
 from tasks import audit, queues
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
+from tasks.lifecycle.locking import follow_change, let_locks_end
 from tasks.lifecycle.rows import (
     NO_LEASE,
     PLACE,
@@ -38,14 +39,16 @@ def cancel(task_id: UUID, now: datetime) -> Task:
     if task.status == TaskStatus.CANCELLED:
         return task
     require(task, "cancel", "has ended already")
+    before, waited_for = task.status, task.hold
     hint = hint_of(task) if task.status == TaskStatus.QUEUED else None
     held = task.lease_expires_at is not None  # by the attempt that runs, or by one that was cancelled before a retry
     assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
     write(
         [task], Q(status__in=MOVES["cancel"].sources), ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
     )
+    let_locks_end(task)
     drop_after_commit([hint] if hint else [])
-    follow([task])
+    follow([task, *follow_change(task, before, waited_for, now)])
     return task
 
 
@@ -76,8 +79,10 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     if task.hold == Hold.SCHEDULE:
         raise Conflict("This task is the coming occurrence of a schedule; change the schedule instead.")
     queues.ensure([changes.get("queue", task.queue)], now)
-    before, hint = task.status, hint_of(task)
+    before, waited_for, lock, hint = task.status, task.hold, task.lock, hint_of(task)
     assign(task, now, **changes)
+    if waited_for == Hold.LOCK and task.lock != lock:
+        assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
     if task.lease_expires_at is None:  # what the holder of a lost lease has run is no longer what is asked for
         assign(task, now, **NO_LEASE)
     place(task, task.ready_ms)
@@ -87,7 +92,8 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     columns = [*changes, *PLACE, "queued_at"]
     write([task], Q(status__in=MOVES["update"].sources), columns)
     drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
-    follow([task] if task.status != before else [])
+    woken = follow_change(task, before, waited_for, now)
+    follow([*([task] if task.status != before else []), *woken])
     add_after_commit([task])
     return task
 

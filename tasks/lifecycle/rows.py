@@ -22,7 +22,13 @@ from tasks.models import Task
 
 Jitter = Callable[[], float]
 
-NO_LEASE: dict[str, Any] = {"lease_owner": None, "claim_id": None, "lease_expires_at": None, "begun": False}
+NO_LEASE: dict[str, Any] = {
+    "lease_owner": None,
+    "claim_id": None,
+    "lease_expires_at": None,
+    "begun": False,
+    "lock_fencing_number": 0,
+}
 ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
 
 
@@ -137,7 +143,7 @@ def make_wait(task: Task, until: datetime, now: datetime, hold: Hold = Hold.BACK
     place(task, milliseconds(until))
 
 
-_ALWAYS = ("status", "hold", "updated_at", "begun", "lease_owner", "claim_id", "lease_expires_at")
+_ALWAYS = ("status", "hold", "updated_at", *NO_LEASE)
 _MOMENTS = ("queued_at", "started_at", "completed_at")
 
 

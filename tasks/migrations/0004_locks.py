@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     dependencies = [("tasks", "0003_queue_weight_and_ageing")]
     operations = [
         migrations.CreateModel(
-            name="Lock",
+            name="NamedLock",
             fields=[
                 ("name", dtq_site.foundation.database.KeyField(max_length=255, primary_key=True, serialize=False)),
                 ("holder_id", models.UUIDField(db_index=True, help_text="the task of the attempt that holds it", null=True)),

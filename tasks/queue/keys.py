@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BELL_SECONDS = 60
+LOCK_BELL_SECONDS = 10
 
 
 def lane(queue: str, name: str) -> str:
@@ -38,3 +39,8 @@ def bell(queue: str, name: str) -> str:
 def bell_prefix(queue: str) -> str:
     """What the keys of all bells of a queue begin with."""
     return f"dtq:{{{queue}}}:bell:"
+
+
+def lock_bell(name: str) -> str:
+    """List, expires after LOCK_BELL_SECONDS: one element when the lock was freed lately and nobody has noticed."""
+    return f"dtq:lock:{name}:bell"

@@ -9,9 +9,11 @@ from tasks.handling.errors import BadDeclaration
 
 
 def test_a_declaration_survives_the_way_through_json():
-    full = Declaration(queue="mail", priority=-100, max_retries=0, timeout_seconds=0.5)
+    full = Declaration(queue="mail", priority=-100, max_retries=0, timeout_seconds=0.5, lock="report:{account}")
 
-    assert full.to_json() == {"queue": "mail", "priority": -100, "max_retries": 0, "timeout_seconds": 0.5}
+    assert full.to_json() == {
+        "queue": "mail", "priority": -100, "max_retries": 0, "timeout_seconds": 0.5, "lock": "report:{account}",
+    }  # fmt: skip
     assert Declaration.from_json(full.to_json()) == full
     assert Declaration().to_json() == {}
     assert Declaration.from_json({}) == Declaration()
@@ -28,9 +30,11 @@ def test_a_levels_name_becomes_its_number():
 def test_a_declaration_completes_itself_from_the_settings():
     settings = Declaration(queue="default", priority=5, max_retries=3, timeout_seconds=3600)
 
-    completed = Declaration(max_retries=0).over(settings)
+    completed = Declaration(max_retries=0, lock="backup").over(settings)
 
-    assert vars(completed) == {"queue": "default", "priority": 5, "max_retries": 0, "timeout_seconds": 3600}
+    assert vars(completed) == {
+        "queue": "default", "priority": 5, "max_retries": 0, "timeout_seconds": 3600, "lock": "backup",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,8 @@ def test_a_declaration_completes_itself_from_the_settings():
         ([], "A declaration is a JSON object, not []."),
         ({"timeout_seconds": "soon"}, "timeoutSeconds must be a number, not 'soon'."),
         ({"max_retries": 5000}, "maxRetries must be from 0 to 1000, not 5000."),
+        ({"lock": 7}, "lock must be text, not 7."),
+        ({"lock": ""}, "A lock's name must have 1 to 255 characters, not 0."),
     ],
 )
 def test_a_foreign_declaration_is_checked(value, message):
