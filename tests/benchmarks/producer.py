@@ -1,0 +1,96 @@
+"""The process that creates a system's tasks, in that system's environment: `python -m tests.benchmarks.producer MODULE`.
+
+It reads one request a line from its input and writes one answer a line, both JSON; it ends with its input. What the
+libraries print goes to the error output, so that an answer is never mistaken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import sys
+import time
+from typing import Any
+
+from tests.benchmarks.counter import ARRIVALS
+from tests.benchmarks.counting import client
+
+ARRIVES_WITHIN_SECONDS = 30
+
+
+class Producer:
+    """Each public method is a request."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def ways(self) -> list[str]:
+        """The ways to create one task."""
+        return list(self._application.WAYS)
+
+    def create(self, way: str, count: int) -> float:
+        """Create tasks one by one; returns the seconds that it took."""
+        create = self._application.WAYS[way]
+        begun = time.perf_counter()
+        for _ in range(count):
+            create()
+        return time.perf_counter() - begun
+
+    def create_many(self, count: int) -> float:
+        """Create tasks in bulk; returns the seconds that it took."""
+        begun = time.perf_counter()
+        self._application.create_many(count)
+        return time.perf_counter() - begun
+
+    def time_arrivals(self, count: int, seed: int, shortest_seconds: float, longest_seconds: float) -> list[float]:
+        """Create single tasks with random pauses before them; returns the ms from each call to its handler's first line."""
+        pauses = random.Random(seed)
+        taken = []
+        for _ in range(count):
+            time.sleep(pauses.uniform(shortest_seconds, longest_seconds))
+            called = time.monotonic_ns()
+            self._application.create_arrival()
+            taken.append((_next_arrival() - called) / 1e6)
+        return taken
+
+    def clear(self) -> None:
+        """Forget all tasks that are kept outside of Redis."""
+        self._application.clear()
+
+    def make_ready(self) -> None:
+        """Return once the system is as it is in daily work."""
+        self._application.make_ready()
+
+    def waiting(self) -> int:
+        """How many tasks wait in Redis."""
+        return int(self._application.waiting())
+
+    def recorded(self) -> int | None:
+        """How many outcomes are in the database; None where the system keeps none."""
+        return self._application.recorded()
+
+
+def _next_arrival() -> int:
+    """When the task that was just created began. The wait is parted, as the client gives up an answer after five seconds."""
+    ends_at = time.monotonic() + ARRIVES_WITHIN_SECONDS
+    while time.monotonic() < ends_at:
+        if (answer := client.blpop(ARRIVALS, timeout=4)) is not None:
+            return int(answer[1])
+    raise TimeoutError(f"a task was not begun within {ARRIVES_WITHIN_SECONDS} s")
+
+
+def main(module: str) -> None:
+    """Answer requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    producer = Producer(importlib.import_module(module))
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = getattr(producer, request.pop("do"))(**request)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
