@@ -65,6 +65,12 @@ def _counters(totals: dict[tuple[str, str], float]) -> Iterator[Metric]:
         ("dtq_reconciler_repairs", "Entries that the dispatch index lacked.", totals.get((sums.REPAIRS, ""), 0)),
     ):
         yield CounterMetricFamily(name, text, value=value)
+    drift = CounterMetricFamily(
+        "dtq_index_drift", "Entries that the dispatch index had lost, or had for tasks that were gone.", labels=["kind"]
+    )
+    for kind in (sums.MISSING, sums.STALE):
+        drift.add_metric([kind], totals.get((sums.DRIFT, kind), 0))
+    yield drift
     for name in ("dtq_task_duration_seconds", "task_duration_seconds"):
         yield _histogram(name, "How long attempts that completed ran.", sums.RUN_SECONDS, totals)
     yield _histogram("dtq_task_wait_seconds", "From ready to started.", sums.WAIT_SECONDS, totals)

@@ -21,6 +21,7 @@ from tasks.models import MetricSum, Task
 SHARDS = 32
 ENTERED, CREATED = "entered", "created"
 RETRIES, LOST_LEASES, REPAIRS = "retries", "lost_leases", "repairs"
+DRIFT, MISSING, STALE = "index_drift", "missing", "stale"
 RUN_SECONDS, WAIT_SECONDS = "run_seconds", "wait_seconds"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
 INFINITE, TOTAL = "+Inf", "sum"

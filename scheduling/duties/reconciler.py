@@ -8,16 +8,22 @@ from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.observer import Observer
 from scheduling.runtime.duty import Duty
 from scheduling.runtime.leader import Leader
+from tasks import lifecycle
+from tasks.domain.priority import level_ms
 from tasks.models import Queue
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import IndexLost
 from tasks.queue.rebuild import Reconciliation
 
 BUDGET_SECONDS = 0.1
+"""Of each second, for what lies behind the fronts of all queues together: a tenth of a core."""
+
+RERANKED_AT_ONCE = 1000
+SAFE_EVICTION = "noeviction"
 
 
 class Reconciler(Duty):
-    """Once a second, for each queue: is the index whole, and has its front all that the rows say?"""
+    """Once a second, for each queue: is the index whole, does it say what the rows say, and stand they where they should?"""
 
     name = "reconciler"
     period_seconds = 1.0
@@ -25,17 +31,39 @@ class Reconciler(Duty):
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
         self._queues: dict[str, Reconciliation] = {}
+        self._policy_known = False
+        self._doubted: set[str] = set()
 
     def perform(self, now: datetime) -> float:
-        """Rebuild what is lost, add what is missing."""
-        for queue in Queue.objects.values_list("name", flat=True):
-            known = self._queues.setdefault(queue, Reconciliation(redis_index(), queue))
-            try:
-                if known.ensure_whole():
-                    self.observer.emit("index.rebuilt", queue=queue)
-                added = known.sweep(BUDGET_SECONDS)
-            except IndexLost:
-                return self.period_seconds  # Redis is away; workers ask the rows
-            if added:
-                self.observer.emit("index.repaired", queue=queue, added=added)
-        return self.period_seconds
+        """Rebuild what is lost, repair what differs; go on at once while there is much of it."""
+        ageing = dict(Queue.objects.values_list("name", "ageing_seconds"))
+        try:
+            self._look_at_policy()
+            busy = [self._reconcile(queue, level_ms(seconds), now) for queue, seconds in ageing.items()]
+        except IndexLost:  # workers ask the rows; what becomes ready meanwhile Redis will not know when it is back
+            self._doubted.update(ageing)
+            return self.period_seconds
+        return 0.0 if any(busy) else self.period_seconds
+
+    def _look_at_policy(self) -> None:
+        if self._policy_known:
+            return
+        policy = redis_index().eviction_policy()
+        self._policy_known = True
+        if policy != SAFE_EVICTION:
+            self.observer.emit("redis.may_evict", policy=policy, remedy=f"set maxmemory-policy to {SAFE_EVICTION}")
+
+    def _reconcile(self, queue: str, level: int, now: datetime) -> bool:
+        """Repair one queue's index; says whether there is more to repair than one sweep could."""
+        known = self._queues.setdefault(queue, Reconciliation(redis_index(), queue))
+        if known.ensure_whole(trusted=queue not in self._doubted):
+            self.observer.emit("index.rebuilt", queue=queue)
+            self._doubted.discard(queue)
+        long_lines = sum(each.is_long for each in self._queues.values())
+        found = known.sweep(now, BUDGET_SECONDS / max(long_lines, 1), level)
+        for start in range(0, len(found.misranked), RERANKED_AT_ONCE):
+            lifecycle.rerank(queue, found.misranked[start : start + RERANKED_AT_ONCE], level)
+        if found:
+            facts = {"added": found.added, "removed": found.removed, "reranked": len(found.misranked)}
+            self.observer.emit("index.repaired", queue=queue, **facts)
+        return bool(found) and known.is_long

@@ -19,7 +19,6 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
-from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, delete, retry, update
@@ -34,8 +33,6 @@ __all__ = [
     "create",
     "delete",
     "forfeit",
-    "free_lock",
-    "hand_over",
     "mark_begun",
     "next_due",
     "note_progress",
@@ -48,7 +45,6 @@ __all__ = [
     "rerank",
     "retry",
     "settle",
-    "take_lock",
     "update",
     "withdraw_occurrence",
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
 from tasks import audit
+from tasks.domain.priority import HIGHEST
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
-from tasks.lifecycle.effects import follow
+from tasks.lifecycle.effects import add_after_commit, follow
 from tasks.lifecycle.rows import assign, erase, forget_cancelled_attempt, locked, return_to_line, write
 from tasks.models import Task
 
@@ -30,6 +31,19 @@ def promote(now: datetime, limit: int = 1000) -> int:
         assign(task, now, queued_at=now)
     write(tasks, due, return_to_line(tasks, now))
     follow(tasks)
+    return len(tasks)
+
+
+@repeats_lock_conflicts
+def rerank(queue: str, task_ids: Sequence[UUID], level_ms: int) -> int:
+    """Give ready tasks of a queue the places that its ageing asks for; returns how many were still ready.
+
+    Nothing that anybody watches changes, so their versions stay.
+    """
+    ready = Task.objects.filter(pk__in=task_ids, status=TaskStatus.QUEUED, queue=queue)
+    ready.update(rank=F("ready_ms") + (HIGHEST - F("priority")) * level_ms)
+    tasks = ready.only("id", "status", "rank", "queue", "name")  # now locked
+    add_after_commit(list(tasks))
     return len(tasks)
 
 

@@ -44,7 +44,7 @@ class RedisIndex:
         self._prompt = prompt
         self._patient = patient
         self._hint_breaker = Breaker(pause_seconds=0.2, longest_seconds=1.0)
-        self._breaker = Breaker()
+        self._breaker = Breaker(longest_seconds=2.0)  # the index is to be right soon after Redis is back
 
     def add(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
@@ -126,22 +126,13 @@ class RedisIndex:
 
     # --- repair ----------------------------------------------------------------------------------------------------
 
-    def missing(self, hints: Sequence[Hint]) -> list[Hint]:
-        """Those of `hints` that stand in no lane; some may be in flight. Raises IndexLost."""
-        return self._guarded(lambda: self._missing(hints))
+    def patiently(self, operation: Callable[[Redis], Any]) -> Any:
+        """What `operation` answers on the patient client. Raises IndexLost."""
+        return self._guarded(lambda: operation(self._patient))
 
-    def _missing(self, hints: Sequence[Hint]) -> list[Hint]:
-        by_lane: dict[tuple[str, str], list[Hint]] = defaultdict(list)
-        for hint in hints:
-            by_lane[hint.queue, hint.name].append(hint)
-        with self._patient.pipeline(transaction=False) as pipeline:
-            for (queue, name), group in by_lane.items():
-                pipeline.zmscore(keys.lane(queue, name), [str(hint.id) for hint in group])
-            answers = pipeline.execute()
-        pairs = zip(by_lane.values(), answers, strict=True)
-        return [
-            hint for group, scores in pairs for hint, score in zip(group, scores, strict=True) if score != hint.rank
-        ]
+    def eviction_policy(self) -> str:
+        """What Redis does when its memory is full; only `noeviction` leaves the index alone. Raises IndexLost."""
+        return str(self.patiently(lambda client: client.info("memory")["maxmemory_policy"]))
 
     def is_whole(self, queue: str) -> bool:
         """Whether the marker stands and was set in the Redis process that answers now. Raises IndexLost."""

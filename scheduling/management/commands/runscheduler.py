@@ -14,7 +14,7 @@ from dtq_site.foundation.observer import Observer
 from scheduling.runtime.scheduler import Scheduler
 from tasks.queue.dispatch import redis_index
 
-LEVELS = dict.fromkeys(("leader.lost", "lease.reaped", "server.unreachable"), "warning")
+LEVELS = dict.fromkeys(("leader.lost", "lease.reaped", "server.unreachable", "redis.may_evict"), "warning")
 
 
 class Command(BaseCommand):

@@ -259,7 +259,7 @@ def test_without_redis_hints_fail_nobody_and_take_is_lost():
         lambda: index.depth("default"),
         lambda: index.wait(["default"], ["job"], 0.1),
         lambda: index.add_certainly([hint()]),
-        lambda: index.missing([hint()]),
+        lambda: index.eviction_policy(),
         lambda: index.is_whole("default"),
         lambda: index.mark_building("default", "x"),
         lambda: index.mark_whole("default", "x"),
