@@ -19,6 +19,7 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
+from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, delete, retry, update
@@ -33,6 +34,8 @@ __all__ = [
     "create",
     "delete",
     "forfeit",
+    "free_lock",
+    "hand_over",
     "mark_begun",
     "next_due",
     "note_progress",
@@ -45,6 +48,7 @@ __all__ = [
     "rerank",
     "retry",
     "settle",
+    "take_lock",
     "update",
     "withdraw_occurrence",
 ]
