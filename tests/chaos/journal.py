@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,18 +24,23 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._opening = threading.Lock()
         self._opened: tuple[int, int] | None = None
 
     def write(self, *lines: dict[str, Any]) -> None:
         """Append lines; they are on disk when this returns."""
         if not lines:
             return
-        if self._opened is None or self._opened[0] != os.getpid():
-            name = f"{os.getpid()}-{time.monotonic_ns()}.jsonl"
-            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY
-            self._opened = (os.getpid(), os.open(self._folder / name, flags, 0o600))
-        os.write(self._opened[1], "".join(f"{json.dumps(line)}\n" for line in lines).encode())
-        os.fsync(self._opened[1])
+        descriptor = self._descriptor()
+        os.write(descriptor, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+        os.fsync(descriptor)
+
+    def _descriptor(self) -> int:
+        with self._opening:
+            if self._opened is None or self._opened[0] != os.getpid():
+                path = self._folder / f"{os.getpid()}-{time.monotonic_ns()}.jsonl"
+                self._opened = (os.getpid(), os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+            return self._opened[1]
 
 
 class Witness:

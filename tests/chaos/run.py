@@ -7,14 +7,16 @@ by which the order is judged. `make chaos` calls this.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.chaos import evidence, faults, journal
 from tests.chaos.checker import Finding, judge
@@ -83,6 +85,9 @@ def carry_out(run: Run, folder: Path, say: Callable[[str], None]) -> Report:
         stage.settle(run.patience_seconds)
         calm = stage.calm(run)
         rows, endings = stage.observer.rows(), stage.observer.endings()
+        _keep(folder / "rows.jsonl", rows.values())
+        _keep(folder / "endings.jsonl", endings)
+        _keep(folder / "leases.jsonl", stage.leases)
     finally:
         cluster.close()
     if abs(time.time() - time.monotonic() - offset) > LONGEST_CLOCK_STEP_SECONDS:
@@ -100,6 +105,11 @@ def carry_out(run: Run, folder: Path, say: Callable[[str], None]) -> Report:
         [calm],
     )
     return Report(plan, found, judge(found))
+
+
+def _keep(path: Path, facts: Iterable[Any]) -> None:
+    """Leave what was read of the database beside the journals, for whoever looks for a cause."""
+    path.write_text("".join(f"{json.dumps(vars(fact))}\n" for fact in facts))
 
 
 class _Stage:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +28,22 @@ def test_each_process_has_a_file_of_its_own(tmp_path: Path):
 
     assert len(list(tmp_path.iterdir())) == 2
     assert sorted(line["event"] for line in read(tmp_path)) == ["a", "b", "c"]
+
+
+def test_all_threads_of_a_process_write_into_one_file_from_the_first_line_on(tmp_path: Path):
+    journal = Journal(tmp_path)
+    at_once = threading.Barrier(8)
+
+    def write() -> None:
+        at_once.wait()
+        journal.write(LINE)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(write)
+
+    assert len(list(tmp_path.iterdir())) == 1
+    assert read(tmp_path) == [LINE] * 8
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path):
