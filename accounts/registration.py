@@ -16,11 +16,12 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from accounts.models import Team, User
 from accounts.roles import Role
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput, Conflict, Forbidden
 
@@ -138,9 +139,30 @@ def team_named(name: str) -> Team:
     return Team.objects.get_or_create(name=name, defaults={"created_at": database_clock.now()})[0]
 
 
+def team_id_named(name: str) -> UUID:
+    """As `team_named`, its id; whose the name is, is remembered for some seconds."""
+    team_id, until = _remembered.get(name, (None, 0.0))
+    if team_id is not None and elapsed_clock() < until:
+        return team_id
+    team_id = team_named(name).pk
+    if not connection.in_atomic_block:  # else it may still be rolled back
+        _remembered[name] = team_id, elapsed_clock() + _REMEMBERED_SECONDS
+    return team_id
+
+
+_REMEMBERED_SECONDS = 5.0
+_remembered: dict[str, tuple[UUID, float]] = {}
+
+
+def forget_teams() -> None:
+    """Drop the memory of whose names are, as after a change of one, or of the database."""
+    _remembered.clear()
+
+
 def rename_team(team_id: UUID, name: str) -> None:
     """Give a team another name. A name that is taken raises IntegrityError."""
     Team.objects.filter(id=team_id).update(name=plain_text(name, "name", longest=254))
+    forget_teams()
 
 
 def plain_text(text: str, field: str, *, longest: int) -> str:

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.database import LOCK_CONFLICTS, database_clock
 from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
 from tasks import lifecycle
@@ -71,6 +71,12 @@ def _counters(totals: dict[tuple[str, str], float]) -> Iterator[Metric]:
     for kind in (sums.MISSING, sums.STALE):
         drift.add_metric([kind], totals.get((sums.DRIFT, kind), 0))
     yield drift
+    conflicts = CounterMetricFamily(
+        "dtq_database_conflicts", "Transactions that lost a deadlock or a wait for a lock.", labels=["kind"]
+    )
+    for kind in LOCK_CONFLICTS:
+        conflicts.add_metric([kind], totals.get((sums.CONFLICTS, kind), 0))
+    yield conflicts
     for name in ("dtq_task_duration_seconds", "task_duration_seconds"):
         yield _histogram(name, "How long attempts that completed ran.", sums.RUN_SECONDS, totals)
     yield _histogram("dtq_task_wait_seconds", "From ready to started.", sums.WAIT_SECONDS, totals)

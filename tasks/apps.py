@@ -1,4 +1,4 @@
-"""Composes the app at start: handlers are found, and `.enqueue()` gets its way into the database."""
+"""Composes the app at start: handlers are found, `.enqueue()` gets its way into the database, and lost deadlocks are counted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ class TasksConfig(AppConfig):
     name = "tasks"
 
     def ready(self) -> None:
-        """Import every module with handlers, and let handlers submit through this process."""
-        from tasks import submission
+        """Import every module with handlers, let handlers submit through this process, count the floor's lock conflicts."""
+        from dtq_site.foundation import database
+        from tasks import metrics, submission
         from tasks.handling import discovery, port
 
+        database.count_conflicts_by(metrics.record_conflicts)
         port.fill(submission.submit_from_code)
         discovery.discover(["tasks"], settings.DTQ_TASKS.handlers)

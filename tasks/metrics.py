@@ -2,25 +2,29 @@
 
 The only writer of MetricSum. A verb that owns its transaction adds to the sums inside it, as its last statement; inside a
 caller's transaction, which may be long, the sums follow its commit, so that nobody waits for them.
+
+Each addition goes to a shard drawn anew: process ids would not do, in containers all are alike, and the threads of one
+process must not wait for each other's commits either.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Sum
 
+from dtq_site.foundation.database import Statement
 from tasks.domain.priority import level_name
-from tasks.domain.states import TaskStatus
 from tasks.models import MetricSum, Task
 
 SHARDS = 32
-ENTERED, CREATED = "entered", "created"
-RETRIES, LOST_LEASES, REPAIRS = "retries", "lost_leases", "repairs"
+ENTERED, CREATED, _CREATED_IN = "entered", "created", "created_in"
+RETRIES, LOST_LEASES, REPAIRS, CONFLICTS = "retries", "lost_leases", "repairs", "conflicts"
 DRIFT, MISSING, STALE = "index_drift", "missing", "stale"
 RUN_SECONDS, WAIT_SECONDS = "run_seconds", "wait_seconds"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
@@ -40,8 +44,11 @@ def entered(tasks: Iterable[Task]) -> Counts:
 
 
 def created(tasks: Iterable[Task]) -> Counts:
-    """The creation of each task, by the level of its priority."""
-    return Counter((CREATED, level_name(task.priority)) for task in tasks)
+    """The creation of each task, by the level of its priority, and its entry into its first state.
+
+    One sum holds both, told apart again by `sums`: a creation alone writes one row here and not two.
+    """
+    return Counter((_CREATED_IN, f"{level_name(task.priority)} {task.status}") for task in tasks)
 
 
 def observed(histogram: str, seconds: Iterable[float]) -> Counts:
@@ -61,34 +68,45 @@ def bucket_label(index: int) -> str:
 
 def record(counts: Mapping[tuple[str, str], float]) -> None:
     """Add to the sums: now if the present transaction is a verb's own, else when the caller's has committed."""
+    counts = {key: count for key, count in counts.items() if count}
     if not counts:
         return
+    statement = addition(counts)
     if connection.savepoint_ids:
-        transaction.on_commit(lambda: _add(counts), robust=True)
+        transaction.on_commit(statement.run, robust=True)
     else:
-        _add(counts)
+        statement.run()
 
 
-def _add(counts: Mapping[tuple[str, str], float]) -> None:
-    shard = os.getpid() % SHARDS
-    rows = [(metric, label, shard, value) for (metric, label), value in sorted(counts.items()) if value]
-    if not rows:
-        return
+def record_conflicts(lost: Mapping[str, int]) -> None:
+    """Add transactions that lost against others, by kind. Never fails: somebody else's work goes on after it."""
+    with suppress(DatabaseError, InterfaceError):
+        record({(CONFLICTS, kind): count for kind, count in lost.items()})
+
+
+def addition(counts: Mapping[tuple[str, str], float]) -> Statement:
+    """The statement that adds `counts`, of which there is at least one, to the sums."""
+    shard = secrets.randbelow(SHARDS)
+    rows = [(metric, label, shard, value) for (metric, label), value in sorted(counts.items())]
     places = ", ".join(["(%s, %s, %s, %s)"] * len(rows))
     table = connection.ops.quote_name(MetricSum._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (metric, label, shard, value) VALUES {places} {_ADD[connection.vendor]}",
-            [value for row in rows for value in row],
-        )
+    return Statement(
+        f"INSERT INTO {table} (metric, label, shard, value) VALUES {places} {_ADD[connection.vendor]}",
+        [value for row in rows for value in row],
+    )
 
 
 def sums() -> dict[tuple[str, str], float]:
     """Every counter and bucket that was ever added to, by (metric, label)."""
-    totals = MetricSum.objects.values("metric", "label").annotate(total=Sum("value"))
-    return {(row["metric"], row["label"]): row["total"] for row in totals}
+    totals: dict[tuple[str, str], float] = defaultdict(float)
+    for row in MetricSum.objects.values("metric", "label").annotate(total=Sum("value")):
+        for key in _meant_by(row["metric"], row["label"]):
+            totals[key] += row["total"]
+    return dict(totals)
 
 
-def all_states() -> list[str]:
-    """The labels of `ENTERED`, so that a counter can be shown with 0 from the start."""
-    return [str(status) for status in TaskStatus]
+def _meant_by(metric: str, label: str) -> list[tuple[str, str]]:
+    if metric != _CREATED_IN:
+        return [(metric, label)]
+    level, status = label.split()
+    return [(CREATED, level), (ENTERED, status)]

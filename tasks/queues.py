@@ -47,6 +47,11 @@ def level_ms(name: str) -> int:
     return known[name] if name in known else _read([name]).get(name, _level_ms(None))
 
 
+def are_known(names: Collection[str]) -> bool:
+    """Whether each of the queues is remembered to exist."""
+    return _remembered().keys() >= set(names)
+
+
 def forget_known() -> None:
     """Drop the memory of queues, as after another database took this one's place."""
     global _known

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection
 
-from accounts.registration import team_named
+from accounts.registration import team_id_named
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock, ids, is_unavailable
@@ -78,7 +78,7 @@ def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
     """
     now = database_clock.now()
     specs = [check(request_from_code(each), now) for each in requests]
-    return _create(specs, Owner(team_named(DEFAULT_TEAM).pk, None), now)
+    return _create(specs, Owner(team_id_named(DEFAULT_TEAM), None), now)
 
 
 def request_from_code(asked: port.EnqueueRequest) -> Request:

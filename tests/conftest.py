@@ -112,6 +112,7 @@ def committed_db(django_db_setup: Baseline, django_db_blocker: DjangoDbBlocker) 
 
     Afterwards the rows are what they were. Far faster than `django_db(transaction=True)`, which it replaces.
     """
+    from accounts import registration
     from tasks import queues
 
     with django_db_blocker.unblock():
@@ -119,6 +120,7 @@ def committed_db(django_db_setup: Baseline, django_db_blocker: DjangoDbBlocker) 
         connection.close()  # the test may have had it killed, or changed its session
         django_db_setup.restore()
         queues.forget_known()
+        registration.forget_teams()
 
 
 @pytest.fixture

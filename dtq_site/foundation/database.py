@@ -1,13 +1,16 @@
-"""What DTQ needs of a database beyond the ORM: its clock, repeats after a deadlock, and connections of long-lived threads."""
+"""What DTQ needs of a database beyond the ORM: its clock, repeats after a deadlock, short transactions in one round trip, and
+connections of long-lived threads."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,6 +22,8 @@ from dtq_site.foundation.ids import IdMaker
 STATEMENT_BYTES = 4 * 1024 * 1024
 """How many bytes of JSON and text one statement carries. Escaped they take up to 3.5 times as many, and MariaDB accepts 16 MB."""
 
+_MOST_TRIES = 5
+
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
@@ -26,7 +31,10 @@ _NOW = {
     "mysql": "SELECT UTC_TIMESTAMP(6)",
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
 }
-_DEADLOCK, _LOCK_WAIT = 1213, 1205
+_CONFLICT_OF_ERROR = {1213: "deadlock", 1205: "lock_wait"}
+LOCK_CONFLICTS = tuple(_CONFLICT_OF_ERROR.values())
+"""The kinds in which lost transactions are counted."""
+
 _SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 4031}
 _PACKET_TOO_LARGE, _SERVER_GONE, _LOST_DURING_QUERY = 1153, 2006, 2013
 _CUT_OFF = {1152, 1159, 1160, 1161, 1317, 1927, 1969}  # the connection or the statement was ended from outside
@@ -61,12 +69,14 @@ class KeyField(models.CharField):
 
 def is_lock_conflict(error: Exception) -> bool:
     """Whether the database gave up this transaction in favour of another one."""
-    return _is_worth_repeating(error) or (isinstance(error, OperationalError) and "database is locked" in str(error))
+    if not isinstance(error, OperationalError):
+        return False
+    return _kind_of_conflict(error) is not None or "database is locked" in str(error)
 
 
-def _is_worth_repeating(error: Exception) -> bool:
-    # SQLite's "database is locked" is not: it says so only after a wait of its own.
-    return isinstance(error, OperationalError) and error.args[:1] in ((_DEADLOCK,), (_LOCK_WAIT,))
+def _kind_of_conflict(error: OperationalError) -> str | None:
+    # SQLite's "database is locked" is none to be repeated: it says so only after a wait of its own.
+    return _CONFLICT_OF_ERROR.get(error.args[0]) if error.args else None
 
 
 def is_unavailable(error: Exception) -> bool:
@@ -102,19 +112,88 @@ def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[P
 
     @functools.wraps(function)
     def repeated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Answer:
-        attempt = 0
-        while True:
-            outermost = not connection.in_atomic_block
-            try:
-                with transaction.atomic():
-                    return function(*args, **kwargs)
-            except OperationalError as error:
-                attempt += 1
-                if not outermost or attempt >= 5 or not _is_worth_repeating(error):
-                    raise
-            time.sleep(full_jitter(attempt, base_seconds=0.01, cap_seconds=0.25))
+        def run() -> Answer:
+            with transaction.atomic():
+                return function(*args, **kwargs)
+
+        return run() if connection.in_atomic_block else _repeating(run)
 
     return repeated
+
+
+def _repeating(run: Callable[[], Answer]) -> Answer:
+    lost: Counter[str] = Counter()
+    try:
+        while True:
+            try:
+                return run()
+            except OperationalError as error:
+                kind = _kind_of_conflict(error)
+                if kind is None:
+                    raise
+                lost[kind] += 1
+                if lost.total() >= _MOST_TRIES:
+                    raise
+            time.sleep(full_jitter(lost.total(), base_seconds=0.01, cap_seconds=0.25))
+    finally:
+        if lost:
+            _count_conflicts(lost)
+
+
+def _nobody(lost: Mapping[str, int]) -> None:
+    """Counts nothing."""
+
+
+_count_conflicts: Callable[[Mapping[str, int]], None] = _nobody
+
+
+def count_conflicts_by(count: Callable[[Mapping[str, int]], None]) -> None:
+    """Let `count` hear of lost deadlocks and waits for locks, by kind, after the transaction that met them has ended."""
+    global _count_conflicts
+    _count_conflicts = count
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement with its values, worded by the owner of the rows; `weight` is how many bytes of JSON and text it carries."""
+
+    sql: str
+    values: Sequence[Any]
+    weight: int = 0
+
+    def run(self) -> None:
+        """Execute it on this thread's connection."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, self.values)
+
+
+def write_together(statements: Sequence[Statement]) -> None:
+    """Run the statements in one transaction of their own, repeated as by `repeats_lock_conflicts`.
+
+    On MySQL and MariaDB they make one round trip, unless they carry more than one packet should. Call it outside of a
+    transaction.
+    """
+    light = sum(statement.weight for statement in statements) <= STATEMENT_BYTES
+    run = _send_together if light and connection.vendor == "mysql" else _run_each
+    _repeating(lambda: run(statements))
+
+
+def _run_each(statements: Sequence[Statement]) -> None:
+    with transaction.atomic():
+        for statement in statements:
+            statement.run()
+
+
+def _send_together(statements: Sequence[Statement]) -> None:
+    text = "; ".join(["START TRANSACTION", *(statement.sql for statement in statements), "COMMIT"])
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(text, [value for statement in statements for value in statement.values])
+            while cursor.nextset():
+                pass
+        except BaseException:  # it stands in a transaction that Django does not know of, perhaps with answers unread
+            _give_up(connection)
+            raise
 
 
 def close_broken_connections() -> None:

@@ -24,6 +24,9 @@ class TooLarge(ValueError):
         super().__init__(f"it takes {size:,} bytes as JSON; at most {limit:,} are allowed")
 
 
+_compact = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode  # made once: it takes time
+
+
 def encode(value: Any, *, max_bytes: int | None = None) -> str:
     """Write `value` as compact JSON text.
 
@@ -31,7 +34,7 @@ def encode(value: Any, *, max_bytes: int | None = None) -> str:
     """
     try:
         _refuse_what_json_lacks(value)
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = _compact(value)
         size = len(text.encode())
     except NotJSON:
         raise
@@ -92,6 +95,11 @@ def read_integer(digits: str) -> int | float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise NotJSON(f"{name} is no JSON number")
+
+
+def compact(value: Any) -> str:
+    """JSON text of a value that `encode` has accepted before, without looking at it again."""
+    return _compact(value)
 
 
 def canonical(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Watches every statement that the tests run: rows of ours that are written outside of their owner end the test.
 
-The innermost function of ours on the stack is the writer. A test may write what it likes: it prepares and inspects.
+The innermost function of ours on the stack is the writer; of a `Statement`, the one that worded it. A test may write what it
+likes: it prepares and inspects.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from dtq_site.foundation.database import Statement
 from tests.support.sources import PACKAGES, ROOT
 from tests.support.writers import OWNERS, WRITTEN_BY_THE_FRAMEWORK, owns, project_models
 
@@ -29,12 +31,26 @@ def install() -> None:
     """Watch all connections, present and coming."""
     labels = {model.table: model.label for model in project_models()}
 
-    def check(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
-        match = _WRITE.match(sql) if isinstance(sql, str) else None
+    worded: set[str] = set()
+
+    def judge(sql: str) -> None:
+        match = _WRITE.match(sql)
         label = labels.get(match[1]) if match else None
         if label is not None:
             _refuse_strangers(label)
+
+    def check(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+        if isinstance(sql, str) and sql not in worded:
+            judge(sql)
         return execute(sql, params, many, context)
+
+    def check_wording(self: Statement, *args: Any, **kwargs: Any) -> None:
+        plain_init(self, *args, **kwargs)
+        judge(self.sql)
+        worded.add(self.sql)
+
+    plain_init = Statement.__init__
+    Statement.__init__ = check_wording  # type: ignore[method-assign]
 
     def watch(connection: Any, **_: Any) -> None:
         if check not in connection.execute_wrappers:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 
 from dtq_site.foundation import database
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import (
+    Statement,
     close_broken_connections,
     repeats_lock_conflicts,
     reset_connections,
     sample_database_clock,
+    write_together,
 )
+from tasks import metrics
 from tasks.models import Queue
-from tests.support.factories import START
+from tests.support.factories import START, in_own_connection
 
 DEADLOCK = OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
 
@@ -84,6 +92,137 @@ def test_inside_a_caller_s_transaction_it_is_the_caller_who_repeats():
     assert (verb.calls, queues()) == (1, [])
 
 
+# --- several statements, one round trip -----------------------------------------------------------------------------
+
+
+def naming(name: str) -> Statement:
+    """The statement that inserts a queue of that name."""
+    return Statement(
+        "INSERT INTO tasks_queue (name, paused, weight, created_at) VALUES (%s, 0, 1, %s)", [name, "2030-01-01"]
+    )
+
+
+def test_statements_that_are_written_together_are_committed_in_one_round_trip():
+    with CaptureQueriesContext(connection) as queries:
+        write_together([naming("100%"), naming("b'; c")])
+
+    assert queues() == ["100%", "b'; c"]
+    if connection.vendor == "mysql":
+        assert len(queries) == 1
+    assert not connection.in_atomic_block and connection.get_autocommit()
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("default", "a")])
+def test_of_statements_that_are_written_together_one_that_fails_undoes_all(names: tuple[str, str]):
+    with pytest.raises(IntegrityError):
+        write_together([naming(name) for name in names])
+
+    assert queues() == []
+    write_together([naming("next")])
+    connection.close()
+    assert queues() == ["next"]
+
+
+def test_what_one_packet_should_not_carry_is_written_in_several(monkeypatch):
+    monkeypatch.setattr(database, "STATEMENT_BYTES", 10)
+    heavy = [replace(naming(name), weight=6) for name in "ab"]
+
+    with CaptureQueriesContext(connection) as queries:
+        write_together(heavy)
+
+    assert queues() == ["a", "b"]
+    assert len([query for query in queries if "INSERT" in query["sql"]]) == 2
+
+
+# --- conflicts are counted -------------------------------------------------------------------------------------------
+
+
+def conflicts() -> dict[str, float]:
+    return {kind: n for (metric, kind), n in metrics.sums().items() if metric == metrics.CONFLICTS}
+
+
+def test_conflicts_are_counted_by_kind_when_the_transaction_has_ended():
+    with pytest.raises(OperationalError):
+        run(Verb(99, OperationalError(1205, "Lock wait timeout exceeded; try restarting transaction")))
+    run(Verb(failures=2))
+
+    assert conflicts() == {"deadlock": 2, "lock_wait": 5}
+
+
+def test_a_count_that_cannot_be_written_fails_nobody(monkeypatch):
+    monkeypatch.setattr(metrics, "record", raising)
+
+    assert run(Verb(failures=1)) == "done"
+    assert conflicts() == {}
+
+
+def test_other_errors_are_no_conflicts():
+    with pytest.raises(OperationalError):
+        run(Verb(1, OperationalError(1048, "Column cannot be null")))
+
+    assert conflicts() == {}
+
+
+@pytest.mark.skipif("connection.vendor != 'mysql'")
+def test_of_two_transactions_that_block_each_other_one_is_repeated_and_both_are_written():
+    for name in "ab":
+        Queue.objects.create(name=name, created_at=START)
+    both_hold_one = threading.Barrier(2)
+
+    def pause(first: str, second: str) -> int:
+        tries = 0
+
+        @repeats_lock_conflicts
+        def verb() -> None:
+            nonlocal tries
+            tries += 1
+            Queue.objects.filter(name=first).update(weight=F("weight") + 1)
+            if tries == 1:
+                both_hold_one.wait(10)
+            Queue.objects.filter(name=second).update(weight=F("weight") + 1)
+
+        in_own_connection(verb)
+        return tries
+
+    with ThreadPoolExecutor(2) as pool:
+        tries = list(pool.map(pause, "ab", "ba"))
+
+    assert sorted(tries) == [1, 2]
+    assert dict(Queue.objects.exclude(name="default").values_list("name", "weight")) == {"a": 3, "b": 3}
+    assert conflicts() == {"deadlock": 1}
+
+
+@pytest.mark.skipif("connection.vendor != 'mysql'")
+def test_a_wait_for_a_lock_that_takes_too_long_is_repeated_and_counted():
+    Queue.objects.create(name="a", created_at=START)
+    tries = 0
+
+    @repeats_lock_conflicts
+    def verb() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            holder.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
+        Queue.objects.filter(name="a").update(weight=7)
+
+    holder = connection.copy()
+    holder.set_autocommit(False)
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT * FROM tasks_queue WHERE name = 'a' FOR UPDATE")
+    try:
+        verb()
+    finally:
+        holder.close()
+
+    assert (tries, Queue.objects.get(name="a").weight) == (2, 7)
+    assert conflicts() == {"lock_wait": 1}
+
+
+# --- clock, keys, connections ----------------------------------------------------------------------------------------
+
+
 def test_the_database_s_clock_is_utc():
     told = sample_database_clock()
 
@@ -141,7 +280,7 @@ def test_a_connection_that_cannot_even_be_closed_is_given_up(monkeypatch):
     assert queues() == []
 
 
-def raising() -> None:
+def raising(*_: object) -> None:
     raise InterfaceError(0, "")
 
 
