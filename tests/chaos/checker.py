@@ -6,26 +6,16 @@ how long a killed handler ran after its last line, is taken to be as it should.
 
 from __future__ import annotations
 
-import bisect
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.domain.states import TERMINAL
-from tests.chaos.evidence import Evidence, Execution, Row
-
-Verdicts = Iterator[str | None]
+from tests.chaos.evidence import WORKER_LOST, Evidence, Execution, Row, Verdicts
+from tests.chaos.order import order
 
 CLOCK_SECONDS = 0.002
 """By how much two readings of one clock may differ for their rounding."""
-
-ARRIVAL_SECONDS = 2.0
-"""A ready task is in the index by then: at once, or by the reconciler, which looks at the front of a queue each second."""
-
-OVERTAKING_SECONDS = 2.55
-"""By how much a task may be overtaken: the visibility timeout, the look-ahead, and half a second for claims at work."""
-
-_WORKER_LOST = "worker lost"
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ def unfinished(evidence: Evidence) -> Verdicts:
     """Every task has ended, whoever knows of it."""
     for row in evidence.rows.values():
         ended = row.status in TERMINAL
-        yield None if ended else f"{_told(row)} is {row.status} after {row.attempts} attempts"
+        yield None if ended else f"{row} is {row.status} after {row.attempts} attempts"
 
 
 def state(evidence: Evidence) -> Verdicts:
@@ -71,23 +61,19 @@ def state(evidence: Evidence) -> Verdicts:
     for row in evidence.rows.values():
         if row.status not in TERMINAL:
             continue
+        end = WORKER_LOST if _is_worker_lost(row) else row.status
         losses = sum(ending.ending == "lost" for ending in evidence.endings_of[row.task])
-        unlucky = _is_worker_lost(row) and losses > evidence.promises.max_lost_leases
-        expected = "CANCELLED" if row.task in evidence.cancelled else evidence.promises.ends[row.name]
-        if row.name == "chaos-poison" and row.status == "DEAD_LETTER" and not _is_worker_lost(row):
-            yield f"{_told(row)} kills its worker and ended with {row.error!r}"
-        elif row.status == expected or unlucky or _is_used_up_by_losses(row, losses):
-            yield None
+        if row.task in evidence.cancelled:
+            right = end == "CANCELLED"
+        elif end == WORKER_LOST:
+            right = losses > evidence.promises.max_lost_leases or (losses > 0 and row.attempts > row.max_retries)
         else:
-            yield f"{_told(row)} is {row.status} and not {expected}, after {losses} lost leases: {row.error!r}"
+            right = end == evidence.promises.ends[row.name]
+        yield None if right else f"{row} ended as {end} after {losses} lost leases: {row.error!r}"
 
 
 def _is_worker_lost(row: Row) -> bool:
-    return row.status == "DEAD_LETTER" and row.error.startswith(_WORKER_LOST)
-
-
-def _is_used_up_by_losses(row: Row, losses: int) -> bool:
-    return _is_worker_lost(row) and losses > 0 and row.attempts > row.max_retries
+    return row.status == "DEAD_LETTER" and row.error.startswith(WORKER_LOST)
 
 
 def idempotency(evidence: Evidence) -> Verdicts:
@@ -137,7 +123,7 @@ def result(evidence: Evidence) -> Verdicts:
             right = ("returned", row.result) in ends
         else:
             right = any(how not in (None, "returned") for how, _ in ends)
-        told = f"{_told(row)} is {row.status} with {row.result!r} of token {row.settled_token}"
+        told = f"{row} is {row.status} with {row.result!r} of token {row.settled_token}"
         yield None if right else f"{told}, whose executions ended in {ends}"
 
 
@@ -149,7 +135,7 @@ def vanished(evidence: Evidence) -> Verdicts:
         if row is None or row.status == "CANCELLED":
             continue
         traced = (execution.task, execution.token) in known or row.settled_token == execution.token
-        yield None if traced else f"{_told(row)}: nothing is left of token {execution.token}, ended {execution.how}"
+        yield None if traced else f"{row}: nothing is left of token {execution.token}, ended {execution.how}"
 
 
 # --- one at a time, never early -------------------------------------------------------------------------------------
@@ -226,9 +212,9 @@ def attempts(evidence: Evidence) -> Verdicts:
     for row in evidence.rows.values():
         failed = sum(ending.ending == "failed" for ending in evidence.endings_of[row.task])
         if row.attempts > row.max_retries + 1:
-            yield f"{_told(row)} had {row.attempts} attempts with maxRetries {row.max_retries}"
+            yield f"{row} had {row.attempts} attempts with maxRetries {row.max_retries}"
         elif row.failures != failed:
-            yield f"{_told(row)} counts {row.failures} failures, of which {failed} are on record"
+            yield f"{row} counts {row.failures} failures, of which {failed} are on record"
         else:
             yield None
 
@@ -244,62 +230,7 @@ def charged(evidence: Evidence) -> Verdicts:
         noted = losses if row.max_retries == 0 else losses[1:]
         payable = len(started | set(noted))
         over = row.attempts > payable
-        yield f"{_told(row)} is charged {row.attempts} attempts and had {payable}" if over else None
-
-
-# --- order ----------------------------------------------------------------------------------------------------------
-
-
-def order(evidence: Evidence) -> Verdicts:
-    """While nothing is broken, no task is claimed while one ahead of it waits in the same queue, beyond the bounds.
-
-    A task that was ready at r and claimed at c forbids the claim of any behind it from r + ARRIVAL_SECONDS, when it is in
-    the index for certain, to c - OVERTAKING_SECONDS.
-    """
-    lines = defaultdict(list)
-    for row in evidence.rows.values():
-        if row.claimed_at is not None and row.queued_at is not None and _is_calm(row.claimed_at, evidence.calm):
-            lines[row.queue].append(row)
-    for rows in lines.values():
-        rows.sort(key=lambda row: (row.rank, row.task))
-        forbidden = _Stretches()
-        for row in rows:
-            ahead = forbidden.around(row.claimed_at)
-            yield f"{_told(row)} was claimed while {ahead} was ahead of it" if ahead else None
-            forbidden.add(row.queued_at + ARRIVAL_SECONDS, row.claimed_at - OVERTAKING_SECONDS, row.task)
-
-
-def _is_calm(moment: float, calm: Sequence[tuple[float, float]]) -> bool:
-    return any(begin <= moment <= end for begin, end in calm)
-
-
-class _Stretches:
-    """Stretches of time, each with the task it is owed to; none lies within another, so both ends ascend."""
-
-    def __init__(self) -> None:
-        self._begins: list[float] = []
-        self._ends: list[float] = []
-        self._owners: list[str] = []
-
-    def add(self, begin: float, end: float, owner: str) -> None:
-        """Add a stretch, unless it is empty or within another; those that it covers go."""
-        if begin >= end:
-            return
-        within = bisect.bisect_right(self._begins, begin)
-        if within and self._ends[within - 1] >= end:
-            return
-        first, last = bisect.bisect_left(self._begins, begin), bisect.bisect_right(self._ends, end)
-        for each, value in ((self._begins, begin), (self._ends, end), (self._owners, owner)):
-            each[first : max(first, last)] = [value]
-
-    def around(self, moment: float) -> str | None:
-        """The owner of a stretch that the moment lies in."""
-        index = bisect.bisect_left(self._begins, moment) - 1
-        return self._owners[index] if index >= 0 and moment < self._ends[index] else None
-
-
-def _told(row: Row) -> str:
-    return f"{row.name} {row.task} (number {row.number})"
+        yield f"{row} is charged {row.attempts} attempts and had {payable}" if over else None
 
 
 RULES: dict[str, Callable[[Evidence], Verdicts]] = {

@@ -139,9 +139,14 @@ class Cluster:
             unit.process.wait_for("worker.ready")
         eventually(lambda: any("leader.elected" in unit.process.output for unit in self.schedulers), 30)
 
-    def start_client(self, *arguments: str) -> None:
-        """Start a client, with the arguments of `load.py`; it is started again until it has ended well."""
-        command = [sys.executable, "-m", "tests.chaos.load", "--journal", str(self.client_journal), *arguments]
+    def start_client(self, load: str, *arguments: str) -> None:
+        """Start a client, with the arguments of `load.py`; it is started again until it has ended well.
+
+        Each load has a journal of its own: it is there that a client finds how far its predecessor came.
+        """
+        folder = self.client_journal / load
+        folder.mkdir()
+        command = [sys.executable, "-m", "tests.chaos.load", "--journal", str(folder), "--load", load, *arguments]
         self.client = Unit(lambda: self._processes.start(command), ends=True)
 
     def tend(self) -> None:

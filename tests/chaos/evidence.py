@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+WORKER_LOST = "worker lost"
+"""How a task ends that loses too many leases: as a dead letter with an error that begins with these words."""
+
+Verdicts = Iterator[str | None]
+"""What a rule yields for each fact that it has judged: None, or what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,13 @@ class Row:
     queued_at: float | None
     claimed_at: float | None
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.task} (number {self.number})"
+
 
 @dataclass(frozen=True)
 class Promises:
-    """The settings that the promises depend on. `ends` has the state in which tasks of each name end."""
+    """The settings that the promises depend on. `ends` has the state in which tasks of each name end, or WORKER_LOST."""
 
     backoff_seconds: float
     max_lost_leases: int

@@ -80,9 +80,9 @@ class Witness:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """All lines of all processes; of one process they are in order. A line that was cut off is left out."""
+    """All lines of all processes below `folder`; of one process they are in order. A line that was cut off is left out."""
     lines = []
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.rglob("*.jsonl")):
         for line in path.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
                 lines.append(json.loads(line))

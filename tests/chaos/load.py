@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.chaos import journal
+from tests.chaos.evidence import WORKER_LOST
 
 BATCH = 50
 AGAIN_SECONDS = 0.1
@@ -39,7 +40,7 @@ ENDS = {
     "chaos-child": "COMPLETED",
     "chaos-hopeless": "DEAD_LETTER",
     "chaos-useless": "FAILED",
-    "chaos-poison": "DEAD_LETTER",
+    "chaos-poison": WORKER_LOST,
 }
 _MIX = {
     "chaos-noop": 40,
@@ -117,6 +118,9 @@ def make_calm_load(seed: int, tasks: int, seconds: float) -> list[Step]:
             Wish(at, number, "chaos-sleep", payload, CALM_QUEUE, chance.choice(PRIORITIES), 0.0, f"wish {number}")
         )
     return sorted(steps, key=lambda step: step.at)
+
+
+LOADS = {"mixed": make_load, "calm": make_calm_load}
 
 
 # --- the client -----------------------------------------------------------------------------------------------------
@@ -217,7 +221,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--begun", type=float, required=True, help="when the load began, on the monotonic clock")
     parser.add_argument("--journal", type=Path, required=True)
-    parser.add_argument("--calm", action="store_true", help="the backlog by which the order is judged")
+    parser.add_argument("--load", choices=LOADS, required=True)
     return parser.parse_args()
 
 
@@ -227,8 +231,7 @@ def main() -> None:
 
     options = _arguments()
     django.setup()
-    make = make_calm_load if options.calm else make_load
-    steps = make(options.seed, options.tasks, options.seconds)
+    steps = LOADS[options.load](options.seed, options.tasks, options.seconds)
     Client(steps, journal.Journal(options.journal), journal.read(options.journal)).run(options.begun)
 
 

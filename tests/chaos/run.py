@@ -124,7 +124,7 @@ class _Stage:
     def fight(self, run: Run, plan: Sequence[Fault]) -> None:
         """Put the load on and play the plan."""
         begun = time.monotonic()
-        self._start_client(run.seed, run.tasks, run.seconds, begun)
+        self._start_client("mixed", run.seed, run.tasks, run.seconds, begun)
         events = [(fault.at, faults.begin, fault) for fault in plan]
         events += [(fault.ends_at, faults.end, fault) for fault in plan]
         for at, act, fault in sorted(events, key=lambda event: event[0]):
@@ -147,13 +147,13 @@ class _Stage:
         """Have a backlog worked off while nothing breaks; returns when that was."""
         begun = time.time()
         tasks = round(CALM_SECONDS / CALM_TASK_SECONDS * run.shape.slots)
-        self._start_client(run.seed, tasks, CALM_SECONDS / 2, time.monotonic(), "--calm")
+        self._start_client("calm", run.seed, tasks, CALM_SECONDS / 2, time.monotonic())
         self.settle(run.patience_seconds)
         return begun, time.time()
 
-    def _start_client(self, seed: int, tasks: int, seconds: float, begun: float, *more: str) -> None:
+    def _start_client(self, load: str, seed: int, tasks: int, seconds: float, begun: float) -> None:
         numbers = {"--seed": seed, "--tasks": tasks, "--seconds": seconds, "--begun": begun}
-        self._cluster.start_client(*(str(part) for pair in numbers.items() for part in pair), *more)
+        self._cluster.start_client(load, *(str(part) for pair in numbers.items() for part in pair))
 
     def _client_is_done(self) -> bool:
         return self._cluster.client is not None and self._cluster.client.done

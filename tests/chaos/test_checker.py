@@ -2,65 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.chaos.checker import RULES, judge
-from tests.chaos.evidence import Accepted, Asked, Ending, Evidence, Execution, Promises, Row, SeenLease, Sight
-
-PROMISES = Promises(
-    backoff_seconds=1.0,
-    max_lost_leases=3,
-    ends={"job": "COMPLETED", "hopeless": "DEAD_LETTER", "useless": "FAILED", "chaos-poison": "DEAD_LETTER"},
-)
-
-
-def row(task: str = "a", **fields: Any) -> Row:
-    """A task that completed at its first attempt."""
-    usual: dict[str, Any] = {
-        "name": "job",
-        "number": 1,
-        "key": "k",
-        "queue": "default",
-        "rank": 100,
-        "status": "COMPLETED",
-        "attempts": 1,
-        "failures": 0,
-        "lost_leases": 0,
-        "max_retries": 3,
-        "result": "1:x",
-        "error": "",
-        "settled_token": 1,
-        "queued_at": 10.0,
-        "claimed_at": 10.0,
-    }
-    return Row(task, **{**usual, **fields})
-
-
-def ran(
-    token: int = 1, begun: float = 10.0, seen: float = 11.0, how: str | None = "returned", *, leased: bool = True
-) -> Execution:
-    """An execution of task a, seen at two moments; one that returned did so with a result that bears its token."""
-    sights = (Sight(begun, True), Sight(seen, leased))
-    return Execution("a", token, sights, how, f"{token}:x" if how == "returned" else None)
-
-
-def ended(ending: str, token: int = 1, at: float = 12.0) -> Ending:
-    """A remembered ending of task a."""
-    return Ending("a", token, ending, at)
-
-
-def evidence(*rows: Row, **fields: Any) -> Evidence:
-    """What a run with these rows has left; without other word one execution, accepted and well ended."""
-    found = {each.task: each for each in rows or (row(),)}
-    usual = {"asked": {1: Asked(1, "k", 0.0)}, "accepted": [Accepted("a", 1)], "executions": [ran()]}
-    return Evidence(PROMISES, found, **{**usual, **fields})
-
-
-def broken(found: Evidence) -> set[str]:
-    """The rules that are broken."""
-    return {finding.rule for finding in judge(found) if finding.violations}
+from tests.chaos.doctored import broken, ended, evidence, ran, row
+from tests.chaos.evidence import Accepted, Asked, Evidence, Execution, SeenLease
 
 
 def test_a_run_in_which_all_is_well_breaks_no_rule_and_every_fact_is_judged():
@@ -118,7 +64,7 @@ def test_a_dead_letter_whose_attempts_were_used_up_by_losses_is_right():
 
 
 def test_a_poison_that_did_not_end_as_a_lost_worker_is_told():
-    dead = row(name="chaos-poison", status="DEAD_LETTER", error="hopeless", failures=1)
+    dead = row(name="poison", status="DEAD_LETTER", error="hopeless", failures=1)
 
     assert broken(evidence(dead, executions=[ran(how="RuntimeError")], endings=[ended("failed")])) == {"state"}
 
@@ -288,59 +234,3 @@ def test_a_start_noted_beforehand_may_be_charged():
 
     assert broken(evidence(twice, executions=[ran(3)], endings=losses)) == set()
     assert broken(evidence(only, executions=[], endings=[ended("lost")])) == set()
-
-
-# --- order ----------------------------------------------------------------------------------------------------------
-
-
-def line(*claims: tuple[int, float, float], queues: tuple[str, ...] = (), calm: float = 0.0) -> Evidence:
-    """Tasks of one queue, each with its rank, when it was ready and when it was claimed; calm from a moment on."""
-    names = queues or ("default",) * len(claims)
-    rows = [
-        row(str(number), number=None, key=None, rank=rank, queued_at=ready, claimed_at=claimed, queue=queue)
-        for number, ((rank, ready, claimed), queue) in enumerate(zip(claims, names, strict=True))
-    ]
-    done = [Execution(each.task, 1, ran().sights, "returned", "1:x") for each in rows]
-    return evidence(*rows, executions=done, asked={}, accepted=[], calm=[(calm, 1000.0)])
-
-
-AHEAD, BEHIND = 1, 2
-
-
-def test_a_claim_while_one_ahead_of_it_waits_is_told():
-    assert broken(line((AHEAD, 0.0, 20.0), (BEHIND, 0.0, 10.0))) == {"order"}
-
-
-def test_a_claim_in_order_is_right():
-    assert broken(line((AHEAD, 0.0, 10.0), (BEHIND, 0.0, 20.0))) == set()
-
-
-@pytest.mark.parametrize(
-    "claims",
-    [
-        [(AHEAD, 9.0, 20.0), (BEHIND, 0.0, 10.0)],
-        [(AHEAD, 0.0, 12.0), (BEHIND, 0.0, 10.0)],
-    ],
-    ids=["it had arrived a moment ago only", "it was overtaken by a moment only"],
-)
-def test_the_bounds_of_overtaking_are_granted(claims: list[tuple[int, float, float]]):
-    assert broken(line(*claims)) == set()
-
-
-def test_each_queue_has_an_order_of_its_own():
-    assert broken(line((AHEAD, 0.0, 20.0), (BEHIND, 0.0, 10.0), queues=("mail", "reports"))) == set()
-
-
-def test_the_order_is_judged_while_it_is_calm():
-    claims = ((AHEAD, 0.0, 20.0), (BEHIND, 0.0, 10.0))
-
-    assert broken(line(*claims, calm=15.0)) == set()
-    assert broken(line(*claims, calm=5.0)) == {"order"}
-
-
-def test_one_that_waits_long_is_found_behind_others_that_wait_less():
-    long, short, inside = (1, 0.0, 100.0), (2, 40.0, 50.0), (3, 0.0, 70.0)
-
-    assert broken(line(long, short, inside)) == {"order"}
-    assert broken(line((1, 40.0, 50.0), (2, 0.0, 44.0))) == {"order"}
-    assert broken(line((1, 40.0, 50.0), (2, 0.0, 30.0), (3, 0.0, 60.0))) == set()
