@@ -69,7 +69,8 @@ class Outbox:
                 self._add([outcome], [])
             raise
         except StoreDamaged as error:
-            if self._store is None:  # a new file, so not its contents are at fault
+            if not (self._kept_outcomes or self._kept_notes):  # not even a new file can be used
+                self._discard()
                 raise
             self._set_aside(error)
             self._keep_all()
@@ -84,19 +85,20 @@ class Outbox:
 
     def _forget(self, forget: Callable[[Store], None]) -> None:
         """What stays by an accident is delivered once more by whoever finds it, and known by then."""
-        store = self._store
-        if store is None:
-            return
         try:
-            if self._kept_outcomes or self._kept_notes:
-                forget(store)
+            if self._store is not None and (self._kept_outcomes or self._kept_notes):
+                forget(self._store)
             else:
-                self._store = None
-                self._folder.discard(store)
+                self._discard()
         except StoreDamaged as error:
             self._set_aside(error)
         except (OSError, StoreError) as error:
             self._tell("outbox.unusable", error)
+
+    def _discard(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            self._folder.discard(store)
 
     def _set_aside(self, error: StoreDamaged) -> None:
         store, self._store = self._store, None
