@@ -6,7 +6,16 @@ handler module serves a remote worker. May import `accounts` and the floor. Star
 """
 
 from tasks.handling.context import TaskContext
-from tasks.handling.errors import Discard, PayloadMismatch, Retry, TaskCancelled, TimeLimitExceeded
+from tasks.handling.errors import Discard, LockUnavailable, PayloadMismatch, Retry, TaskCancelled, TimeLimitExceeded
 from tasks.handling.registry import task
 
-__all__ = ["Discard", "PayloadMismatch", "Retry", "TaskCancelled", "TaskContext", "TimeLimitExceeded", "task"]
+__all__ = [
+    "Discard",
+    "LockUnavailable",
+    "PayloadMismatch",
+    "Retry",
+    "TaskCancelled",
+    "TaskContext",
+    "TimeLimitExceeded",
+    "task",
+]

@@ -22,11 +22,13 @@ from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.database import STATEMENT_BYTES, database_clock, may_be_too_large, reconnect
 from tasks import audit, lifecycle, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.locks import LockAnswer, check_lock_name
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
-from tasks.domain.states import TaskStatus
+from tasks.domain.states import Hold, TaskStatus
 from tasks.handling.port import EnqueueRequest
 from tasks.lifecycle import Claim
+from tasks.lock_bell import lock_bell
 from tasks.models import Queue, Task
 from tasks.queue.dispatch import database_index, redis_index
 from tasks.queue.index import Hint, IndexLost
@@ -140,6 +142,8 @@ def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: 
         index.add(left)
         if won:
             return won
+        if chosen and _waits_for_lock(chosen[-1]):
+            continue  # they have left the line; behind them may be others that can run
         if left:  # ready, and refused all the same: the queue was paused a moment ago
             _forget_queues()
             return []
@@ -154,7 +158,8 @@ def _forget_queues() -> None:
 
 def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
     """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
-    for attempt in range(1, _ROW_TRIES + 1):
+    attempt = 0
+    while attempt < _ROW_TRIES:
         hints = database_index.take(queue, caller.names, limit, team_id=caller.team_id)
         if not hints:
             return []
@@ -163,11 +168,18 @@ def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Cl
             taken = {task.pk for task in won}
             redis_index().drop([hint for hint in hints if hint.id in taken])
             return won
+        if _waits_for_lock(hints[-1]):
+            continue  # they have left the line; behind them may be others that can run
+        attempt += 1
         _forget_queues()  # or they were refused because the queue was paused a moment ago
         if queue not in open_queues(caller):
             return []
         time.sleep(full_jitter(attempt, base_seconds=0.002, cap_seconds=0.05))
     return []
+
+
+def _waits_for_lock(hint: Hint) -> bool:
+    return Task.objects.filter(pk=hint.id, status=TaskStatus.PENDING, hold=Hold.LOCK).exists()
 
 
 def _still_ready(hints: list[Hint]) -> list[Hint]:
@@ -227,6 +239,21 @@ def enqueue(parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Task
     return submission.submit(
         [submission.request_from_code(request) for request in requests], Owner(parent.team_id, None)
     )
+
+
+def take_lock(lease: Lease, name: str, clock: Clock = database_clock) -> LockAnswer:
+    """Try to take a lock for a running attempt; it holds it until it frees it or its lease ends."""
+    return lifecycle.take_lock(lease, check_lock_name(name), clock.now())
+
+
+def free_lock(lease: Lease, name: str, clock: Clock = database_clock) -> bool:
+    """Free a lock of a running attempt; False if it does not hold it (any more)."""
+    return lifecycle.free_lock(lease, check_lock_name(name), clock.now())
+
+
+def wait_for_lock(name: str, timeout_seconds: float) -> None:
+    """Sleep until the lock may have been freed, at most that long."""
+    lock_bell().wait(name, timeout_seconds)
 
 
 # --- outcomes ------------------------------------------------------------------------------------------------------

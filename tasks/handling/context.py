@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from dtq_site.foundation.clock import elapsed_clock
+from tasks.domain.locks import check_lock_name
 from tasks.handling.errors import TaskCancelled, TimeLimitExceeded
+from tasks.handling.lock_request import LockRequest, LockSink
 from tasks.handling.port import EnqueueRequest
 from tasks.handling.registry import lookup
 
 LEVELS = ("debug", "info", "warning", "error")
 
 
-class ContextSink(Protocol):
+class ContextSink(LockSink, Protocol):
     """What the executor does for a context. Called from the handler's thread, for an async one from its event loop."""
 
     def log(self, level: str, message: str) -> None:
@@ -28,9 +30,6 @@ class ContextSink(Protocol):
 
     def is_cancelled(self) -> bool:
         """Whether the attempt is to end: the task was cancelled or is another worker's now. Must not block."""
-
-    def lease_is_valid(self) -> bool:
-        """Whether this worker can still trust its lease. Must not block."""
 
     def enqueue(self, request: EnqueueRequest) -> Any:
         """Create a task in the running task's team and return it."""
@@ -53,6 +52,8 @@ class TaskContext:
         timeout_seconds: float,
         started_at: datetime,
         sink: ContextSink,
+        lock: str | None = None,
+        lock_fencing_number: int = 0,
         elapsed: Callable[[], float] = elapsed_clock,
     ) -> None:
         self.task_id = task_id
@@ -60,6 +61,8 @@ class TaskContext:
         self.attempt = attempt
         self.fencing_token = fencing_token
         self.deadline = started_at.astimezone(UTC) + timedelta(seconds=timeout_seconds)
+        self.lock_fencing_number = lock_fencing_number if lock is not None else None
+        self._locks = set() if lock is None else {lock}
         self._sink = sink
         self._elapsed = elapsed
         self._ends_at = elapsed() + timeout_seconds
@@ -99,6 +102,16 @@ class TaskContext:
             raise ValueError(f"progress is from 0 to 100, not {percent!r}")
         self._sink.progress(percent)
         self.checkpoint()
+
+    def lock(self, name: str, timeout: float = 0.0) -> LockRequest:
+        """A lock for a ``with`` or ``async with`` block, which gets a HeldLock. At most one attempt holds it at a time.
+
+        The block is entered within `timeout` seconds, else LockUnavailable is raised; 0 tries once. Waiting is a
+        `checkpoint`. Raises BadInput for what can be no lock's name.
+        """
+        if not timeout >= 0:
+            raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
+        return LockRequest(check_lock_name(name), timeout, self._sink, self._locks, self.checkpoint, self._elapsed)
 
     def enqueue(self, name: str, payload: dict[str, Any] | None = None, **options: Any) -> Any:
         """Create a task in this task's team and return it, unless the attempt is to end (`checkpoint`).

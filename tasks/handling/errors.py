@@ -3,6 +3,7 @@
     Exception
     ├── Retry                      a handler: run me again
     ├── Discard                    a handler: never run me again
+    ├── LockUnavailable            `context.lock(…)`: another attempt holds the lock
     └── DTQError
         ├── HandlersNotLoaded      a module with handlers cannot be imported
         ├── NotConnected           `.enqueue()` in a process that neither is a server nor talks to one
@@ -50,6 +51,14 @@ class Discard(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class LockUnavailable(Exception):
+    """Raised to a handler: the lock that it wants is held by another attempt, and was all the time that it would wait."""
+
+    def __init__(self, name: str, timeout_seconds: float) -> None:
+        self.name = name
+        super().__init__(f"The lock {name!r} was not to be had within {timeout_seconds:g} s.")
 
 
 class HandlersNotLoaded(DTQError):

@@ -20,7 +20,7 @@ def judge(
     """
 
     def ended(kind: OutcomeKind, **more: Any) -> Outcome:
-        return Outcome(task.lease, kind, run_seconds, **more)
+        return Outcome(task.lease, kind, run_seconds, locked=task.lock is not None, **more)
 
     if raised is None:
         try:

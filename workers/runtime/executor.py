@@ -208,6 +208,8 @@ def _call(handler: Handler[..., Any] | None, attempt: Attempt, sink: Sink) -> An
     if handler is None:
         raise Retry(reason=f"this worker does not know the handler {attempt.task.name!r}")
     arguments = handler.bind(attempt.task.payload)
+    if attempt.task.lock is None and handler.lock_of(attempt.task.payload) is not None:
+        raise Retry(1, f"the server did not know yet that {handler.name!r} has a lock")
     if not handler.takes_context:
         return handler.function(**arguments)
     context = TaskContext(
@@ -218,5 +220,7 @@ def _call(handler: Handler[..., Any] | None, attempt: Attempt, sink: Sink) -> An
         timeout_seconds=attempt.task.timeout_seconds,
         started_at=host_now(),
         sink=sink,
+        lock=attempt.task.lock,
+        lock_fencing_number=attempt.task.lock_fencing_number,
     )
     return handler.function(context, **arguments)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from dtq_site.foundation.clock import LeaseTimer
+from tasks.domain.locks import LockAnswer, LockVerdict
 from tasks.handling.port import EnqueueRequest
 from workers.runtime.attempt import Attempt
 from workers.runtime.reporter import Reporter
-from workers.transports.base import Note, Transport
+from workers.transports.base import Note, Transport, Unreachable
+
+Answer = TypeVar("Answer")
 
 MOST_LINES = 1000
 
@@ -58,6 +62,28 @@ class Sink:
         """See ContextSink."""
         return self._attempt.lease_is_valid(self._timer)
 
+    def take_lock(self, name: str) -> Future[LockAnswer]:
+        """See LockSink."""
+        return self._aside.submit(self._do_aside, self._take_lock, name)
+
+    def _take_lock(self, name: str) -> LockAnswer:
+        try:
+            return self._transport.take_lock(self._attempt.lease, name)
+        except Unreachable:
+            return LockAnswer(LockVerdict.BUSY)
+
+    def free_lock(self, name: str) -> Future[None]:
+        """See LockSink."""
+        return self._aside.submit(self._do_aside, self._free_lock, name)
+
+    def _free_lock(self, name: str) -> None:
+        with suppress(Unreachable):
+            self._transport.free_lock(self._attempt.lease, name)
+
+    def wait_for_lock(self, name: str, seconds: float) -> None:
+        """See LockSink."""
+        self._transport.wait_for_lock(name, seconds)
+
     def enqueue(self, request: EnqueueRequest) -> Any:
         """See ContextSink."""
         return self.enqueue_many([request])[0]
@@ -68,10 +94,10 @@ class Sink:
             asyncio.get_running_loop()
         except RuntimeError:
             return self._transport.enqueue(self._attempt.task, requests)
-        return self._aside.submit(self._enqueue_aside, requests).result()
+        return self._aside.submit(self._do_aside, self._transport.enqueue, self._attempt.task, requests).result()
 
-    def _enqueue_aside(self, requests: Sequence[EnqueueRequest]) -> list[Any]:
+    def _do_aside(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
         try:
-            return self._transport.enqueue(self._attempt.task, requests)
+            return call(*arguments)
         finally:
             self._transport.after_work()

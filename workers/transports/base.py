@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.locks import LockAnswer
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.handling.port import EnqueueRequest
 from workers.domain.card import WorkerCard
@@ -67,6 +68,15 @@ class Transport(Protocol):
 
     def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
         """Create tasks on behalf of a running one."""
+
+    def take_lock(self, lease: Lease, name: str) -> LockAnswer:
+        """Try to take a lock for a running attempt."""
+
+    def free_lock(self, lease: Lease, name: str) -> None:
+        """Free a lock that an attempt has taken, if it holds it still."""
+
+    def wait_for_lock(self, name: str, timeout_seconds: float) -> None:
+        """Sleep until the lock may have been freed, at most that long. Never raises."""
 
     def after_work(self) -> None:
         """Called on a thread after each piece of work: give back what the transport holds for that thread and is broken."""

@@ -19,6 +19,7 @@ from dtq_site.foundation.database import (
 )
 from tasks import audit
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.locks import LockAnswer
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.handling.port import EnqueueRequest
 from workers import gateway, presence
@@ -92,6 +93,18 @@ class DirectTransport:
     def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
         """See Transport."""
         return gateway.enqueue(parent, requests)
+
+    def take_lock(self, lease: Lease, name: str) -> LockAnswer:
+        """See Transport."""
+        return _reaching(lambda: gateway.take_lock(lease, name))
+
+    def free_lock(self, lease: Lease, name: str) -> None:
+        """See Transport."""
+        _reaching(lambda: gateway.free_lock(lease, name))
+
+    def wait_for_lock(self, name: str, timeout_seconds: float) -> None:
+        """See Transport."""
+        gateway.wait_for_lock(name, timeout_seconds)
 
     def after_work(self) -> None:
         """See Transport."""

@@ -10,6 +10,7 @@ import pytest
 
 import tasks
 from tasks import Discard, Retry
+from tasks.domain.locks import LockAnswer, LockVerdict
 from tasks.handling.port import EnqueueRequest
 from tests.support.handlers import RecordingSink, make_context
 
@@ -62,6 +63,17 @@ def test_the_pages_context_speaks(page):
         100.0,
         EnqueueRequest("send-welcome", {"email": "ann@example.com"}, idempotency_key="t:done"),
     ]
+
+
+def test_the_pages_handlers_use_locks_as_it_says(page):
+    sink = RecordingSink()
+    sink.locks = [LockAnswer(LockVerdict.BUSY), LockAnswer(LockVerdict.TAKEN, 7)]
+    context = make_context(sink, lock="report:ann", lock_fencing_number=5)
+
+    assert page["close_month"].lock_of({"account": "ann"}) == "report:ann"
+    assert page["close_month"](context, account="ann") == 5
+    assert page["change_prices"](context, shop="north") == "north as 7"
+    assert sink.told == ["take prices:north", "wait 1 s for prices:north", "take prices:north", "free prices:north"]
 
 
 def test_the_page_lists_every_member_of_the_context():

@@ -92,6 +92,19 @@ def test_the_payload_is_a_copy_of_its_own(mail, submitted):
     assert submitted[0][0].payload == {"email": "a@b.c"}
 
 
+def test_a_payload_that_cannot_name_its_lock_is_refused_before_anything_is_written(submitted):
+    @task("report", lock="report:{account}")
+    def report(account: str | None) -> None: ...
+
+    with pytest.raises(PayloadMismatch) as one:
+        report.enqueue(account=None)
+    with pytest.raises(PayloadMismatch) as second:
+        report.enqueue_many([{"account": "ann"}, {"account": None}])
+
+    assert (one.value.field, second.value.field) == ("payload.account", "payloads[1].payload.account")
+    assert submitted == []
+
+
 def test_tasks_of_a_running_handler_go_the_way_of_its_attempt(mail, submitted):
     own: list[EnqueueRequest] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from tasks import task
 from tasks.handling.declaration import Declaration
-from tasks.handling.errors import BadDeclaration
+from tasks.handling.errors import BadDeclaration, PayloadMismatch
 from tasks.handling.registry import lookup, registered
 
 NO_PRIORITY = "is no priority: use a whole number from -100 to 100 or one of CRITICAL, HIGH, NORMAL, LOW."
@@ -126,6 +126,8 @@ def test_a_decorator_without_a_name_says_what_to_write():
         ({"timeout": 0}, "timeoutSeconds must be above 0 and at most 2592000."),
         ({"timeout": float("nan")}, "timeoutSeconds must be above 0 and at most 2592000."),
         ({"timeout": "30"}, "timeoutSeconds must be a number, not '30'."),
+        ({"lock": 7}, "lock must be text, not 7."),
+        ({"lock": "x" * 256}, "A lock's name must have 1 to 255 characters, not 256."),
     ],
 )
 def test_values_that_are_refused_are_named_at_once(values, message):
@@ -171,6 +173,42 @@ def test_a_context_needs_a_first_argument(source):
     assert refused.value.message == "@task('name', takes_context=True) needs a first argument for the context."
 
 
+def test_a_handler_knows_the_lock_of_a_payload():
+    @task("report", lock="report:{account}")
+    def report(account: str, day: int = 1) -> None: ...
+
+    assert report.lock_of({"account": "ann"}) == "report:ann"
+    with pytest.raises(PayloadMismatch) as refused:
+        report.lock_of({"account": None})
+    assert refused.value.field == "payload.account"
+
+
+def test_a_handler_without_a_lock_has_none():
+    @task("report")
+    def report() -> None: ...
+
+    assert report.lock_of({}) is None
+
+
+def test_a_lock_that_names_no_argument_is_refused():
+    with pytest.raises(BadDeclaration) as refused:
+
+        @task("report", lock="report:{account}:{day}")
+        def report(account: str) -> None: ...
+
+    assert (refused.value.field, registered()) == ("lock", {})
+    assert refused.value.message == (
+        "@task('report'): its lock 'report:{account}:{day}' names 'day', which the function does not take."
+    )
+
+
+def test_a_lock_may_name_what_open_arguments_take():
+    @task("report", lock="report:{account}")
+    def report(**account: str) -> None: ...
+
+    assert report.lock_of({"account": "ann"}) == "report:ann"
+
+
 def test_the_public_api_is_these_names_and_needs_no_django():
     import subprocess
 
@@ -184,5 +222,5 @@ def test_the_public_api_is_these_names_and_needs_no_django():
 
     assert seen.stdout == "[]\n"
     assert tasks.__all__ == [
-        "Discard", "PayloadMismatch", "Retry", "TaskCancelled", "TaskContext", "TimeLimitExceeded", "task",
+        "Discard", "LockUnavailable", "PayloadMismatch", "Retry", "TaskCancelled", "TaskContext", "TimeLimitExceeded", "task",
     ]  # fmt: skip
