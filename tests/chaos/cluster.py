@@ -114,7 +114,7 @@ class Cluster:
             "DTQ_HANDLERS": "tests.chaos.chaos_handlers",
             "DTQ_LEASE": f"{self._shape.lease_seconds}s",
             "DTQ_LEADER_LEASE": "2s",
-            "DTQ_GRACE_PERIOD": "2s",
+            "DTQ_GRACE_PERIOD": "30s",  # longer than any handler: none is ended, and given back, by a drain
             "DTQ_MAX_LOST_LEASES": str(self._shape.max_lost_leases),
             "RETRY_BACKOFF": str(round(self._shape.backoff_seconds * 1000)),
             JOURNAL_VARIABLE: str(self.journal),
