@@ -18,6 +18,7 @@ from dtq_site.foundation.errors import BadInput, NotFound
 from scheduling.domain import cron
 from scheduling.models import Schedule
 from tasks import lifecycle
+from tasks.announced import declared_lock
 from tasks.domain.states import Hold
 from tasks.domain.submission import NewTask, TaskSpec
 from tasks.models import Task
@@ -165,6 +166,7 @@ def _make_occurrence(schedule: Schedule, now: datetime) -> Task:
         timeout_seconds=schedule.timeout_seconds,
         scheduled_at=schedule.next_due,
         idempotency_key=_key(schedule, schedule.next_due),
+        lock=declared_lock(schedule.name, schedule.payload),
     )
     new = NewTask(spec, schedule.team_id, schedule.user_id, hold=Hold.SCHEDULE, schedule_id=schedule.pk)
     return lifecycle.create([new], now, [schedule.coming_task_id])[0]

@@ -5,8 +5,10 @@ The app of workers fills in who knows what was announced.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from tasks.domain.locks import fill as fill_template
 from tasks.domain.submission import Defaults
 from tasks.handling import registry
 
@@ -30,6 +32,12 @@ def declared_defaults(name: str) -> Defaults:
     """The defaults that the handler of that name declares; silent ones if nobody knows it."""
     handler = registry.lookup(name)
     return handler.declaration if handler else announced_defaults(name)
+
+
+def declared_lock(name: str, payload: Mapping[str, Any]) -> str | None:
+    """The lock that a task with that payload needs by its handler's declaration. Raises BadInput, naming the payload's key."""
+    template = declared_defaults(name).lock
+    return None if template is None else fill_template(template, payload)
 
 
 def announced_defaults(name: str) -> Defaults:

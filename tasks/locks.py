@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import Exists, F, OuterRef, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Greatest
 
@@ -37,6 +37,11 @@ def opened(names: Iterable[str], now: datetime) -> dict[str, NamedLock]:
         _make(missing, now)
         found |= _locked(missing)
     return found
+
+
+def peeked(names: Collection[str]) -> dict[str, NamedLock]:
+    """The rows of these locks by name, as they stand, not locked."""
+    return {lock.name: lock for lock in NamedLock.objects.filter(name__in=names)}
 
 
 def held_by(holders: Collection[Holder]) -> dict[str, NamedLock]:
@@ -98,7 +103,8 @@ def let_end(holder: Holder, moment: datetime) -> None:
 
 def forget_free(now: datetime, limit: int = 500) -> int:
     """Remove locks that nobody has taken for long; returns how many."""
-    idle = NamedLock.objects.filter(holder_id=None, touched_at__lt=now - FORGOTTEN_AFTER)
+    awaited = LockWaiter.objects.filter(name=OuterRef("name"))
+    idle = NamedLock.objects.filter(~Exists(awaited), holder_id=None, touched_at__lt=now - FORGOTTEN_AFTER)
     chosen = list(idle.values_list("name", flat=True)[:limit])
     return idle.filter(name__in=chosen)._raw_delete(idle.db) or 0
 

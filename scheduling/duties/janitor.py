@@ -1,4 +1,4 @@
-"""Removes what has been kept long enough: ended tasks, workers that will not come back, expired tokens."""
+"""Removes what has been kept long enough: ended tasks, silent workers, expired tokens, locks that nobody takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.conf import settings
 
 from accounts import tokens
 from scheduling.runtime.duty import Duty
-from tasks import lifecycle
+from tasks import lifecycle, locks
 from tasks.domain.states import TaskStatus
 from workers import presence
 
@@ -33,6 +33,7 @@ class Janitor(Duty):
         )
         presence.forget_silent(now - SILENT_WORKERS)
         tokens.forget_expired(now)
+        locks.forget_free(now)
         if removed or removed_failed:
             self.observer.emit("tasks.removed", completed=removed, failed=removed_failed)
         return 0.05 if CHUNK in (removed, removed_failed) else self.period_seconds

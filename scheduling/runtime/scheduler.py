@@ -13,12 +13,13 @@ from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import ServiceGroup
 from scheduling.duties.cron_firing import CronFiring
 from scheduling.duties.janitor import Janitor
+from scheduling.duties.lock_keeper import LockKeeper
 from scheduling.duties.promoter import Promoter
 from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.runtime.leader import Leader
 
-DUTIES = (Promoter, CronFiring, Reaper, Reconciler, Janitor)
+DUTIES = (Promoter, CronFiring, Reaper, LockKeeper, Reconciler, Janitor)
 SERVICE_STOP_SECONDS = 6.0
 
 

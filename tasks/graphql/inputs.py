@@ -14,6 +14,7 @@ from django.conf import settings
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from dtq_site.foundation.ids import parse_uuid
 from dtq_site.foundation.scalars import JSON, DateTime
+from tasks.announced import declared_defaults
 from tasks.domain.submission import Defaults, Request, make_spec
 from tasks.graphql.scalars import Priority
 from tasks.models import Task
@@ -98,9 +99,10 @@ def read_changes(input: Mapping[str, Any], task: Task, now: datetime) -> dict[st
     """The checked columns that an UpdateTaskInput changes, by the rules of creation. Raises BadInput."""
     if not input:
         raise BadInput("Give at least one field to change.")
-    present = Defaults(task.queue, task.priority, task.max_retries, task.timeout_seconds)
+    lock = declared_defaults(task.name).lock if "payload" in input else None
+    present = Defaults(task.queue, task.priority, task.max_retries, task.timeout_seconds, lock)
     spec = make_spec(Request(**input), task.name, present, now, settings.DTQ_TASKS.max_json_bytes)
-    return {column: getattr(spec, column) for column in input}
+    return {column: getattr(spec, column) for column in [*input, *(["lock"] if lock else [])]}
 
 
 @contextmanager

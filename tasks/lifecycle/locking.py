@@ -148,24 +148,35 @@ def free_lock(lease: Lease, name: str, now: datetime) -> bool:
 def hand_over(names: Collection[str], now: datetime) -> int:
     """Wake the first that waits for each of these locks that is free; returns how many were woken.
 
-    Frees what has ended by itself, and what is held in the name of an attempt that is over: that would be a defect.
+    Frees what has ended by itself, and what is held in the name of an attempt that is over: that would be a defect. Locks
+    that are held are only looked at.
     """
-    woken = _wake_if_free(names, now)
+    idle = _idle(locks.peeked(names).values(), now)
+    woken = _wake_if_free(idle, now)
     follow(woken)
     return len(woken)
 
 
 def _wake_if_free(names: Collection[str], now: datetime) -> list[Task]:
     rows = locks.opened(names, now)
-    over = [name for name, lock in rows.items() if lock.holder_id is not None and _is_over(lock, now)]
-    return [*_free(over, now), *_wake([name for name, lock in rows.items() if lock.holder_id is None], now)]
+    idle = _idle(rows.values(), now)
+    return [
+        *_free([name for name in idle if rows[name].holder_id is not None], now),
+        *_wake([name for name in idle if rows[name].holder_id is None], now),
+    ]
 
 
-def _is_over(lock: NamedLock, now: datetime) -> bool:
-    if locks.is_free(lock, now):
-        return True
-    held = Q(status=TaskStatus.PROCESSING) | Q(lease_expires_at__gt=now)
-    return not Task.objects.filter(held, pk=lock.holder_id, fencing_token=lock.holder_token).exists()
+def _idle(rows: Collection[NamedLock], now: datetime) -> list[str]:
+    """The names of those that no attempt holds, whatever their rows say."""
+    running = Task.objects.filter(
+        pk__in=[lock.holder_id for lock in rows if lock.holder_id], status=TaskStatus.PROCESSING
+    )
+    held = {Holder(*row) for row in running.values_list("pk", "fencing_token")}
+
+    def is_over(lock: NamedLock) -> bool:
+        return lock.ends_at is None and Holder(lock.holder_id, lock.holder_token) not in held
+
+    return [lock.name for lock in rows if locks.is_free(lock, now) or is_over(lock)]
 
 
 def _free(names: Collection[str], now: datetime) -> list[Task]:

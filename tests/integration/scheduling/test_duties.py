@@ -14,6 +14,7 @@ from dtq_site.foundation.observer import Observer, Recorder
 from scheduling import schedules
 from scheduling.duties.cron_firing import CronFiring
 from scheduling.duties.janitor import Janitor
+from scheduling.duties.lock_keeper import LockKeeper
 from scheduling.duties.promoter import Promoter
 from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
@@ -62,7 +63,7 @@ def make(kind: type[Duty], leader: Any = None, now: datetime = START) -> tuple[A
     return kind(Observer(heard), ManualClock(now), leader or Leading()), heard
 
 
-@pytest.mark.parametrize("kind", [Promoter, CronFiring, Reaper, Reconciler, Janitor])
+@pytest.mark.parametrize("kind", [Promoter, CronFiring, Reaper, LockKeeper, Reconciler, Janitor])
 def test_a_duty_rests_while_another_process_leads(kind, monkeypatch):
     monkeypatch.setattr(kind, "perform", lambda *_: pytest.fail("it was performed"))
     duty, heard = make(kind, Leading(leads=False))
