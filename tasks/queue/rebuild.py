@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from django.db import connection
+from django.db.models import CharField
+from django.db.models.functions import Cast
+
 from dtq_site.foundation.clock import elapsed_clock
 from tasks import metrics
 from tasks.domain.priority import rank as rank_of
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
-from tasks.queue.contents import END, START, Contents, Place, place_of
+from tasks.queue.contents import END, START, Contents, Entry, Place
 from tasks.queue.index import Hint
 from tasks.queue.redis_index import RedisIndex
 
@@ -58,7 +62,7 @@ class Reconciliation:
         self._contents = Contents(index, queue)
         self._queue = queue
         self._cursor = START
-        self._suspects: dict[Hint, datetime] = {}
+        self._suspects: dict[Entry, datetime] = {}
 
     def ensure_whole(self, *, trusted: bool = True) -> bool:
         """Rebuild the index if it is not whole, or not `trusted` to be; True if it was. Raises IndexLost when Redis is away."""
@@ -67,9 +71,9 @@ class Reconciliation:
         building = f"building:{uuid4()}"
         self._contents.begin_rebuild(building)
         after = START
-        while page := [row.hint for row in _page(self._queue, after)]:
-            self._contents.load(page)
-            after = place_of(page[-1])
+        while page := _page(self._queue, after):
+            self._contents.load([row[:3] for row in page])
+            after = page[-1][:2]
         return self._index.mark_whole(self._queue, building)
 
     def sweep(self, now: datetime, budget_seconds: float, level_ms: int) -> Findings:
@@ -83,7 +87,9 @@ class Reconciliation:
         findings = Findings()
         for number, (after, rows) in enumerate(self._pages()):
             found, reached = self._look(after, rows, now)
-            found.misranked = [row.hint.id for row in rows if row.hint.rank != row.rank_at(level_ms)]
+            found.misranked = [
+                UUID(id_) for rank, id_, _, priority, ready_ms in rows if rank != rank_of(priority, ready_ms, level_ms)
+            ]
             findings += found
             self._cursor = reached if number else max(self._cursor, reached)
             ends_after = REPAIR_SECONDS if found else budget_seconds
@@ -98,61 +104,48 @@ class Reconciliation:
         """Whether the last sweep left a part of the line for the next."""
         return self._cursor != START
 
-    def _pages(self) -> Iterator[tuple[Place, list[_Row]]]:
+    def _pages(self) -> Iterator[tuple[Place, list[Row]]]:
         yield START, _page(self._queue, START)
         while True:
             yield self._cursor, _page(self._queue, self._cursor)
 
-    def _look(self, after: Place, rows: Sequence[_Row], now: datetime) -> tuple[Findings, Place]:
+    def _look(self, after: Place, rows: Sequence[Row], now: datetime) -> tuple[Findings, Place]:
         """Compare one page; says how far it came: not to its end where the other side has more entries than fit."""
-        ready = {row.hint for row in rows}
-        upto = place_of(rows[-1].hint) if len(rows) == PAGE else END
+        ready: set[Entry] = {row[:3] for row in rows}
+        upto = rows[-1][:2] if len(rows) == PAGE else END
         view = self._contents.view(after, upto, PAGE)
-        lacking = {hint for hint in ready if place_of(hint) <= view.reached} - view.entries - view.in_flight
+        lacking = {entry for entry in ready - view.entries - view.in_flight if entry[:2] <= view.reached}
         found = Findings(self._add(lacking, now), self._remove(view.entries - ready, after, view.reached, now))
         return found, view.reached
 
-    def _add(self, lacking: Collection[Hint], now: datetime) -> int:
+    def _add(self, lacking: Collection[Entry], now: datetime) -> int:
         """Add what is still ready; what has been so for a while was lost, and no hint that is on its way."""
-        since = self._ready_since(lacking)
-        confirmed = [hint for hint in lacking if hint in since]
-        added = self._index.add_certainly(confirmed)
-        lost = sum(since[hint] <= now - SECOND_LOOK for hint in confirmed)
+        since = _ready_since(lacking)
+        confirmed = sorted(entry for entry in lacking if entry in since)
+        added = self._index.add_certainly([Hint(rank, UUID(id_), self._queue, name) for rank, id_, name in confirmed])
+        lost = sum(since[entry] <= now - SECOND_LOOK for entry in confirmed)
         metrics.record({(metrics.REPAIRS, ""): added, (metrics.DRIFT, metrics.MISSING): lost})
         return added
 
-    def _remove(self, surplus: Collection[Hint], after: Place, upto: Place, now: datetime) -> int:
+    def _remove(self, surplus: Collection[Entry], after: Place, upto: Place, now: datetime) -> int:
         """Remove what had no ready task at the look before either, a second ago or longer."""
-        seen_before = {hint: seen for hint, seen in self._suspects.items() if after < place_of(hint) <= upto}
-        for hint in seen_before:
-            del self._suspects[hint]
-        self._suspects |= {hint: seen_before.get(hint, now) for hint in surplus}
+        seen_before = {entry: seen for entry, seen in self._suspects.items() if after < entry[:2] <= upto}
+        for entry in seen_before:
+            del self._suspects[entry]
+        self._suspects |= {entry: seen_before.get(entry, now) for entry in surplus}
         while len(self._suspects) > _MOST_SUSPECTS:
             self._suspects.popitem()
-        old = {hint for hint in surplus if hint in seen_before and seen_before[hint] <= now - SECOND_LOOK}
-        removed = self._contents.remove(sorted(old - self._ready_since(old).keys()))
+        old = {entry for entry in surplus if entry in seen_before and seen_before[entry] <= now - SECOND_LOOK}
+        removed = self._contents.remove(sorted(old - _ready_since(old).keys()))
         metrics.record({(metrics.DRIFT, metrics.STALE): removed})
         return removed
 
-    def _ready_since(self, hints: Collection[Hint]) -> dict[Hint, datetime]:
-        """Those of the hints that are right, and when their rows changed last."""
-        if not hints:
-            return {}
-        rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED)
-        return {Hint(*row): since for *row, since in rows.values_list("rank", "id", "queue", "name", "updated_at")}
+
+Row = tuple[int, str, str, int, int]
+"""The entry that a ready row should have, its priority, and since when its age counts."""
 
 
-@dataclass(frozen=True)
-class _Row:
-    hint: Hint
-    priority: int
-    ready_ms: int
-
-    def rank_at(self, level_ms: int) -> int:
-        return rank_of(self.priority, self.ready_ms, level_ms)
-
-
-def _page(queue: str, after: Place) -> list[_Row]:
+def _page(queue: str, after: Place) -> list[Row]:
     """The next ready rows of a queue in order.
 
     Two statements, so that MariaDB walks the index from the place on: it neither does for a comparison of rows, nor would one
@@ -160,8 +153,26 @@ def _page(queue: str, after: Place) -> list[_Row]:
     """
     rank, id_ = after
     ready = Task.objects.filter(queue=queue, status=TaskStatus.QUEUED).order_by("rank", "id")
-    found: list[_Row] = []
+    found: list[Row] = []
     for stretch in (ready.filter(rank=rank, id__gt=id_), ready.filter(rank__gt=rank))[after == START :]:
-        columns = stretch.values_list("rank", "id", "name", "priority", "ready_ms")[: PAGE - len(found)]
-        found += [_Row(Hint(rank, id_, queue, name), *rest) for rank, id_, name, *rest in columns]
+        columns = stretch.values_list("rank", _ID, "name", "priority", "ready_ms")[: PAGE - len(found)]
+        found += columns if connection.features.has_native_uuid_field else map(_with_dashes, columns)
     return found
+
+
+_ID = Cast("id", CharField())  # for the text: making a UUID of it and a text again takes most of a sweep's time
+
+
+def _with_dashes(row: Row) -> Row:
+    rank, id_, *others = row
+    return (rank, "-".join((id_[:8], id_[8:12], id_[12:16], id_[16:20], id_[20:])), *others)
+
+
+def _ready_since(entries: Collection[Entry]) -> dict[Entry, datetime]:
+    """Those of the entries that are right, and when their rows changed last."""
+    if not entries:
+        return {}
+    rows = Task.objects.filter(pk__in=[id_ for _, id_, _ in entries], status=TaskStatus.QUEUED)
+    return {
+        (rank, str(id_), name): since for rank, id_, name, since in rows.values_list("rank", "id", "name", "updated_at")
+    }

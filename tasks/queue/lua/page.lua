@@ -1,7 +1,7 @@
 -- page: read the entries of all lanes behind one place and up to another, and what is being handed over.
 -- KEYS lanes inflight
 -- ARGV lane_prefix after_rank:number after_id upto_rank:number upto_id limit:number
--- RETURNS a list: the members in flight; then each lane's name and its entries, a flat list of id, rank, id, rank, …
+-- RETURNS a list: the members in flight; then each lane's name and its entries, one text "id rank id rank …"
 -- KEEPS a lane gives its first `limit` entries of that stretch, however many others have the same rank
 
 local function count_up_to(lane, rank, id)
@@ -26,7 +26,7 @@ for _, name in ipairs(redis.call('SMEMBERS', KEYS.lanes)) do
     local last = math.min(count_up_to(lane, upto_rank, upto_id), first + limit) - 1
     if last >= first then
         answer[#answer + 1] = name
-        answer[#answer + 1] = redis.call('ZRANGE', lane, first, last, 'WITHSCORES')
+        answer[#answer + 1] = table.concat(redis.call('ZRANGE', lane, first, last, 'WITHSCORES'), ' ')
     end
 end
 return answer

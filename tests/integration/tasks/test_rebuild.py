@@ -182,9 +182,9 @@ def test_an_entry_that_was_added_anew_with_another_rank_is_not_removed():
     anew = replace(old, rank=old.rank + 1)
     redis_index().add([anew])
 
-    assert contents.remove([old]) == 0
-    assert contents.remove([anew]) == 1
-    assert contents.remove([anew]) == 0
+    assert contents.remove([(old.rank, str(old.id), "job")]) == 0
+    assert contents.remove([(anew.rank, str(anew.id), "job")]) == 1
+    assert contents.remove([(anew.rank, str(anew.id), "job")]) == 0
 
 
 def test_what_is_claimed_between_the_two_reads_is_not_added_again(monkeypatch):
