@@ -27,7 +27,7 @@ from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import Hold, TaskStatus
 from tasks.handling.port import EnqueueRequest
-from tasks.lifecycle import Claim
+from tasks.lifecycle import Claim, ClaimedTask
 from tasks.lock_bell import lock_bell
 from tasks.models import Queue, Task
 from tasks.queue.dispatch import database_index, redis_index
@@ -70,12 +70,11 @@ def claim(
     with the tasks that its claim has won already, if there are any, for as long as their leases last.
     """
     wanted = Claim(claim_id, caller.worker_id, lease)
-    if repeated and (held := lifecycle.claimed_before(wanted)):
-        now = clock.now()
-        return [_leased(task, max(task.lease_expires_at - now, timedelta(0))) for task in held]
+    if repeated and (held := lifecycle.claimed_before(wanted, clock.now())):
+        return [_leased(task, remaining) for task, remaining in held]
     claim_from = _claim_rows if from_database or caller.team_id is not None else _claim_from_index
     weights = open_queues(caller)
-    won: list[Task] = []
+    won: list[ClaimedTask] = []
     try:
         while weights and len(won) < limit:
             for queue, share in shares(limit - len(won), weights, jitter()).items():
@@ -89,7 +88,7 @@ def claim(
     return [_leased(task, lease) for task in won]
 
 
-def _claim_from_index(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
+def _claim_from_index(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
     try:
         return _claim_hinted(caller, queue, limit, wanted, clock)
     except IndexLost:
@@ -124,7 +123,7 @@ def open_queues(caller: Caller) -> dict[str, int]:
     return {name: weights.get(name, 1) for name in served if weights.get(name, 1) != _PAUSED}
 
 
-def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
+def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
     """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
     index = redis_index()
     ask = limit
@@ -156,7 +155,7 @@ def _forget_queues() -> None:
     _queues = (float("-inf"), {})
 
 
-def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[Task]:
+def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
     """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
     attempt = 0
     while attempt < _ROW_TRIES:
@@ -188,7 +187,7 @@ def _still_ready(hints: list[Hint]) -> list[Hint]:
     return [hint for hint in hints if hint in ready]
 
 
-def _leased(task: Task, lease: timedelta) -> LeasedTask:
+def _leased(task: ClaimedTask, lease: timedelta) -> LeasedTask:
     return LeasedTask(
         lease=Lease(task.pk, task.fencing_token, task.claim_id),
         name=task.name,

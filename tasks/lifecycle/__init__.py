@@ -23,10 +23,12 @@ from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, delete, retry, update
+from tasks.lifecycle.rows import ClaimedTask
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
 
 __all__ = [
     "Claim",
+    "ClaimedTask",
     "cancel",
     "claim",
     "claimed_before",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.locking import free_all, holders_among, take_named
-from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
+from tasks.lifecycle.rows import NO_LEASE, ClaimedTask, assign, bearing, borne, return_to_line, write
 from tasks.models import Queue, Task
 
 
@@ -28,6 +28,9 @@ class Claim:
     lease: timedelta
 
 
+_OF_A_CLAIM = tuple(field.name for field in fields(ClaimedTask))[:-2]
+
+
 @repeats_lock_conflicts
 def claim(
     task_ids: Collection[UUID],
@@ -36,7 +39,7 @@ def claim(
     claim: Claim,
     now: datetime,
     team_id: UUID | None = None,
-) -> list[Task]:
+) -> list[ClaimedTask]:
     """Lease ready tasks to a worker: those of `task_ids` that are still QUEUED in that queue, which is not paused.
 
     A task takes the lock that it names, if it names one; while another holds it, the task waits for it as PENDING.
@@ -65,33 +68,18 @@ def claim(
     return won
 
 
-def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> list[Task]:
-    """The tasks that bear this claim's id, in order, with the columns that their worker needs."""
-    held = Task.objects.filter(pk__in=task_ids, status=TaskStatus.PROCESSING, claim_id=claim_id).only(*_OF_A_CLAIM)
-    return sorted(held, key=lambda task: (task.rank, task.id))
+def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> list[ClaimedTask]:
+    """The tasks that bear this claim's id, in order."""
+    held = Task.objects.filter(pk__in=task_ids, status=TaskStatus.PROCESSING, claim_id=claim_id)
+    rows = [ClaimedTask(*row, claim_id) for row in held.values_list(*_OF_A_CLAIM)]
+    return sorted(rows, key=lambda task: (task.rank, task.pk))
 
 
-def claimed_before(claim: Claim) -> list[Task]:
-    """All tasks that the worker holds under this claim's id, as `claimed_under`, with the end of their leases."""
+def claimed_before(claim: Claim, now: datetime) -> list[tuple[ClaimedTask, timedelta]]:
+    """All tasks that the worker holds under this claim's id, in order, and for how long yet."""
     held = Task.objects.filter(status=TaskStatus.PROCESSING, lease_owner=claim.worker_id, claim_id=claim.id)
-    return sorted(held.only(*_OF_A_CLAIM, "lease_expires_at"), key=lambda task: (task.rank, task.id))
-
-
-_OF_A_CLAIM = (
-    *(
-        "id",
-        "rank",
-        "status",
-        "name",
-        "payload",
-        "attempts",
-        "timeout_seconds",
-        "max_retries",
-        "lost_leases",
-        "team_id",
-    ),
-    *("fencing_token", "claim_id", "queued_at", "lock", "lock_fencing_number"),
-)
+    ends = dict(held.values_list("pk", "lease_expires_at"))
+    return [(task, max(ends[task.pk] - now, timedelta(0))) for task in claimed_under(claim.id, ends)]
 
 
 @repeats_lock_conflicts

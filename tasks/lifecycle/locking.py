@@ -23,7 +23,17 @@ from tasks.domain.lease import Lease
 from tasks.domain.locks import Holder, LockAnswer, LockVerdict, fill
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
-from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, chosen_by_key, locked, return_to_line, write
+from tasks.lifecycle.rows import (
+    NO_LEASE,
+    ClaimedTask,
+    assign,
+    bearing,
+    borne,
+    chosen_by_key,
+    locked,
+    return_to_line,
+    write,
+)
 from tasks.lock_bell import lock_bell
 from tasks.models import NamedLock, Task
 
@@ -33,14 +43,14 @@ _WAITS = Q(status__in=MOVES["wake"].sources, hold=Hold.LOCK)
 # --- taking --------------------------------------------------------------------------------------------------------
 
 
-def take_named(won: Sequence[Task], now: datetime) -> tuple[list[Task], list[Task]]:
+def take_named(won: Sequence[ClaimedTask], now: datetime) -> tuple[list[ClaimedTask], list[ClaimedTask]]:
     """Take for claimed tasks the locks that they name: those that may run, and those that now wait for their lock."""
     _name_late(won)
     wanting = [task for task in won if task.lock is not None]
     if not wanting:
         return list(won), []
     rows = locks.opened({task.lock for task in wanting}, now)
-    takers: dict[str, Task] = {}
+    takers: dict[str, ClaimedTask] = {}
     for task in wanting:
         if task.lock not in takers and locks.is_free(rows[task.lock], now):
             takers[task.lock] = task
@@ -54,7 +64,7 @@ def take_named(won: Sequence[Task], now: datetime) -> tuple[list[Task], list[Tas
     return [task for task in won if task.pk not in parked], waiting
 
 
-def _name_late(won: Sequence[Task]) -> None:
+def _name_late(won: Sequence[ClaimedTask]) -> None:
     """Name the locks of tasks that were created before any worker had announced that their handler has one.
 
     One whose payload cannot fill the template is left to its worker, which discards it.
@@ -71,13 +81,13 @@ def _name_late(won: Sequence[Task]) -> None:
         Task.objects.filter(pk__in=named).update(lock=chosen_by_key("lock", named))
 
 
-def _write_numbers(takers: Collection[Task]) -> None:
+def _write_numbers(takers: Collection[ClaimedTask]) -> None:
     numbers = {task.pk: task.lock_fencing_number for task in takers}
     if numbers:
         Task.objects.filter(pk__in=numbers).update(lock_fencing_number=chosen_by_key("lock_fencing_number", numbers))
 
 
-def _park(tasks: Sequence[Task], now: datetime) -> None:
+def _park(tasks: Sequence[ClaimedTask], now: datetime) -> None:
     """Have claimed tasks wait for their locks, as if they had not been claimed but for their tokens."""
     if not tasks:
         return
@@ -119,7 +129,7 @@ def take_lock(lease: Lease, name: str, now: datetime) -> LockAnswer:
 # --- freeing -------------------------------------------------------------------------------------------------------
 
 
-def holder_of(task: Task) -> Holder:
+def holder_of(task: Task | ClaimedTask) -> Holder:
     """The attempt that the row bears."""
     return Holder(task.pk, task.fencing_token)
 

@@ -129,11 +129,12 @@ def claim(
     lease: timedelta = LEASE,
     claim_id: UUID | None = None,
 ) -> list[Task]:
-    """Claim tasks, whatever their names, out of the first one's queue; returns those that were won."""
+    """Claim tasks, whatever their names, out of the first one's queue; returns the rows of those that were won."""
     names = {task.name for task in tasks}
-    return lifecycle.claim(
-        [task.pk for task in tasks], tasks[0].queue, names, Claim(claim_id or uuid.uuid4(), worker, lease), now
-    )
+    wanted = Claim(claim_id or uuid.uuid4(), worker, lease)
+    won = lifecycle.claim([task.pk for task in tasks], tasks[0].queue, names, wanted, now)
+    rows = Task.objects.in_bulk([each.pk for each in won])
+    return [rows[each.pk] for each in won]
 
 
 def claimed(now: datetime = START, *, begun: bool = False, lease: timedelta = LEASE, **fields: Any) -> Task:
