@@ -48,7 +48,10 @@ def created(tasks: Iterable[Task]) -> Counts:
 
     One sum holds both, told apart again by `sums`: a creation alone writes one row here and not two.
     """
-    return Counter((_CREATED_IN, f"{level_name(task.priority)} {task.status}") for task in tasks)
+    counts: Counts = Counter()
+    for (priority, status), count in Counter((task.priority, task.status) for task in tasks).items():
+        counts[_CREATED_IN, f"{level_name(priority)} {status}"] += count
+    return counts
 
 
 def observed(histogram: str, seconds: Iterable[float]) -> Counts:

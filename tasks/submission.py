@@ -5,8 +5,9 @@ From the API it comes as `submit`, from handlers and other code of this installa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock, ids, is_unavailable
 from dtq_site.foundation.errors import BadInput, Conflict
 from tasks import lifecycle
-from tasks.announced import NOTHING, declared_defaults
+from tasks.announced import declared_defaults
 from tasks.domain.submission import Defaults, NewTask, Request, TaskSpec, make_spec, resolve_name
 from tasks.handling import port
 from tasks.models import Task
@@ -47,8 +48,8 @@ def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_cl
         raise BadInput(
             f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field="inputs"
         )
-    now = clock.now()
-    specs = [_checked(request, index, now) for index, request in enumerate(requests)]
+    now, defaults_of = clock.now(), functools.cache(_defaults_of)
+    specs = [_checked(request, index, now, defaults_of) for index, request in enumerate(requests)]
     return _create(specs, owner, now, key_field="inputs[{}].idempotencyKey")
 
 
@@ -76,8 +77,8 @@ def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
 
     They belong to the team ``default``; those that a running handler makes belong to its task's (see `submit`).
     """
-    now = database_clock.now()
-    specs = [check(request_from_code(each), now) for each in requests]
+    now, defaults_of = database_clock.now(), functools.cache(_defaults_of)
+    specs = [check(request_from_code(each), now, defaults_of) for each in requests]
     return _create(specs, Owner(team_id_named(DEFAULT_TEAM), None), now)
 
 
@@ -96,24 +97,23 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
     )
 
 
-def check(request: Request, now: datetime) -> TaskSpec:
+def _defaults_of(name: str) -> Defaults:
+    options = settings.DTQ_TASKS
+    installed = Defaults(None, None, options.retry_attempts, options.default_timeout.total_seconds())
+    return declared_defaults(name).over(installed)
+
+
+def check(request: Request, now: datetime, defaults_of: Callable[[str], Defaults] = _defaults_of) -> TaskSpec:
     """The request, complete and checked. Raises BadInput naming the field."""
     name = resolve_name(request)
-    return make_spec(
-        request, name, declared_defaults(name).over(_installation()), now, settings.DTQ_TASKS.max_json_bytes
-    )
+    return make_spec(request, name, defaults_of(name), now, settings.DTQ_TASKS.max_json_bytes)
 
 
-def _checked(request: Request, index: int, now: datetime) -> TaskSpec:
+def _checked(request: Request, index: int, now: datetime, defaults_of: Callable[[str], Defaults]) -> TaskSpec:
     try:
-        return check(request, now)
+        return check(request, now, defaults_of)
     except BadInput as error:
         raise error.within(f"inputs[{index}]") from None
-
-
-def _installation() -> Defaults:
-    options = settings.DTQ_TASKS
-    return replace(NOTHING, max_retries=options.retry_attempts, timeout_seconds=options.default_timeout.total_seconds())
 
 
 # --- the insert ----------------------------------------------------------------------------------------------------

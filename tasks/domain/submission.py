@@ -24,7 +24,7 @@ FARTHEST = timedelta(days=3660)
 RESERVED_KEY_PREFIX = "schedule:"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a caller asks for; None leaves the choice to the handler's declaration or the settings."""
 
@@ -57,7 +57,7 @@ class Defaults:
         return Defaults(**{key: others[key] if value is None else value for key, value in mine.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A checked and complete description of a task, still without an id."""
 
@@ -74,7 +74,7 @@ class TaskSpec:
     lock: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NewTask:
     """A task to be created: `spec` with its owner and its place in the scheme of things."""
 

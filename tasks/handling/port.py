@@ -16,7 +16,7 @@ from typing import Any
 from tasks.handling.errors import NotConnected
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EnqueueRequest:
     """One task to create. None leaves the choice to the handler's declaration or the settings.
 

@@ -33,8 +33,10 @@ def task_of(row: Row) -> Task:
 def inserts(rows: Sequence[Row]) -> Iterator[Statement]:
     """As few statements as the database takes, none of which carries much more than STATEMENT_BYTES."""
     head, place = _wording(tuple(rows[0]), connection.vendor)
-    prepare = _preparations()
-    prepared = [[prepare.get(type(value), _as_it_is)(value) for value in row.values()] for row in rows]
+    prepare = _preparations(connection.vendor)
+    prepared = [
+        [prepare[type(value)](value) if type(value) in prepare else value for value in row.values()] for row in rows
+    ]
     weighed = [((values, weight), weight) for values in prepared for weight in [_weight(values)]]
     most = connection.ops.bulk_batch_size(list(rows[0]), rows)
     for batch in by_weight(weighed, STATEMENT_BYTES):
@@ -56,18 +58,19 @@ def _wording(given: tuple[str, ...], vendor: str) -> tuple[str, str]:
     return f"INSERT INTO {connection.ops.quote_name(Task._meta.db_table)} ({columns}) VALUES ", f"({values})"
 
 
-def _preparations() -> Mapping[type, Callable[[Any], Any]]:
-    """How values are given to the driver; moments are alike in many rows and take time."""
-    native = connection.features.has_native_uuid_field
+@functools.cache
+def _preparations(vendor: str) -> Mapping[type, Callable[[Any], Any]]:
+    """How values are given to the driver of that database, by their types."""
     return {
-        UUID: str if native else lambda id_: id_.hex,
-        datetime: functools.cache(connection.ops.adapt_datetimefield_value),
+        UUID: str if connection.features.has_native_uuid_field else lambda id_: id_.hex,
+        datetime: _moment,
         dict: strict_json.compact,
     }
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+@functools.lru_cache(maxsize=64)  # it takes as long as all else of a row, and a batch has few
+def _moment(value: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(value)
 
 
 def _weight(values: Sequence[Any]) -> int:

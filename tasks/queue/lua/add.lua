@@ -1,30 +1,42 @@
 -- add: put ready tasks into their lanes and ring the bell of each lane.
 -- KEYS lanes inflight
 -- ARGV lane_prefix bell_prefix bell_seconds:number entries:json
---      entries is a list of {name, rank, id}; ranks are text, for cjson would round them
+--      entries is {name: [rank, id, rank, id, …]}; ranks are text, for cjson would round them
 -- RETURNS how many entries were new
 -- KEEPS a task is in its lane or in flight, never in both; adding twice is adding once
 
 local MAX_RINGS = 32
 
-local added = 0
-local rings = {}
-for _, entry in ipairs(entries) do
-    local name, rank, id = entry[1], entry[2], entry[3]
-    if not redis.call('ZSCORE', KEYS.inflight, rank .. ':' .. id .. ':' .. name) then
-        local new = redis.call('ZADD', lane_prefix .. name, rank, id)
-        added = added + new
-        rings[name] = (rings[name] or 0) + new
-    end
-end
-for name, count in pairs(rings) do
-    redis.call('SADD', KEYS.lanes, name)
-    if count > 0 then
-        local bell = bell_prefix .. name
-        for _ = redis.call('LLEN', bell) + 1, math.min(count, MAX_RINGS) do
-            redis.call('RPUSH', bell, '1')
+local some_fly = redis.call('ZCARD', KEYS.inflight) > 0
+
+local function without_flying(name, members)
+    local kept = {}
+    for i = 1, #members, 2 do
+        local rank, id = members[i], members[i + 1]
+        if not redis.call('ZSCORE', KEYS.inflight, rank .. ':' .. id .. ':' .. name) then
+            kept[#kept + 1] = rank
+            kept[#kept + 1] = id
         end
-        redis.call('EXPIRE', bell, bell_seconds)
+    end
+    return kept
+end
+
+local added = 0
+for name, members in pairs(entries) do
+    if some_fly then
+        members = without_flying(name, members)
+    end
+    if #members > 0 then
+        redis.call('SADD', KEYS.lanes, name)
+        local new = redis.call('ZADD', lane_prefix .. name, unpack(members)) -- Lua passes 8,000 values at most
+        added = added + new
+        if new > 0 then
+            local bell = bell_prefix .. name
+            for _ = redis.call('LLEN', bell) + 1, math.min(new, MAX_RINGS) do
+                redis.call('RPUSH', bell, '1')
+            end
+            redis.call('EXPIRE', bell, bell_seconds)
+        end
     end
 end
 return added
