@@ -149,7 +149,11 @@ class MariaDbServer(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         assert self.installer
-        install = [self.installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db", *self._as_root()]
+        # A starting server removes what others keep in a shared folder for temporary tables.
+        self._tmp_folder = folder / "tmp"
+        self._tmp_folder.mkdir()
+        folders = [f"--datadir={folder / 'data'}", f"--tmpdir={self._tmp_folder}"]
+        install = [self.installer, "--no-defaults", *folders, "--skip-test-db", *self._as_root()]
         done = subprocess.run([*install, "--auth-root-authentication-method=socket"], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed: {done.stdout}{done.stderr}")
@@ -174,6 +178,7 @@ class MariaDbServer(Server):
             self.program,
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self._tmp_folder}",
             f"--socket={self.folder / 'mysql.sock'}",
             f"--pid-file={self.folder / 'mysql.pid'}",
             f"--init-file={self._init_file}",
