@@ -113,5 +113,5 @@ class Outbox:
                 trouble,
                 error=str(error),
                 only_in_memory=len(self.outcomes) - self._kept_outcomes,
-                log_lines_only_in_memory=len(self.notes) - self._kept_notes,
+                lines_only_in_memory=len(self.notes) - self._kept_notes,
             )

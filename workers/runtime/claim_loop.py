@@ -16,6 +16,7 @@ from workers.runtime.look_ahead import HORIZON_SECONDS, look_ahead
 from workers.runtime.reporter import Reporter
 from workers.transports.base import Transport, Unreachable
 
+CATCH_UP_SECONDS = 0.02
 IDLE_WAIT_SECONDS = 1.0
 LOOK_SECONDS = 3.0
 """How often a worker looks at the rows themselves: a bell or an entry of the index may have been lost."""
@@ -49,6 +50,8 @@ class ClaimLoop(Service):
 
     def run_once(self) -> float:
         """Claim what can start soon; returns at once after work, waits for the bell when there is none."""
+        if not self._reporter.caught_up:
+            return CATCH_UP_SECONDS
         self._held.forget_returned()
         wanted = self._wanted()
         if wanted <= 0:

@@ -6,14 +6,17 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from workers.offline.folder import OutboxFolder
 from workers.offline.store import Store, StoreDamaged, StoreError
-from workers.transports.base import Transport
+from workers.transports.base import Transport, Unreachable
 
 BATCH = 200
 LOOK_SECONDS = 10.0
 
 
 class Inheritance:
-    """One file after the other, batch by batch, so that what this process itself has to tell never waits for long."""
+    """One file after the other, batch by batch, so that what this process itself has to tell never waits for long.
+
+    `caught_up` says that all which lay there at the start has been dealt with.
+    """
 
     def __init__(self, observer: Observer, transport: Transport, folder: OutboxFolder) -> None:
         self._observer = observer
@@ -21,6 +24,7 @@ class Inheritance:
         self._folder = folder
         self._store: Store | None = None
         self._look_at = 0.0
+        self.caught_up = False
 
     def deliver_some(self) -> float:
         """Deliver a batch, if anybody has left one; returns the seconds until there may be more. Raises Unreachable."""
@@ -29,6 +33,7 @@ class Inheritance:
                 return pause
             self._store = self._folder.inherit()
             if self._store is None:
+                self.caught_up = True
                 self._look_at = elapsed_clock() + LOOK_SECONDS
                 return LOOK_SECONDS
         self._deliver_from(self._store)
@@ -45,6 +50,12 @@ class Inheritance:
             self._observer.emit("outbox.unusable", file=str(store.path), error=str(error))
             self._folder.release(store)
             self._look_at = elapsed_clock() + LOOK_SECONDS
+            self.caught_up = True
+        except Unreachable:
+            raise
+        except Exception:
+            self.caught_up = True  # a defect must not keep the worker from working
+            raise
         self._store = None
 
     def _deliver_batch(self, store: Store) -> bool:

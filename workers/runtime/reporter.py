@@ -84,6 +84,11 @@ class Reporter(Service):
         """Whether everything has been delivered."""
         return not (self._outbox.outcomes or self._given_up or self._outbox.notes or self._progress)
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether what dead processes left was delivered: until then a claim could win a task that has been done."""
+        return self._inheritance.caught_up
+
     def run_once(self) -> float:
         """Deliver one batch of each kind; what could not be delivered stays, and is on disk."""
         if self._failures:

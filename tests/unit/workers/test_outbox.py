@@ -94,7 +94,7 @@ def test_a_full_file_keeps_what_fits_outcomes_first_and_says_once_what_it_does_n
 
     assert on_disk(path) == (list(range(10)), [])
     (full,) = heard.named("outbox.full")
-    assert (full.facts["only_in_memory"], full.facts["log_lines_only_in_memory"]) == (0, 2000)
+    assert (full.facts["only_in_memory"], full.facts["lines_only_in_memory"]) == (0, 2000)
     assert len(outbox.notes) == 2000
 
     outbox.notes_taken(1990)
