@@ -222,15 +222,30 @@ def attempts(evidence: Evidence) -> Verdicts:
 def charged(evidence: Evidence) -> Verdicts:
     """A task pays for executions that started, not for having been claimed beside one that killed the worker.
 
-    A start that is put on record before it happens, as it is after a first loss, may be paid for if the worker dies between.
+    Two starts may be paid for that no handler could write down any more. One that is put on record before it happens, as it is
+    after a first loss. And one that had a slot already when its process died: of those there are as many as the process has
+    slots in which no other execution is known to have died.
     """
+    slots = _slots_of_the_dead(evidence)
     for row in evidence.rows.values():
         started = {execution.token for execution in evidence.executions_of[row.task]}
-        losses = [ending.token for ending in evidence.endings_of[row.task] if ending.ending == "lost"]
-        noted = losses if row.max_retries == 0 else losses[1:]
-        payable = len(started | set(noted))
-        over = row.attempts > payable
-        yield f"{row} is charged {row.attempts} attempts and had {payable}" if over else None
+        losses = [ending for ending in evidence.endings_of[row.task] if ending.ending == "lost"]
+        noted = {ending.token for ending in (losses if row.max_retries == 0 else losses[1:])}
+        payable = len(started | noted)
+        for ending in losses:
+            if row.attempts > payable and ending.token not in started | noted and slots[ending.worker]:
+                slots[ending.worker] -= 1
+                payable += 1
+        yield f"{row} is charged {row.attempts} attempts and had {payable}" if row.attempts > payable else None
+
+
+def _slots_of_the_dead(evidence: Evidence) -> Counter[str | None]:
+    """Of each process that lost leases, the slots in which no execution is known to have died with it."""
+    cut_off = {(each.task, each.token) for each in evidence.executions if each.how is None}
+    lost = [ending for ending in evidence.endings if ending.ending == "lost" and ending.worker is not None]
+    died = Counter(ending.worker for ending in lost if (ending.task, ending.token) in cut_off)
+    slots = evidence.promises.slots
+    return Counter({ending.worker: max(slots - died[ending.worker], 0) for ending in lost})
 
 
 RULES: dict[str, Callable[[Evidence], Verdicts]] = {

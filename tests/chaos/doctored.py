@@ -10,6 +10,7 @@ from tests.chaos.evidence import WORKER_LOST, Accepted, Asked, Ending, Evidence,
 PROMISES = Promises(
     backoff_seconds=1.0,
     max_lost_leases=3,
+    slots=2,
     ends={"job": "COMPLETED", "hopeless": "DEAD_LETTER", "useless": "FAILED", "poison": WORKER_LOST},
 )
 
@@ -44,9 +45,9 @@ def ran(
     return Execution("a", token, sights, how, f"{token}:x" if how == "returned" else None)
 
 
-def ended(ending: str, token: int = 1, at: float = 12.0) -> Ending:
+def ended(ending: str, token: int = 1, at: float = 12.0, worker: str | None = None) -> Ending:
     """A remembered ending of task a."""
-    return Ending("a", token, ending, at)
+    return Ending("a", token, ending, at, worker)
 
 
 def evidence(*rows: Row, **fields: Any) -> Evidence:

@@ -58,12 +58,13 @@ class Execution:
 
 @dataclass(frozen=True)
 class Ending:
-    """A remembered end of an attempt that did not complete, as in the rows of attempts."""
+    """A remembered end of an attempt that did not complete, as in the rows of attempts; `worker` is the process that had it."""
 
     task: str
     token: int
     ending: str
     at: float
+    worker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Promises:
-    """The settings that the promises depend on. `ends` has the state in which tasks of each name end, or WORKER_LOST."""
+    """The settings that the promises depend on.
+
+    `slots` is how many tasks a process runs at once; `ends` has the state in which tasks of each name end, or WORKER_LOST.
+    """
 
     backoff_seconds: float
     max_lost_leases: int
+    slots: int
     ends: Mapping[str, str]
 
 

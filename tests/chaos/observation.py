@@ -18,7 +18,7 @@ _ROWS = """
            lost_leases, max_retries, result, error, settled_token, queued_at, started_at
     FROM tasks_task
 """
-_ENDINGS = "SELECT task_id, fencing_token, ending, ended_at FROM tasks_taskattempt ORDER BY id"
+_ENDINGS = "SELECT task_id, fencing_token, ending, ended_at, worker_id FROM tasks_taskattempt ORDER BY id"
 _LEASES = "SELECT id, fencing_token, lease_expires_at FROM tasks_task WHERE status = 'PROCESSING'"
 _OPEN = "SELECT COUNT(*) FROM tasks_task WHERE status NOT IN %s"
 
@@ -35,7 +35,8 @@ class Observer:
 
     def endings(self) -> list[Ending]:
         """Every remembered ending, in the order in which they were written."""
-        return [Ending(task, token, ending, _seconds(at)) for task, token, ending, at in self._select(_ENDINGS)]
+        rows = self._select(_ENDINGS)
+        return [Ending(task, token, ending, _seconds(at), worker) for task, token, ending, at, worker in rows]
 
     def leases(self) -> list[SeenLease]:
         """The leases that are held now; none if MariaDB does not answer."""

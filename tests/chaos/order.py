@@ -6,7 +6,7 @@ import bisect
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tests.chaos.evidence import Evidence, Verdicts
+from tests.chaos.evidence import Evidence, Row, Verdicts
 
 ARRIVAL_SECONDS = 2.0
 """A ready task is in the index by then: at once, or by the reconciler, which looks at the front of a queue each second."""
@@ -23,7 +23,7 @@ def order(evidence: Evidence) -> Verdicts:
     """
     lines = defaultdict(list)
     for row in evidence.rows.values():
-        if row.claimed_at is not None and row.queued_at is not None and _is_calm(row.claimed_at, evidence.calm):
+        if _is_known(row) and _is_calm(row.claimed_at, evidence.calm):
             lines[row.queue].append(row)
     for rows in lines.values():
         rows.sort(key=lambda row: (row.rank, row.task))
@@ -32,6 +32,11 @@ def order(evidence: Evidence) -> Verdicts:
             ahead = forbidden.around(row.claimed_at)
             yield f"{row} was claimed while {ahead} was ahead of it" if ahead else None
             forbidden.add(row.queued_at + ARRIVAL_SECONDS, row.claimed_at - OVERTAKING_SECONDS, row.task)
+
+
+def _is_known(row: Row) -> bool:
+    """Whether the row still has the place from which it was claimed: a task that lost its lease after that has another."""
+    return row.claimed_at is not None and row.queued_at is not None and row.queued_at <= row.claimed_at
 
 
 def _is_calm(moment: float, calm: Sequence[tuple[float, float]]) -> bool:

@@ -94,7 +94,7 @@ def carry_out(run: Run, folder: Path, say: Callable[[str], None]) -> Report:
         raise RuntimeError("The host's clock was set during the run: its times cannot be compared.")
     handlers, client = journal.read(cluster.journal), journal.read(cluster.client_journal)
     found = Evidence(
-        Promises(run.shape.backoff_seconds, run.shape.max_lost_leases, ENDS),
+        Promises(run.shape.backoff_seconds, run.shape.max_lost_leases, run.shape.concurrency, ENDS),
         rows,
         evidence.asked(client),
         [*evidence.acknowledged(client), *evidence.enqueued(handlers)],

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.checker import RULES, judge
 from tests.chaos.doctored import broken, ended, evidence, ran, row
-from tests.chaos.evidence import Accepted, Asked, Evidence, Execution, SeenLease
+from tests.chaos.evidence import Accepted, Asked, Ending, Evidence, Execution, SeenLease
 
 
 def test_a_run_in_which_all_is_well_breaks_no_rule_and_every_fact_is_judged():
@@ -234,3 +234,19 @@ def test_a_start_noted_beforehand_may_be_charged():
 
     assert broken(evidence(twice, executions=[ran(3)], endings=losses)) == set()
     assert broken(evidence(only, executions=[], endings=[ended("lost")])) == set()
+
+
+@pytest.mark.parametrize(
+    ("deaths", "expected"), [(0, set()), (1, set()), (2, {"charged"})], ids=["free", "one slot", "all slots"]
+)
+def test_a_start_that_had_a_slot_when_its_process_died_may_be_charged(deaths: int, expected: set[str]):
+    settled = row(settled_token=2, result="2:x", attempts=2)
+    others = [row(str(number), number=None, key=None, settled_token=2, result="2:x") for number in range(deaths)]
+    killed = [Execution(each.task, 1, ran(begun=7.0, seen=8.0).sights) for each in others]
+    again = [Execution(each.task, 2, ran().sights, "returned", "2:x") for each in others]
+    losses = [Ending(each.task, 1, "lost", 9.0, "worker") for each in others]
+    found = evidence(
+        settled, *others, executions=[ran(2), *killed, *again], endings=[ended("lost", 1, 9.0, "worker"), *losses]
+    )
+
+    assert broken(found) == expected

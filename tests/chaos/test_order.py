@@ -59,3 +59,9 @@ def test_one_that_waits_long_is_found_behind_others_that_wait_less():
     assert broken(line(long, short, inside)) == {"order"}
     assert broken(line((1, 40.0, 50.0), (2, 0.0, 44.0))) == {"order"}
     assert broken(line((1, 40.0, 50.0), (2, 0.0, 30.0), (3, 0.0, 60.0))) == set()
+
+
+def test_a_place_that_was_given_after_the_claim_says_nothing_of_it():
+    late = (BEHIND, 10.5, 10.0)  # claimed, lost, put in line anew, and completed all the same by its first holder
+
+    assert broken(line((AHEAD, 0.0, 20.0), late)) == set()
