@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -220,7 +221,7 @@ def bare_row(now: datetime = START, **fields: Any) -> Task:
     spec = task_spec(**fields)
     (id_,) = ids.new()
     return Task.objects.create(
-        **vars(spec),
+        **dataclasses.asdict(spec),
         id=id_,
         team=make_team(),
         status=TaskStatus.QUEUED,
