@@ -31,6 +31,9 @@ SECONDS ?= 120
 chaos: $(VENV)/.installed-for-tests ## Real processes under fire, then a tally of the promises: make chaos SEED=7 TASKS=20000 SECONDS=120
 	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --tasks $(TASKS) --seconds $(SECONDS)
 
+bench: $(VENV)/.installed-for-tests ## Measure DTQ beside Celery, Dramatiq and Huey; a part: make bench BENCH="drain pickup"
+	@exec $(BIN)/python -m tests.benchmarks $(BENCH)
+
 lint: $(VENV)/.installed-for-tests ## Style, format and import contracts
 	@$(BIN)/python -m tests.support.checks lint
 

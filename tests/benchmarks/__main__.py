@@ -36,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     if missing := missing_packages("mariadb"):
         print(f"The benchmarks need the Debian packages {', '.join(missing)}.", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # both end what was started, even where a shell ignores them
     try:
         return _run(asked.measures or list(MEASURES), asked.systems or list(SYSTEMS), TINY if asked.tiny else Scale())
     except OccupiedError as error:

@@ -9,7 +9,7 @@ from tests.benchmarks.figures import number, percentile, spread, table, times
 from tests.benchmarks.measures import Samples
 from tests.benchmarks.measures.memory import growth
 from tests.benchmarks.measures.pickup import all_latencies
-from tests.benchmarks.systems.celery_ import CELERY
+from tests.benchmarks.systems.celery_ import CELERY, CELERY_KEEPING
 from tests.benchmarks.systems.dramatiq_ import DRAMATIQ, DRAMATIQ_32
 from tests.benchmarks.systems.dtq import DTQ
 from tests.benchmarks.systems.huey_ import HUEY
@@ -71,6 +71,7 @@ _REDIS_ONLY = (DRAMATIQ.title, DRAMATIQ_32.title, HUEY.title)
 _PEERS = (CELERY.title, DRAMATIQ.title, HUEY.title)
 AIMS = (
     Aim("drain", "drain, against Celery", 12, True, lambda samples: _against(samples, [CELERY.title])),
+    Aim("drain", "drain, against Celery with connections kept", 12, True, lambda s: _against(s, [CELERY_KEEPING.title])),
     Aim("drain", "drain, against the fastest of Dramatiq and Huey", 1, True, lambda s: _against(s, _REDIS_ONLY)),
     Aim("drain", "drain", 7000, True, lambda samples: _rate(samples, DTQ.title), _per_second),
     Aim("bulk", "bulk creation, against the fastest peer", 1, True, lambda samples: _against(samples, _PEERS)),

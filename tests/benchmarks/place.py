@@ -22,15 +22,16 @@ def servers_folder() -> Iterator[Path]:
     """An empty folder for the run's servers, on the project's own disk, removed afterwards. Raises OccupiedError."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     lock = os.open(FOLDER / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    folder = FOLDER / "servers"
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OccupiedError(OccupiedError.__doc__) from None
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise OccupiedError(OccupiedError.__doc__) from None
+    folder = FOLDER / "servers"
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(mode=0o700)
+    try:
         yield folder
-        shutil.rmtree(folder, ignore_errors=True)
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)

@@ -9,7 +9,7 @@ from tests.benchmarks.measures.memory import GROWTH, MEMORY
 from tests.benchmarks.measures.pickup import PICKUP
 from tests.benchmarks.measures.waiting import WAITING
 from tests.benchmarks.systems import System
-from tests.benchmarks.systems.celery_ import CELERY
+from tests.benchmarks.systems.celery_ import CELERY, CELERY_KEEPING
 from tests.benchmarks.systems.dramatiq_ import DRAMATIQ, DRAMATIQ_32
 from tests.benchmarks.systems.dtq import DTQ
 from tests.benchmarks.systems.huey_ import HUEY
@@ -17,6 +17,7 @@ from tests.benchmarks.systems.huey_ import HUEY
 SYSTEMS: dict[str, System] = {
     "dtq": DTQ,
     "celery": CELERY,
+    "celery-keeping": CELERY_KEEPING,
     "dramatiq": DRAMATIQ,
     "dramatiq-32": DRAMATIQ_32,
     "huey": HUEY,

@@ -23,6 +23,7 @@ app.conf.update(
     worker_disable_rate_limits=True,
     worker_enable_remote_control=False,
     broker_connection_retry_on_startup=True,
+    CELERY_DB_REUSE_MAX=int(os.environ.get("BENCHMARK_CONNECTION_REUSES", 0)),
 )
 
 
@@ -42,8 +43,8 @@ WAYS = {"count.delay()": count.delay}
 
 
 def create_many(tasks: int) -> None:
-    """One producer, kept for all of them."""
-    with app.producer_or_acquire() as producer:
+    """One producer for all of them, which sends them in batches by a pipeline of Redis."""
+    with app.producer_or_acquire() as producer, producer.batch():
         for _ in range(tasks):
             count.apply_async(producer=producer)
 

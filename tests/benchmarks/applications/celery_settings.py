@@ -1,4 +1,4 @@
-"""Django's settings for Celery with django-celery-results: the database of the run, connections kept."""
+"""Django's settings for Celery with django-celery-results: the database of the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ DATABASES = {
         "PASSWORD": _url.password,
         "NAME": _url.path.strip("/"),
         "OPTIONS": {"charset": "utf8mb4"},
-        "CONN_MAX_AGE": None,  # Celery would else connect anew for every task
     }
 }
 INSTALLED_APPS = ["django_celery_results"]

@@ -31,7 +31,7 @@ class Scale:
     rounds: int = 3
     singles: int = 2_000
     bulk: int = 10_000
-    drain: int = 20_000
+    drain: int = 15_000
     pickups: int = 100
     load: int = 10_000
     growth: tuple[int, int] = (20_000, 200_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.benchmarks.systems import System
 
 SETTINGS = "tests.benchmarks.applications.celery_settings"
@@ -17,6 +19,13 @@ CELERY = System(
     ),
     configuration="Broker in Redis, results by django-celery-results in MariaDB. `--pool prefork --concurrency 2`, a prefetch "
     "of 100 a process, early acknowledgement (its default, and the fastest), no gossip, mingle, heartbeat, events, rate "
-    "limits or remote control, and database connections that are kept (`CONN_MAX_AGE=None`). Waiting tasks are in Redis "
-    "alone. In bulk `apply_async` with one producer for all.",
+    "limits or remote control. Waiting tasks are in Redis alone. In bulk `apply_async` within one `producer.batch()`.",
+)
+CELERY_KEEPING = replace(
+    CELERY,
+    title="Celery, connections kept",
+    only_drained=True,
+    variables={"BENCHMARK_CONNECTION_REUSES": "1000000"},
+    configuration="Celery connects to the database anew for every task, and wants it so; its option `CELERY_DB_REUSE_MAX`, "
+    "which its manual does not name, keeps the connection. It takes part in the drain only.",
 )
