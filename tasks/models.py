@@ -84,7 +84,8 @@ class Task(models.Model):
         constraints = [models.UniqueConstraint(fields=["team", "idempotency_key"], name="task_key_of_team")]
         indexes = [
             models.Index(fields=["team", "id"], name="task_newest_of_team"),
-            models.Index(fields=["queue", "status", "rank", "id"], name="task_line"),
+            # A line is walked by rank and id; with the name beside them that takes no look at the rows.
+            models.Index(fields=["queue", "status", "rank", "id", "name"], name="task_line"),
             models.Index(fields=["status", "hold", "scheduled_at"], name="task_due_by_hold"),
             models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
             models.Index(fields=["status", "completed_at"], name="task_end"),

@@ -4,8 +4,8 @@ The index is whole while its marker stands and names the Redis process that it w
 restored Redis has another run id. Without the marker workers ask the rows, so a rebuild may take its time.
 
 A look at a page merges two sorted sides, rows and entries. They are read one after the other, and the line moves
-meanwhile: what an entry lacks is added once its row has been asked again, which at worst makes a hint that a claim refuses;
-what a row lacks is taken away only at a second look.
+meanwhile: what the index lacks is added once its row has been asked again, which at worst makes a hint that a claim refuses;
+what the rows lack is taken away only at a second look.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tasks.queue.redis_index import RedisIndex
 
 PAGE = 5000
 SECOND_LOOK = timedelta(seconds=1)
+THOROUGH_EVERY = 10
 REPAIR_SECONDS = 1.0
 """How long a sweep that finds much to repair goes beyond its budget."""
 
@@ -38,7 +39,7 @@ _MOST_SUSPECTS = 100_000
 
 @dataclass
 class Findings:
-    """What a sweep has found: how many entries were lacking and how many had no task, and tasks with yesterday's rank."""
+    """What a sweep has found: how many entries were lacking, how many had no task, and which tasks stand in wrong places."""
 
     added: int = 0
     removed: int = 0
@@ -63,6 +64,14 @@ class Reconciliation:
         self._queue = queue
         self._cursor = START
         self._suspects: dict[Entry, datetime] = {}
+        self._level_ms: int | None = None
+        self._passes = 0
+        self._misranked_in_pass = False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the last sweep left a part of the line for the next."""
+        return self._cursor != START
 
     def ensure_whole(self, *, trusted: bool = True) -> bool:
         """Rebuild the index if it is not whole, or not `trusted` to be; True if it was. Raises IndexLost when Redis is away."""
@@ -72,47 +81,49 @@ class Reconciliation:
         self._contents.begin_rebuild(building)
         after = START
         while page := _page(self._queue, after):
-            self._contents.load([row[:3] for row in page])
+            self._contents.load(page)
             after = page[-1][:2]
         return self._index.mark_whole(self._queue, building)
 
     def sweep(self, now: datetime, budget_seconds: float, level_ms: int) -> Findings:
         """Make entries equal to rows: at the front of the line, then on from where the last sweep ended.
 
-        However short the budget, one page beyond the front is looked at, so that the end of the line is reached; while
-        there is something to repair it goes on for longer. `level_ms` is the queue's ageing: rows that are ranked by another
-        one are reported. Raises IndexLost when Redis is away.
+        However short the budget, one page beyond the front is looked at, so that the end of the line is reached; while there
+        is something to repair it goes on for longer. Tasks whose rank is not what `level_ms`, the queue's ageing, asks for
+        are reported. Raises IndexLost when Redis is away.
         """
+        if level_ms != self._level_ms:
+            self._level_ms, self._cursor, self._passes = level_ms, START, 0
         begun = elapsed_clock()
         findings = Findings()
-        for number, (after, rows) in enumerate(self._pages()):
-            found, reached = self._look(after, rows, now)
-            found.misranked = [
-                UUID(id_) for rank, id_, _, priority, ready_ms in rows if rank != rank_of(priority, ready_ms, level_ms)
-            ]
+        for number, (after, page) in enumerate(self._pages()):
+            found, reached = self._look(after, page, now)
+            # Only the rows tell; behind the front they are asked after a change of the ageing, and now and then.
+            if number == 0 or self._passes % THOROUGH_EVERY == 0:
+                found.misranked = _misranked(page, level_ms)
             findings += found
-            self._cursor = reached if number else max(self._cursor, reached)
-            ends_after = REPAIR_SECONDS if found else budget_seconds
-            if self._cursor == END or (number > 0 and elapsed_clock() - begun >= ends_after):
+            self._go_on_from(reached if number else max(self._cursor, reached), bool(found.misranked))
+            allowed = REPAIR_SECONDS if found else budget_seconds
+            if not self.is_long or (number > 0 and elapsed_clock() - begun >= allowed):
                 break
-        if self._cursor == END:
-            self._cursor = START
         return findings
 
-    @property
-    def is_long(self) -> bool:
-        """Whether the last sweep left a part of the line for the next."""
-        return self._cursor != START
+    def _go_on_from(self, place: Place, misranked: bool) -> None:
+        self._misranked_in_pass |= misranked
+        self._cursor = place
+        if place == END:
+            self._passes = 0 if self._misranked_in_pass else self._passes + 1
+            self._cursor, self._misranked_in_pass = START, False
 
-    def _pages(self) -> Iterator[tuple[Place, list[Row]]]:
+    def _pages(self) -> Iterator[tuple[Place, list[Entry]]]:
         yield START, _page(self._queue, START)
         while True:
             yield self._cursor, _page(self._queue, self._cursor)
 
-    def _look(self, after: Place, rows: Sequence[Row], now: datetime) -> tuple[Findings, Place]:
+    def _look(self, after: Place, page: Sequence[Entry], now: datetime) -> tuple[Findings, Place]:
         """Compare one page; says how far it came: not to its end where the other side has more entries than fit."""
-        ready: set[Entry] = {row[:3] for row in rows}
-        upto = rows[-1][:2] if len(rows) == PAGE else END
+        ready = frozenset(page)
+        upto = page[-1][:2] if len(page) == PAGE else END
         view = self._contents.view(after, upto, PAGE)
         lacking = {entry for entry in ready - view.entries - view.in_flight if entry[:2] <= view.reached}
         found = Findings(self._add(lacking, now), self._remove(view.entries - ready, after, view.reached, now))
@@ -141,21 +152,17 @@ class Reconciliation:
         return removed
 
 
-Row = tuple[int, str, str, int, int]
-"""The entry that a ready row should have, its priority, and since when its age counts."""
+def _page(queue: str, after: Place) -> list[Entry]:
+    """What the next ready rows of a queue should have in the index of Redis, in order; read from `task_line` alone.
 
-
-def _page(queue: str, after: Place) -> list[Row]:
-    """The next ready rows of a queue in order.
-
-    Two statements, so that MariaDB walks the index from the place on: it neither does for a comparison of rows, nor would one
-    over `rank` alone pass quickly by many that are equal.
+    Two statements, so that MariaDB walks it from the place on: it neither does for a comparison of rows, nor would one over
+    `rank` alone pass quickly by many that are equal.
     """
     rank, id_ = after
     ready = Task.objects.filter(queue=queue, status=TaskStatus.QUEUED).order_by("rank", "id")
-    found: list[Row] = []
+    found: list[Entry] = []
     for stretch in (ready.filter(rank=rank, id__gt=id_), ready.filter(rank__gt=rank))[after == START :]:
-        columns = stretch.values_list("rank", _ID, "name", "priority", "ready_ms")[: PAGE - len(found)]
+        columns = stretch.values_list("rank", _ID, "name")[: PAGE - len(found)]
         found += columns if connection.features.has_native_uuid_field else map(_with_dashes, columns)
     return found
 
@@ -163,16 +170,25 @@ def _page(queue: str, after: Place) -> list[Row]:
 _ID = Cast("id", CharField())  # for the text: making a UUID of it and a text again takes most of a sweep's time
 
 
-def _with_dashes(row: Row) -> Row:
-    rank, id_, *others = row
-    return (rank, "-".join((id_[:8], id_[8:12], id_[12:16], id_[16:20], id_[20:])), *others)
+def _with_dashes(entry: Entry) -> Entry:
+    rank, id_, name = entry
+    return (rank, "-".join((id_[:8], id_[8:12], id_[12:16], id_[16:20], id_[20:])), name)
 
 
 def _ready_since(entries: Collection[Entry]) -> dict[Entry, datetime]:
     """Those of the entries that are right, and when their rows changed last."""
+    return {(rank, str(id_), name): since for id_, rank, name, since in _ready(entries, "name", "updated_at")}
+
+
+def _misranked(entries: Collection[Entry], level_ms: int) -> list[UUID]:
+    """The tasks among them whose rank is not what their rows ask for."""
+    columns = _ready(entries, "priority", "ready_ms")
+    return [id_ for id_, rank, priority, ready_ms in columns if rank != rank_of(priority, ready_ms, level_ms)]
+
+
+def _ready(entries: Collection[Entry], *columns: str) -> Collection[tuple]:
+    """Id, rank and some columns of those of the entries whose tasks are ready."""
     if not entries:
-        return {}
+        return ()
     rows = Task.objects.filter(pk__in=[id_ for _, id_, _ in entries], status=TaskStatus.QUEUED)
-    return {
-        (rank, str(id_), name): since for rank, id_, name, since in rows.values_list("rank", "id", "name", "updated_at")
-    }
+    return rows.values_list("id", "rank", *columns)
