@@ -29,6 +29,7 @@ QUEUES = ("default", "mail", "reports")
 PRIORITIES = (1, 5, 5, 5, 7, 10, 20)
 CALM_QUEUE = "calm"
 CALM_FIRST_NUMBER = 1_000_000
+CALM_TASK_SECONDS = 0.4
 
 ENDS = {
     "chaos-noop": "COMPLETED",
@@ -113,7 +114,7 @@ def make_calm_load(seed: int, tasks: int, seconds: float) -> list[Step]:
     steps: list[Step] = []
     for number in range(CALM_FIRST_NUMBER, CALM_FIRST_NUMBER + tasks):
         at = 0.0 if chance.random() < 0.7 else chance.uniform(0, seconds)
-        payload = {"number": number, "seconds": 0.2}
+        payload = {"number": number, "seconds": CALM_TASK_SECONDS}
         steps.append(
             Wish(at, number, "chaos-sleep", payload, CALM_QUEUE, chance.choice(PRIORITIES), 0.0, f"wish {number}")
         )

@@ -22,13 +22,12 @@ from tests.chaos import evidence, faults, journal
 from tests.chaos.checker import Finding, judge
 from tests.chaos.cluster import Cluster, Shape
 from tests.chaos.evidence import Evidence, Promises, SeenLease
-from tests.chaos.load import ENDS
+from tests.chaos.load import CALM_TASK_SECONDS, ENDS
 from tests.chaos.observation import Observer
 from tests.chaos.plan import Fault, make_plan
 
 TICK_SECONDS = 0.1
-CALM_SECONDS = 8.0
-CALM_TASK_SECONDS = 0.2
+CALM_SECONDS = 6.0
 LONGEST_CLOCK_STEP_SECONDS = 0.05
 SHOWN = 10
 
