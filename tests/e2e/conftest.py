@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.processes import Process, Processes
+from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
 HANDLERS = "tests.e2e.job_handlers"
@@ -44,6 +45,20 @@ def start_scheduler(committed_db: None, redis_server: Any, processes: Processes)
         return scheduler
 
     return start
+
+
+@pytest.fixture
+def own_redis(committed_db: None, tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
+    """A Redis server that a test may end; this process and those that it starts with `REDIS_URL` use it."""
+    from tasks.queue.dispatch import redis_index
+
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = server.url, False
+    redis_index.cache_clear()
+    yield server
+    server.stop()
+    redis_index.cache_clear()
 
 
 @pytest.fixture

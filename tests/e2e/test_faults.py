@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.e2e.conftest import reread, wait_for_status
@@ -11,20 +9,6 @@ from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(RedisServer.program is None, reason="needs the Debian package redis-server")
-
-
-@pytest.fixture
-def own_redis(committed_db, tmp_path, settings) -> Iterator[RedisServer]:
-    """A Redis server that a test may end; this process and those that it starts with `REDIS_URL` use it."""
-    from tasks.queue.dispatch import redis_index
-
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = server.url, False
-    redis_index.cache_clear()
-    yield server
-    server.stop()
-    redis_index.cache_clear()
 
 
 def test_work_goes_on_while_redis_is_away_and_after_it_is_back(
