@@ -56,7 +56,7 @@ def _section_of_singles(samples: Samples) -> str:
         rate = spread(sample["per_second"] for sample in of_case)
         milliseconds = spread(sample["ms"] for sample in of_case)
         rows.append([label, *_cells(rate, ours), number(milliseconds.median)])
-    return table(["one by one", "min", "median tasks/s", "max", "DTQ against it", "median ms"], rows)
+    return table(["one by one, tasks/s", "least", "median", "most", "DTQ against it", "median ms"], rows)
 
 
 def _section_of_bulk(samples: Samples) -> str:
@@ -64,7 +64,7 @@ def _section_of_bulk(samples: Samples) -> str:
     rows = [
         [label, *_cells(spread(sample["per_second"] for sample in of_case), ours)] for label, of_case in samples.items()
     ]
-    return table(["in bulk", "min", "median tasks/s", "max", "DTQ against it"], rows)
+    return table(["in bulk, tasks/s", "least", "median", "most", "DTQ against it"], rows)
 
 
 def _cells(rate: Spread, ours: float | None) -> list[str]:

@@ -65,7 +65,7 @@ def _rates(samples: Samples) -> str:
         rate = spread(sample["per_second"] for sample in of_case)
         figures = (rate.least, rate.median, rate.most)
         rows.append([label, *map(number, figures), against(ours, rate.median)])
-    return table(["drain", "min", "median tasks/s", "max", "DTQ against it"], rows)
+    return table(["drain, tasks/s", "least", "median", "most", "DTQ against it"], rows)
 
 
 def _costs(samples: Samples) -> str:

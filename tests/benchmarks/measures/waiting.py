@@ -44,7 +44,7 @@ def _section(samples: Samples) -> str:
         [label, *map(number, (rate.least, rate.median, rate.most)), times(rate.median / shortest.median)]
         for label, rate in spreads.items()
     ]
-    return table(["tasks waiting", "min", "median tasks/s", "max", "against the shortest line"], rows)
+    return table(["tasks waiting; drain, tasks/s", "least", "median", "most", "against the shortest line"], rows)
 
 
 WAITING = Measure(_cases, _section)
