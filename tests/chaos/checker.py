@@ -6,6 +6,7 @@ how long a killed handler ran after its last line, is taken to be as it should.
 
 from __future__ import annotations
 
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from tasks.domain.states import TERMINAL
 from tests.chaos.evidence import WORKER_LOST, Evidence, Execution, Row, Verdicts
 from tests.chaos.order import order
+
+OUTPUT_CHARACTERS = 2000
 
 CLOCK_SECONDS = 0.002
 """By how much two readings of one clock may differ for their rounding."""
@@ -36,11 +39,21 @@ def judge(evidence: Evidence) -> list[Finding]:
     return findings
 
 
+def crashed(evidence: Evidence) -> Verdicts:
+    """No process ends unless it is killed, but for a client that has reached the end of its load."""
+    for each in evidence.exits:
+        right = each.code == -signal.SIGKILL or (each.ends and each.code == 0)
+        yield None if right else f"{each.name} ended with {each.code}: {each.output[-OUTPUT_CHARACTERS:]}"
+
+
 # --- nothing is lost ------------------------------------------------------------------------------------------------
 
 
 def lost(evidence: Evidence) -> Verdicts:
-    """Every creation that was acknowledged has its row."""
+    """Every creation that was acknowledged has its row, and what was asked for was acknowledged in the end."""
+    answered = {accepted.number for accepted in evidence.accepted}
+    for number in evidence.asked:
+        yield None if number in answered else f"number {number} was asked for and never acknowledged"
     for accepted in evidence.accepted:
         found = accepted.task in evidence.rows
         yield None if found else f"{accepted.task} was accepted (number {accepted.number}) and has no row"
@@ -251,6 +264,7 @@ def _slots_of_the_dead(evidence: Evidence) -> Counter[str | None]:
 RULES: dict[str, Callable[[Evidence], Verdicts]] = {
     rule.__name__: rule
     for rule in (
+        crashed,
         lost,
         unfinished,
         state,

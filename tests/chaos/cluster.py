@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from dtq_site import configuration
 from dtq_site.foundation.redis_clients import redis_client
 from tests.chaos.chaos_handlers import JOURNAL_VARIABLE
+from tests.chaos.evidence import Exit
 from tests.support.processes import Process, Processes
 from tests.support.servers import MariaDbServer, RedisServer
 from tests.support.waiting import eventually
@@ -52,7 +53,8 @@ class Shape:
 class Unit:
     """A process that is to run: started again, a while after it has ended, unless it ended with 0 and may."""
 
-    def __init__(self, start: Callable[[], Process], *, ends: bool = False) -> None:
+    def __init__(self, name: str, start: Callable[[], Process], *, ends: bool = False) -> None:
+        self._name = name
         self._start = start
         self._ends = ends
         self._down_since: float | None = None
@@ -78,6 +80,10 @@ class Unit:
             self._down_since = None
             self.lives.append(self._start())
 
+    def exits(self) -> list[Exit]:
+        """How its lives have ended that have."""
+        return [Exit(self._name, life.wait(), life.output, self._ends) for life in self.lives if not life.running]
+
     def members(self) -> list[int]:
         """The living processes of all its lives, the first processes of each left out."""
         return [pid for life in self.lives for pid in life.members() if pid != life.pid]
@@ -98,7 +104,7 @@ class Cluster:
         self._processes = Processes(self._environment(), folder / "logs")
         self.schedulers: list[Unit] = []
         self.workers: list[Unit] = []
-        self.client: Unit | None = None
+        self.clients: list[Unit] = []
         self._suspensions: list[subprocess.Popen[bytes]] = []
         self._snapshot_at = 0.0
 
@@ -129,10 +135,13 @@ class Cluster:
         migration = self._processes.manage("migrate", "--verbosity", "0")
         assert migration.wait(120) == 0, migration.output
         shape = self._shape
-        self.schedulers = [Unit(lambda: self._processes.manage("runscheduler")) for _ in range(shape.schedulers)]
+        self.schedulers = [
+            Unit(f"scheduler-{number}", lambda: self._processes.manage("runscheduler"))
+            for number in range(shape.schedulers)
+        ]
         options = ("--processes", str(shape.processes), "--concurrency", str(shape.concurrency))
         self.workers = [
-            Unit(lambda name=f"worker-{number}": self._processes.manage("runworker", *options, "--name", name))
+            Unit(f"worker-{number}", lambda: self._processes.manage("runworker", *options))
             for number in range(shape.workers)
         ]
         for unit in self.workers:
@@ -147,7 +156,7 @@ class Cluster:
         folder = self.client_journal / load
         folder.mkdir()
         command = [sys.executable, "-m", "tests.chaos.load", "--journal", str(folder), "--load", load, *arguments]
-        self.client = Unit(lambda: self._processes.start(command), ends=True)
+        self.clients.append(Unit(f"client of the {load} load", lambda: self._processes.start(command), ends=True))
 
     def tend(self) -> None:
         """Start again what has ended, and have a fresh snapshot of Redis at hand."""
@@ -173,7 +182,11 @@ class Cluster:
         self.mariadb.stop()
 
     def _units(self) -> list[Unit]:
-        return [*self.schedulers, *self.workers, *([self.client] if self.client else [])]
+        return [*self.schedulers, *self.workers, *self.clients]
+
+    def exits(self) -> list[Exit]:
+        """How all processes have ended that have."""
+        return [each for unit in self._units() for each in unit.exits()]
 
     # --- what faults are made of ------------------------------------------------------------------------------------
 

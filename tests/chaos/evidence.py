@@ -77,6 +77,16 @@ class SeenLease:
 
 
 @dataclass(frozen=True)
+class Exit:
+    """The end of a process: its exit code, negative for a signal, what it had written, and whether it has an end of itself."""
+
+    name: str
+    code: int
+    output: str
+    ends: bool
+
+
+@dataclass(frozen=True)
 class Row:
     """A task's row at the end of the run. `number` is the client's, None for the children of handlers."""
 
@@ -126,6 +136,7 @@ class Evidence:
     executions: Sequence[Execution] = ()
     endings: Sequence[Ending] = ()
     leases: Sequence[SeenLease] = ()
+    exits: Sequence[Exit] = ()
     calm: Sequence[tuple[float, float]] = ()
 
     @cached_property

@@ -44,7 +44,7 @@ def _kill_scheduler(cluster: Cluster, fault: Fault) -> None:
 
 
 def _kill_client(cluster: Cluster, fault: Fault) -> None:
-    _kill(_first_processes([cluster.client] if cluster.client else []), fault)
+    _kill(_first_processes(cluster.clients), fault)
 
 
 def _suspend_worker_process(cluster: Cluster, fault: Fault) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ class Client:
 
     def run(self, begun_at: float) -> None:
         """Take all steps; `begun_at` is the beginning of the load on this host's monotonic clock."""
-        for kind, steps in groupby(self._steps, key=lambda pair: (type(pair[1]), pair[0] // BATCH)):
+        for (kind, _), steps in groupby(self._steps, key=lambda pair: (type(pair[1]), pair[0] // BATCH)):
             pending = list(steps)
             while pending:
                 due = [pair for pair in pending if begun_at + pair[1].at <= time.monotonic()]
@@ -150,7 +151,7 @@ class Client:
                     time.sleep(0.02)
                     continue
                 pending = pending[len(due) :]
-                _persistently(lambda: self._ask(due) if kind[0] is Wish else self._cancel(due))  # noqa: B023
+                _persistently(partial(self._ask if kind is Wish else self._cancel, due))
 
     def _ask(self, wishes: Sequence[tuple[int, Wish]]) -> None:
         from dtq_site.foundation.database import database_clock

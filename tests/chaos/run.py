@@ -84,6 +84,7 @@ def carry_out(run: Run, folder: Path, say: Callable[[str], None]) -> Report:
         stage.settle(run.patience_seconds)
         calm = stage.calm(run)
         rows, endings = stage.observer.rows(), stage.observer.endings()
+        exits = cluster.exits()
         _keep(folder / "rows.jsonl", rows.values())
         _keep(folder / "endings.jsonl", endings)
         _keep(folder / "leases.jsonl", stage.leases)
@@ -101,6 +102,7 @@ def carry_out(run: Run, folder: Path, say: Callable[[str], None]) -> Report:
         evidence.executions(handlers),
         endings,
         stage.leases,
+        exits,
         [calm],
     )
     return Report(plan, found, judge(found))
@@ -127,7 +129,7 @@ class _Stage:
         events = [(fault.at, faults.begin, fault) for fault in plan]
         events += [(fault.ends_at, faults.end, fault) for fault in plan]
         for at, act, fault in sorted(events, key=lambda event: event[0]):
-            self._until(lambda: time.monotonic() >= begun + at, run.seconds + at)  # noqa: B023
+            self._until_moment(begun + at)
             if act is faults.begin:
                 lasting = f" for {fault.seconds:.1f} s" if fault.seconds else ""
                 self._say(f"{time.monotonic() - begun:6.1f} s  {fault.kind}{lasting}")
@@ -138,8 +140,9 @@ class _Stage:
         self._cluster.heal()
         self._say("         all is mended")
         begun = time.monotonic()
-        if self._until(self._client_is_done, patience_seconds):
-            self._until(self._nothing_is_open, patience_seconds)
+        if not self._until(self._clients_are_done, patience_seconds):
+            raise RuntimeError("A client did not come to the end of its load.")
+        self._until(self._nothing_is_open, patience_seconds)
         self._say(f"         {self.observer.open_tasks()} tasks are open {time.monotonic() - begun:.1f} s later")
 
     def calm(self, run: Run) -> tuple[float, float]:
@@ -154,13 +157,16 @@ class _Stage:
         numbers = {"--seed": seed, "--tasks": tasks, "--seconds": seconds, "--begun": begun}
         self._cluster.start_client(load, *(str(part) for pair in numbers.items() for part in pair))
 
-    def _client_is_done(self) -> bool:
-        return self._cluster.client is not None and self._cluster.client.done
+    def _clients_are_done(self) -> bool:
+        return all(client.done for client in self._cluster.clients)
 
     def _nothing_is_open(self) -> bool:
         return self.observer.open_tasks() == 0
 
-    def _until(self, reached: Callable[[], bool], timeout_seconds: float) -> bool:
+    def _until_moment(self, moment: float) -> None:
+        self._until(lambda: time.monotonic() >= moment)
+
+    def _until(self, reached: Callable[[], bool], timeout_seconds: float = float("inf")) -> bool:
         deadline = time.monotonic() + timeout_seconds
         while not reached():
             if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.checker import RULES, judge
 from tests.chaos.doctored import broken, ended, evidence, ran, row
-from tests.chaos.evidence import Accepted, Asked, Ending, Evidence, Execution, SeenLease
+from tests.chaos.evidence import Accepted, Asked, Ending, Evidence, Execution, Exit, SeenLease
 
 
 def test_a_run_in_which_all_is_well_breaks_no_rule_and_every_fact_is_judged():
@@ -15,7 +15,19 @@ def test_a_run_in_which_all_is_well_breaks_no_rule_and_every_fact_is_judged():
     findings = {finding.rule: finding.judged for finding in judge(found)}
 
     assert broken(found) == set()
-    assert findings == {**dict.fromkeys(RULES, 1), "idempotency": 2, "double": 2, "overlap": 0}
+    assert findings == {**dict.fromkeys(RULES, 1), "crashed": 0, "lost": 2, "idempotency": 2, "double": 2, "overlap": 0}
+
+
+@pytest.mark.parametrize("code", [0, 1, -11])
+def test_a_process_that_ends_of_itself_is_told(code: int):
+    assert broken(evidence(exits=[Exit("scheduler-0", code, "Traceback …", ends=False)])) == {"crashed"}
+
+
+def test_a_process_may_be_killed_and_a_client_may_come_to_its_end():
+    exits = [Exit("scheduler-0", -9, "", ends=False), Exit("client", 0, "", ends=True)]
+
+    assert broken(evidence(exits=exits)) == set()
+    assert broken(evidence(exits=[Exit("client", 1, "Traceback …", ends=True)])) == {"crashed"}
 
 
 # --- nothing is lost ------------------------------------------------------------------------------------------------
@@ -23,6 +35,10 @@ def test_a_run_in_which_all_is_well_breaks_no_rule_and_every_fact_is_judged():
 
 def test_an_accepted_task_without_a_row_is_lost():
     assert broken(evidence(accepted=[Accepted("a", 1), Accepted("b", 2)])) == {"lost"}
+
+
+def test_what_was_asked_for_and_never_acknowledged_is_lost():
+    assert broken(evidence(asked={1: Asked(1, "k", 0.0), 2: Asked(2, None, 0.0)})) == {"lost"}
 
 
 def test_a_child_that_a_handler_was_told_of_and_that_has_no_row_is_lost():
