@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0])
-    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)} (default: all)")
+    parser.add_argument(
+        "measures", nargs="*", type=_measure_name, metavar="MEASURE", help=f"of {', '.join(MEASURES)} (default: all)"
+    )
     parser.add_argument(
         "--systems", nargs="+", choices=list(SYSTEMS), metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)} (default: all)"
     )
@@ -59,7 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _measure_name(text: str) -> str:
+    if text not in MEASURES:
+        raise argparse.ArgumentTypeError(f"there is no measure {text!r}; there are {', '.join(MEASURES)}")
+    return text
+
+
 def _run(measures: Sequence[str], systems: Sequence[str], scale: Scale) -> int:
+    """Measure, print and keep; write the page if it was all that there is."""
     if any(not SYSTEMS[name].is_ours for name in systems):
         peers.ensure()
     begun, started = datetime.now(UTC), time.monotonic()
@@ -72,10 +82,17 @@ def _run(measures: Sequence[str], systems: Sequence[str], scale: Scale) -> int:
             "samples": {},
         }
         for name in measures:
-            run["samples"][name] = _measure(name, stage, systems, scale)
+            try:
+                run["samples"][name] = _measure(name, stage, systems, scale)
+            except Exception:  # the others are still worth their time
+                traceback.print_exc()
+                continue
             run["seconds"] = time.monotonic() - started
             _keep(run, begun)
             print(f"\n{section(name, run['samples'][name])}\n", flush=True)
+    if set(run["samples"]) != set(measures):
+        print("Not everything could be measured; the page is left as it is.", file=sys.stderr)
+        return 1
     if scale == Scale() and set(measures) == set(MEASURES) and set(systems) == set(SYSTEMS):
         PAGE.write_text(page(run))
         print(f"Written: {PAGE}")

@@ -16,7 +16,7 @@ from redis import Redis
 from dtq_site import configuration
 from tests.benchmarks.counter import Counter
 from tests.benchmarks.place import ROOT
-from tests.benchmarks.producing import RemoteProducer
+from tests.benchmarks.producing import ProducerFailedError, RemoteProducer
 from tests.benchmarks.systems import Arguments, System
 from tests.support.processes import Process
 from tests.support.waiting import eventually
@@ -64,8 +64,12 @@ class Installation:
         return RemoteProducer(self.system.python, self.system.application, self._environment, log)
 
     def ask(self, request: str, **arguments: Any) -> Any:
-        """Have its producer do something; see `producer.Producer`. The first request starts it."""
-        return self._producer.ask(request, **arguments)
+        """Have its producer do something; see `producer.Producer`. The first request starts it, as does one after its end."""
+        try:
+            return self._producer.ask(request, **arguments)
+        except ProducerFailedError:
+            self._end_producer()
+            raise
 
     def clear(self) -> None:
         """Forget all tasks and counts."""
@@ -122,6 +126,9 @@ class Installation:
 
     def close(self) -> None:
         """End its producer."""
-        if "_producer" in self.__dict__:
-            self._producer.end()
+        self._end_producer()
         self._redis.close()
+
+    def _end_producer(self) -> None:
+        if producer := self.__dict__.pop("_producer", None):
+            producer.end()
