@@ -127,7 +127,7 @@ def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: 
     """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
     index = redis_index()
     ask = limit
-    while hints := index.take(queue, caller.names, ask):
+    while hints := index.take(queue, caller.names, ask, taker=caller.worker_id):
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
         won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
         taken = {task.pk for task in won}

@@ -26,6 +26,11 @@ def inflight(queue: str) -> str:
     return f"dtq:{{{queue}}}:inflight"
 
 
+def takers(queue: str) -> str:
+    """Sorted set, no expiry: the workers that took from the queue lately; member worker id, score the moment in ms."""
+    return f"dtq:{{{queue}}}:takers"
+
+
 def whole(queue: str) -> str:
     """String, no expiry: ``whole:<run id of Redis>`` when nothing is missing, ``building:<nonce>`` during a rebuild."""
     return f"dtq:{{{queue}}}:whole"

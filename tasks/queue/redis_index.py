@@ -21,6 +21,12 @@ from tasks.queue.index import Hint, IndexLost
 VISIBILITY_MS = 2000
 """How long a worker may take from being handed a task to having claimed its row."""
 
+TAKER_MS = 1500
+"""How long a worker counts among those that share a line: longer than an idle one sleeps between two takes."""
+
+MOST_TAKEN = 2000
+"""How many tasks one take hands over: what the script can pass on in one call."""
+
 _LONGEST_WAIT_SECONDS = 4.0  # the patient client gives up on an answer after five
 _BATCH = 1000  # a script call with so many takes Redis a few milliseconds
 _FEW = 50
@@ -70,22 +76,34 @@ class RedisIndex:
             for queue, group in _by_queue(hints)
         )
 
-    def take(self, queue: str, names: Collection[str], limit: int, *, now_ms: int = 0) -> list[Hint]:
-        """See DispatchIndex. `now_ms` stands in for Redis's own time in tests."""
+    def take(
+        self, queue: str, names: Collection[str], limit: int, *, taker: UUID | None = None, now_ms: int = 0
+    ) -> list[Hint]:
+        """See DispatchIndex. A `taker` gets no more than its part of a short line, beside those that asked of late.
+
+        At most MOST_TAKEN at once. `now_ms` stands in for Redis's own time in tests.
+        """
         answer = self._guarded(
             lambda: _take(
                 self._prompt,
-                keys={"inflight": keys.inflight(queue), "lanes": keys.lanes(queue), "whole": keys.whole(queue)},
+                keys={
+                    "inflight": keys.inflight(queue),
+                    "lanes": keys.lanes(queue),
+                    "whole": keys.whole(queue),
+                    "takers": keys.takers(queue),
+                },
                 lane_prefix=keys.lane_prefix(queue),
                 names=sorted(names),
-                limit=limit,
+                limit=min(limit, MOST_TAKEN),
+                taker=str(taker or ""),
+                taker_ms=TAKER_MS,
                 visibility_ms=VISIBILITY_MS,
                 now_ms=now_ms,
             )
         )
         if answer == "LOST":
             raise IndexLost(f"the index of queue {queue} is not whole")
-        parts = iter(answer)
+        parts = iter(answer.split())
         return [Hint(int(rank), UUID(id_), queue, name) for rank, id_, name in zip(parts, parts, parts, strict=True)]
 
     def confirm(self, hints: Sequence[Hint]) -> None:

@@ -1,9 +1,10 @@
--- take: hand over the first `limit` ready tasks of the lanes that the caller names.
--- KEYS inflight lanes whole
--- ARGV lane_prefix names:json limit:number visibility_ms:number now_ms:number
---      now_ms 0 means Redis's own time
--- RETURNS a flat list: rank, id, name, rank, id, name, …; or the text LOST when the index is not whole
--- KEEPS a task is in its lane or in flight, never in both; late hand-overs go back with their own rank
+-- take: hand over the first `limit` ready tasks of the lanes that the caller names, or fewer if the line is short.
+-- KEYS inflight lanes whole takers
+-- ARGV lane_prefix names:json limit:number taker taker_ms:number visibility_ms:number now_ms:number
+--      now_ms 0 means Redis's own time; a taker without a name stands for nobody and shares with nobody
+-- RETURNS one text "rank id name rank id name …"; or LOST when the index is not whole
+-- KEEPS a task is in its lane or in flight, never in both; late hand-overs go back with their own rank; a line that is
+--       shorter than all that its takers of late could hold is shared among them, so that none of them stands idle
 
 local marker = redis.call('GET', KEYS.whole)
 if not marker or string.sub(marker, 1, 6) ~= 'whole:' then
@@ -22,9 +23,19 @@ for _, member in ipairs(late) do
     redis.call('ZREM', KEYS.inflight, member)
 end
 
+if taker ~= '' then
+    redis.call('ZADD', KEYS.takers, now_ms, taker)
+    redis.call('ZREMRANGEBYSCORE', KEYS.takers, '-inf', now_ms - taker_ms)
+    local ready = 0
+    for _, name in ipairs(names) do
+        ready = ready + redis.call('ZCARD', lane_prefix .. name)
+    end
+    limit = math.min(limit, math.ceil(ready / redis.call('ZCARD', KEYS.takers)))
+end
+
 -- The first `limit` of every lane hold the first `limit` of all lanes together.
 local found = {}
-for _, name in ipairs(names) do
+for _, name in ipairs(limit > 0 and names or {}) do
     local lane = redis.call('ZRANGE', lane_prefix .. name, 0, limit - 1, 'WITHSCORES')
     for i = 1, #lane, 2 do
         found[#found + 1] = {tonumber(lane[i + 1]), lane[i], name}
@@ -37,13 +48,19 @@ table.sort(found, function(a, b)
     return a[2] < b[2]
 end)
 
-local answer = {}
+local answer, deadlines, taken = {}, {}, {}
 for i = 1, math.min(limit, #found) do
     local rank, id, name = string.format('%.0f', found[i][1]), found[i][2], found[i][3]
-    redis.call('ZREM', lane_prefix .. name, id)
-    redis.call('ZADD', KEYS.inflight, now_ms + visibility_ms, rank .. ':' .. id .. ':' .. name)
-    answer[#answer + 1] = rank
-    answer[#answer + 1] = id
-    answer[#answer + 1] = name
+    answer[i] = rank .. ' ' .. id .. ' ' .. name
+    deadlines[#deadlines + 1] = now_ms + visibility_ms
+    deadlines[#deadlines + 1] = rank .. ':' .. id .. ':' .. name
+    taken[name] = taken[name] or {}
+    table.insert(taken[name], id)
 end
-return answer
+if #answer > 0 then
+    redis.call('ZADD', KEYS.inflight, unpack(deadlines))
+end
+for name, ids in pairs(taken) do
+    redis.call('ZREM', lane_prefix .. name, unpack(ids))
+end
+return table.concat(answer, ' ')

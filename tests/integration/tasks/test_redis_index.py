@@ -17,7 +17,7 @@ from dtq_site.foundation.clock import milliseconds
 from tasks.queue import keys
 from tasks.queue.dispatch import index_at
 from tasks.queue.index import Hint, IndexLost
-from tasks.queue.redis_index import VISIBILITY_MS, RedisIndex
+from tasks.queue.redis_index import TAKER_MS, VISIBILITY_MS, RedisIndex
 from tests.support.factories import START
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -137,6 +137,51 @@ def test_adding_many_at_once_adds_them_all(index):
     assert index.add_certainly(hints) == 1201
     assert index.add_certainly(hints) == 0
     assert index.take("default", {"job"}, 1000) == hints[:1000]
+
+
+# --- takers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_short_line_is_shared_among_those_that_took_of_late(index):
+    ann, bob = uuid.uuid4(), uuid.uuid4()
+    hints = [hint(n) for n in range(1, 8)]
+    for who in (ann, bob):
+        index.take("default", {"job"}, 5, taker=who, now_ms=NOW_MS)
+    index.add(hints)
+
+    assert index.take("default", {"job"}, 5, taker=ann, now_ms=NOW_MS + 1) == hints[:4]
+    assert index.take("default", {"job"}, 5, taker=bob, now_ms=NOW_MS + 1) == hints[4:6]
+    assert index.take("default", {"job"}, 5, taker=bob, now_ms=NOW_MS + 2) == hints[6:]
+
+
+def test_a_line_that_is_long_enough_for_all_is_not_divided(index):
+    hints = [hint(n) for n in range(1, 21)]
+    index.add(hints)
+    ann, bob = uuid.uuid4(), uuid.uuid4()
+
+    assert index.take("default", {"job"}, 5, taker=ann, now_ms=NOW_MS) == hints[:5]
+    assert index.take("default", {"job"}, 5, taker=bob, now_ms=NOW_MS) == hints[5:10]
+
+
+def test_who_has_not_asked_for_a_while_and_who_has_no_name_counts_for_nobody(index):
+    ann, bob = uuid.uuid4(), uuid.uuid4()
+    hints = [hint(n) for n in range(1, 5)]
+    index.take("default", {"job"}, 1, taker=bob, now_ms=NOW_MS)
+    index.take("default", {"job"}, 1, now_ms=NOW_MS)
+    index.add(hints)
+
+    assert index.take("default", {"job"}, 4, taker=ann, now_ms=NOW_MS + TAKER_MS - 1) == hints[:2]
+    index.add(hints[:2])
+    assert index.take("default", {"job"}, 4, taker=ann, now_ms=NOW_MS + TAKER_MS) == hints[2:]
+
+
+def test_only_the_names_that_a_taker_knows_make_its_line(index):
+    ann, bob = uuid.uuid4(), uuid.uuid4()
+    index.take("default", {"a"}, 1, taker=bob, now_ms=NOW_MS)
+    known = [hint(n, "a") for n in range(1, 4)]
+    index.add([*known, *(hint(n, "b") for n in range(1, 10))])
+
+    assert index.take("default", {"a"}, 9, taker=ann, now_ms=NOW_MS + 1) == known[:2]
 
 
 # --- the mark ------------------------------------------------------------------------------------------------------

@@ -356,7 +356,7 @@ def test_a_repeated_request_is_answered_with_what_it_won_and_the_rest_of_its_lea
 
 
 def test_one_that_won_nothing_before_claims_now_and_another_worker_s_claim_is_none_of_its_business():
-    fill(default=3)
+    fill(default=4)
     claim_id = uuid.uuid4()
     other = Caller(OTHER_WORKER, frozenset({"job"}))
     (theirs,) = gateway.claim(other, claim_id, 1, LEASE, clock=CLOCK)
