@@ -1,6 +1,7 @@
 """The settings of the installation as a whole."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dtq_site.foundation.options import option
 
@@ -43,6 +44,13 @@ class SiteOptions:
     database_user: str = option("", env="DATABASE_USER", help="the database user.")
     database_password: str = option("", env="DATABASE_PASSWORD", secret=True, help="the database user's password.")
     database_name: str = option("dtq", env="DATABASE_NAME", help="the database's name.")
+    database_timeout: timedelta = option(
+        timedelta(seconds=30),
+        env="DTQ_DATABASE_TIMEOUT",
+        minimum=timedelta(seconds=5),
+        maximum=timedelta(hours=1),
+        help="how long MariaDB or MySQL may take to answer a statement, migrations apart, before it counts as away.",
+    )
     redis_url: str = option(
         "",
         env="REDIS_URL",

@@ -7,6 +7,7 @@ allowed stops the start with its name, the value and the remedy.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 import sys
@@ -91,10 +92,13 @@ def _database() -> dict[str, Any]:
         }
         config["TEST"] = {"NAME": str(config["NAME"]) + ".test"}
     elif kind == "mysql":
+        seconds = math.ceil(site.database_timeout.total_seconds())
         config["OPTIONS"] = {
             "charset": "utf8mb4",
             "isolation_level": "read committed",
-            "connect_timeout": 5,
+            "connect_timeout": 3,
+            "read_timeout": seconds,
+            "write_timeout": seconds,
             "init_command": "SET SESSION innodb_lock_wait_timeout = 3",
         }
         config["TEST"] = {"CHARSET": "utf8mb4"}

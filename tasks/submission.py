@@ -17,7 +17,7 @@ from django.db import DatabaseError, IntegrityError, connection
 from accounts.registration import team_id_named
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import database_clock, ids, is_unavailable
+from dtq_site.foundation.database import database_clock, ids, is_unavailable, reading
 from dtq_site.foundation.errors import BadInput, Conflict
 from tasks import lifecycle
 from tasks.announced import declared_defaults
@@ -78,8 +78,9 @@ def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
     They belong to the team ``default``; those that a running handler makes belong to its task's (see `submit`).
     """
     now, defaults_of = database_clock.now(), functools.cache(_defaults_of)
-    specs = [check(request_from_code(each), now, defaults_of) for each in requests]
-    return _create(specs, Owner(team_id_named(DEFAULT_TEAM), None), now)
+    specs = reading(lambda: [check(request_from_code(each), now, defaults_of) for each in requests])
+    owner = Owner(reading(lambda: team_id_named(DEFAULT_TEAM)), None)
+    return _create(specs, owner, now)
 
 
 def request_from_code(asked: port.EnqueueRequest) -> Request:
@@ -146,6 +147,7 @@ def _insert(new_tasks: list[NewTask], now: datetime) -> list[Task]:
     if not new_tasks:
         return []
     task_ids = ids.new(len(new_tasks))
+    connection.ensure_connection()  # one that cannot be had leaves no doubt: nothing was sent
     try:
         return lifecycle.create(new_tasks, now, task_ids)
     except DatabaseError as error:
@@ -166,7 +168,7 @@ def _earlier(specs: Sequence[TaskSpec], owner: Owner) -> dict[str | None, Task]:
     if not keys:
         return {}
     found = Task.objects.filter(team_id=owner.team_id, idempotency_key__in=keys)
-    return {task.idempotency_key: task for task in found}
+    return {task.idempotency_key: task for task in reading(lambda: list(found))}
 
 
 def _without_repeats(specs: list[TaskSpec]) -> list[TaskSpec]:

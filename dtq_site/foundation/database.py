@@ -104,6 +104,19 @@ def reconnect() -> bool:
     return True
 
 
+def reading(read: Callable[[], Answer]) -> Answer:
+    """What `read` returns; it is called again on a new connection if this thread's has been cut off, perhaps long ago.
+
+    It must be safe to repeat. In a transaction it is called once.
+    """
+    try:
+        return read()
+    except (OperationalError, InterfaceError) as error:
+        if not is_unavailable(error) or not reconnect():
+            raise
+    return read()
+
+
 def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """Run `function` in one transaction, again when MariaDB let it lose a deadlock or a wait for a lock (up to five times).
 

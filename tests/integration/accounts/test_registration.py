@@ -1,9 +1,13 @@
 """How accounts and teams come to be, and what is refused."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts import registration
@@ -153,3 +157,35 @@ def test_a_team_is_named_byte_by_byte():
     assert registration.team_named("Sailors") == registration.team_named("Sailors")
     assert registration.team_named("sailors") != registration.team_named("Sailors")
     assert Team.objects.count() == 2
+
+
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """Nothing is remembered of an earlier test's teams, nor of this one's by a later test."""
+    registration.forget_teams()
+    yield
+    registration.forget_teams()
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_in_a_transaction_the_id_of_a_team_is_looked_up_anew_for_it_may_be_rolled_back():
+    with transaction.atomic():
+        undone = registration.team_id_named("Sailors")
+        transaction.set_rollback(True)
+
+    assert registration.team_id_named("Sailors") != undone
+    assert Team.objects.get().pk == registration.team_id_named("Sailors")
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_the_id_of_a_team_is_remembered_until_its_name_changes(monkeypatch):
+    monkeypatch.setattr(registration, "connection", SimpleNamespace(in_atomic_block=False))  # the test itself is in one
+    sailors = registration.team_id_named("Sailors")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert registration.team_id_named("Sailors") == sailors
+    assert len(queries) == 0
+
+    registration.rename_team(sailors, "Pirates")
+    assert registration.team_id_named("Pirates") == sailors
+    assert registration.team_id_named("Sailors") != sailors

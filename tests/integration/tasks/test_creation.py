@@ -6,10 +6,12 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
+from dtq_site.foundation import database
 from dtq_site.foundation.clock import milliseconds
-from tasks import lifecycle
+from tasks import lifecycle, metrics, queues
 from tasks.domain.priority import rank
 from tasks.domain.states import Hold, TaskStatus
+from tasks.lifecycle import insertion
 from tasks.models import Queue, Task
 from tests.support.factories import START, after, create, make_team, make_user, new_task, reread, row
 
@@ -98,6 +100,65 @@ def test_any_text_can_be_kept():
     task = reread(create(title=text, description=text, payload={text: text}, idempotency_key=text))
 
     assert (task.title, task.description, task.payload, task.idempotency_key) == (text, text, {text: text}, text)
+
+
+def test_a_task_is_returned_as_it_is_read_later():
+    made = create(user=make_user(), description="ü", scheduled_at=after(60), idempotency_key="k", payload={"x": None})
+
+    kept = row(made)
+    assert {name: getattr(made, name) for name in kept} == kept
+    assert kept.keys() == {field.attname for field in Task._meta.concrete_fields}
+    assert not made._state.adding
+
+
+def test_a_creation_costs_the_database_one_round_trip_and_redis_another(redis_server, monkeypatch):
+    monkeypatch.setattr(queues, "REMEMBERED_SECONDS", 1000)
+    create()  # connects, and finds the queue
+    new = new_task()
+    redis_server.config_resetstat()
+
+    with CaptureQueriesContext(connection) as asked:
+        lifecycle.create([new], START)
+
+    scripts = redis_server.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert scripts == 1
+    if connection.vendor == "mysql":
+        assert len(asked) == 1
+
+
+def test_a_refused_creation_leaves_no_queue_and_no_count_and_the_next_one_works():
+    create(idempotency_key="k")
+    before = metrics.sums()
+
+    for queue in ("default", "new"):
+        with pytest.raises(IntegrityError):
+            create(idempotency_key="k", queue=queue)
+
+    assert metrics.sums() == before
+    assert not Queue.objects.filter(name="new").exists()
+    create()
+    assert (Task.objects.count(), metrics.sums()[metrics.CREATED, "NORMAL"]) == (2, 2)
+
+
+def test_of_none_none_are_made():
+    assert lifecycle.create([], START) == []
+    assert metrics.sums() == {}
+
+
+@pytest.mark.parametrize("statement_bytes", [1, 3000])
+def test_what_takes_several_statements_is_all_or_none_as_well(monkeypatch, statement_bytes):
+    for module in (insertion, database):
+        monkeypatch.setattr(module, "STATEMENT_BYTES", statement_bytes)
+    create(idempotency_key="k")
+    fresh = [new_task(title=str(n)) for n in range(30)]
+
+    with pytest.raises(IntegrityError):
+        lifecycle.create([*fresh, new_task(idempotency_key="k")], START)
+    assert Task.objects.count() == 1
+
+    lifecycle.create(fresh, START)
+    assert [task.title for task in Task.objects.order_by("id")][1:] == [str(n) for n in range(30)]
+    assert metrics.sums()[metrics.CREATED, "NORMAL"] == 31
 
 
 def test_large_payloads_are_inserted_a_few_at_a_time():

@@ -14,6 +14,7 @@ from django.conf import settings
 from redis import Redis
 
 from dtq_site.foundation.clock import milliseconds
+from dtq_site.foundation.redis_clients import redis_client
 from tasks.queue import keys
 from tasks.queue.dispatch import index_at
 from tasks.queue.index import Hint, IndexLost
@@ -383,3 +384,27 @@ def test_a_redis_that_comes_back_is_used_again(index):
     time.sleep(0.06)
 
     assert index.take("default", {"job"}, 1) == []
+
+
+# --- how long an addition may take ---------------------------------------------------------------------------------
+
+
+def test_many_are_added_by_the_client_that_waits_longer_and_few_by_the_one_for_hints(redis_server, index):
+    away = redis_client("redis://127.0.0.1:1/0", timeout_seconds=0.05)
+    live = redis_client(settings.REDIS_URL, timeout_seconds=5)
+
+    RedisIndex(away, live, live).add([hint(n) for n in range(50)])
+    assert index.depth("default") == 0
+
+    RedisIndex(away, live, live).add([hint(n) for n in range(51)])
+    assert index.depth("default") == 51
+
+
+def test_what_is_in_flight_is_not_added_again_beside_what_is_new(index):
+    flying, waiting, new = hint(1), hint(2), hint(3)
+    index.add([flying, waiting])
+    assert index.take("default", {"job"}, 1, now_ms=NOW_MS) == [flying]
+
+    assert index.add_certainly([flying, waiting, new]) == 1
+
+    assert index.take("default", {"job"}, 9, now_ms=NOW_MS) == [waiting, new]

@@ -247,3 +247,18 @@ def test_from_code_tasks_belong_to_the_default_team():
     (made,) = submission.submit_from_code([EnqueueRequest(name="job", payload={"a": 1})])
 
     assert (made.team.name, made.payload, made.user_id) == ("default", {"a": 1}, None)
+
+
+@pytest.mark.skipif("connection.vendor != 'mysql'")
+@pytest.mark.parametrize("key", [None, "k"])
+def test_from_code_a_connection_that_was_cut_off_long_ago_is_no_hindrance(key):
+    submission.submit_from_code([EnqueueRequest(name="job", payload={})])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CONNECTION_ID()")
+        (mine_id,) = cursor.fetchone()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(in_own_connection, lambda: connection.cursor().execute(f"KILL CONNECTION {mine_id}")).result(10)
+
+    (made,) = submission.submit_from_code([EnqueueRequest(name="job", payload={}, idempotency_key=key)])
+
+    assert Task.objects.filter(pk=made.pk).exists() and Task.objects.count() == 2

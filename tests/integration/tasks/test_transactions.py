@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
@@ -18,6 +19,7 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import (
     Statement,
     close_broken_connections,
+    reading,
     repeats_lock_conflicts,
     reset_connections,
     sample_database_clock,
@@ -132,6 +134,43 @@ def test_what_one_packet_should_not_carry_is_written_in_several(monkeypatch):
 
     assert queues() == ["a", "b"]
     assert len([query for query in queries if "INSERT" in query["sql"]]) == 2
+
+
+@pytest.mark.skipif("connection.vendor != 'mysql'")
+def test_an_interruption_on_the_way_leaves_a_connection_that_can_be_used():
+    def interrupt(execute: Any, *arguments: Any) -> None:
+        execute(*arguments)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), connection.execute_wrapper(interrupt):
+        write_together([naming("a"), naming("b")])
+
+    write_together([naming("next")])
+    assert "next" in queues()
+    connection.close()
+    assert queues() == ["a", "b", "next"]  # the server had got them all
+
+
+@pytest.mark.skipif("connection.vendor != 'mysql'")
+def test_a_reading_on_a_connection_that_was_cut_off_is_repeated_on_a_new_one_but_not_in_a_transaction():
+    def cut_off() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT CONNECTION_ID()")
+            (number,) = cursor.fetchone()
+        in_a_thread(lambda: connection.cursor().execute(f"KILL CONNECTION {number}"))
+
+    cut_off()
+    assert reading(queues) == []
+
+    with pytest.raises(OperationalError), transaction.atomic():
+        reading(lambda: (cut_off(), queues()))
+    assert reading(queues) == []
+
+
+def in_a_thread(action: Any) -> None:
+    thread = threading.Thread(target=lambda: in_own_connection(action))
+    thread.start()
+    thread.join(10)
 
 
 # --- conflicts are counted -------------------------------------------------------------------------------------------
