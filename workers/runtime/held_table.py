@@ -121,14 +121,18 @@ class HeldTable:
 
     @property
     def pid(self) -> int:
-        """The process, once it has started."""
+        """The process; 0 before it has said so."""
         return int(self._pid[0])
 
-    def open(self, pid: int) -> None:
-        """Belong to a new process. The table is empty."""
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._pid[0] = pid
+
+    def open(self) -> None:
+        """Belong to a new process, which is about to start. The table is empty."""
         while self.line_next() is not None:
             continue
-        self._pid[0] = pid
+        self.pid = 0
         self.retiring = self.doomed = False
         self.life = Life.ALIVE
 

@@ -124,8 +124,8 @@ class Supervisor:
         with _signals_held():
             if not self._stopping:
                 self._before_fork()
+                table.open()
                 process.start()
-                table.open(process.pid or 0)
                 self._children.append(_Child(slot, table, process))
 
     def _child_main(self, slot: int, table: HeldTable, bind: Callable[[], None]) -> None:
@@ -133,8 +133,7 @@ class Supervisor:
         self._alive.close()
         bind()
         name_process("dtq worker")
-        while table.life is not Life.ALIVE:  # our parent is about to say so
-            time.sleep(0.001)
+        table.pid = os.getpid()
         worker = self._build(slot, table)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the supervisor passes on what counts
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())

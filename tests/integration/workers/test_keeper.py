@@ -41,7 +41,8 @@ class Bench:
 
         self.recorder = Recorder()
         self.table = HeldTable(16)
-        self.table.open(pid)
+        self.table.open()
+        self.table.pid = pid
         self.held = HeldAttempts(self.table)
         self.transport = DirectTransport(a_card())
         self.kept: set[Lease] = set()

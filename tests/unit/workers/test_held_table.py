@@ -131,13 +131,14 @@ def test_what_is_unfinished_is_counted(count: int):
 def test_a_table_passes_from_one_process_to_the_next_empty():
     table, attempts, all_of_them = held(3)
     attempts.line_up(all_of_them)
-    table.open(pid=4711)
+    table.open()
+    table.pid = 4711
     table.retiring = table.doomed = True
     table.life = Life.DEAD
 
     table.clear()
     assert (table.life, table.rows()) == (Life.NONE, [])
-    table.open(pid=4712)
+    table.open()
 
-    assert (table.life, table.pid, table.retiring, table.doomed) == (Life.ALIVE, 4712, False, False)
+    assert (table.life, table.pid, table.retiring, table.doomed) == (Life.ALIVE, 0, False, False)
     assert table.line_next() is None
