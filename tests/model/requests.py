@@ -1,0 +1,282 @@
+"""Every request that somebody may make, with a fault at any of its steps.
+
+What a request may cause is said to the ledger, which judges every commit; what it is answered is judged here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError
+from hypothesis import strategies as st
+
+from dtq_site.foundation.errors import Conflict, NotFound
+from tasks import lifecycle, queues, submission
+from tasks.domain.lease import Lease, RenewalVerdict
+from tasks.domain.outcome import Outcome, OutcomeVerdict
+from tasks.domain.submission import Request
+from tasks.submission import Owner
+from tests.model.faults import Kind, Plan, ProcessDied, plans
+from tests.model.ledger import Acting, Event
+from tests.model.world import NAMES, QUEUES, World
+from tests.support.factories import LEASE, completed, discarded, failed
+from workers import gateway
+from workers.gateway import Caller
+
+NO_ANSWER = object()
+MOST_TASKS = 6
+
+
+class Requests:
+    """The askers, and what they were answered so far. Every request draws what it is about."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.ledger, self.faults, self.now = world, world.ledger, world.faults, world.clock.now
+        self.leases: list[Lease] = []
+        """All that workers were given, oldest first."""
+        self.outcomes: dict[Lease, Outcome] = {}
+        self.unanswered_claims: list[tuple[Caller, UUID]] = []
+        self.unanswered_creations: list[tuple[list[Request], Owner]] = []
+        self.snapshots: list[dict[bytes, bytes]] = []
+        self.plan: Plan | None = None
+        """What was to strike the last request."""
+        self.is_meanwhile = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there are few enough tasks to have some more."""
+        return len(self.ledger.rows) < MOST_TASKS
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    def ask(self, data: st.DataObject, acting: Acting, request: Callable[[], Any]) -> Any:
+        """Serve a request, with what strikes it; returns its answer, or NO_ANSWER if the asker got none."""
+        self.plan = plan = None if self.is_meanwhile else data.draw(plans, label="strikes")
+        try:
+            with self.ledger.served(acting), self.faults.planned(plan, lambda: self.others_act(data)) as serving:
+                answer = request()
+        except ProcessDied:
+            answer = NO_ANSWER
+        except OperationalError:
+            if not serving.struck:
+                raise
+            answer = NO_ANSWER
+        self.plan = plan
+        if self.ledger.violation is not None:
+            raise self.ledger.violation
+        return NO_ANSWER if plan is not None and plan.kind is Kind.REPLY_LOST else answer
+
+    def others_act(self, data: st.DataObject) -> None:
+        """One or two requests of others, between two steps of the present one."""
+        self.is_meanwhile = True
+        try:
+            for _ in range(data.draw(st.integers(1, 2))):
+                self.one_of_all(data)
+        except Exception as error:
+            raise self.ledger.broken(error) from error
+        finally:
+            self.is_meanwhile = False
+
+    def one_of_all(self, data: st.DataObject) -> None:
+        """Anything that can happen now; what makes for a story more often than the rest."""
+        always = [self.claim] * 4 + [self.time_passes, self.reconcile] * 2
+        always += [self.claim_again, self.reap, self.promote, self.redis_changes, self.resume]
+        to_create = [self.create, self.create_again] if self.has_room else []
+        to_hold = [*[self.report] * 3, self.begin, self.begin, self.renew, self.release, self.forfeit]
+        to_ask = [self.cancel, self.retry, self.update, self.delete, self.pause]
+        possible = always + to_create + (to_hold if self.leases else []) + (to_ask if self.ledger.rows else [])
+        data.draw(st.sampled_from(possible), label="then")(data)
+
+    # --- work comes in ---------------------------------------------------------------------------------------------
+
+    def create(self, data: st.DataObject) -> None:
+        """Up to three tasks in one call, in one queue or in several."""
+        request = st.builds(
+            Request,
+            name=st.sampled_from(NAMES),
+            queue=st.sampled_from(QUEUES),
+            priority=st.sampled_from([5, 5, 1, 20]),
+            max_retries=st.integers(0, 2),
+            scheduled_at=st.sampled_from([None, None, self.now() + timedelta(seconds=3)]),
+        )
+        requests = data.draw(st.lists(request, min_size=1, max_size=3))
+        keyed = [replace(each, idempotency_key=str(uuid.uuid4())) for each in requests]
+        self.submit(data, keyed, Owner(data.draw(st.sampled_from(self.world.teams)), None))
+
+    def create_again(self, data: st.DataObject) -> None:
+        """The same call again, of one who got no answer."""
+        if self.unanswered_creations:
+            self.submit(data, *self.unanswered_creations.pop())
+
+    def submit(self, data: st.DataObject, requests: list[Request], owner: Owner) -> None:
+        asked = [each.idempotency_key for each in requests]
+        acting = Acting(self.now(), frozenset({Event.CREATED}), keys=frozenset(asked))
+        answer = self.ask(data, acting, lambda: submission.submit(requests, owner, self.world.clock))
+
+        if answer is NO_ANSWER:
+            self.unanswered_creations.append((requests, owner))
+        else:
+            assert [self.ledger.created[task.pk] for task in answer] == asked, "accepted, and not there"
+
+    # --- workers ---------------------------------------------------------------------------------------------------
+
+    def claim(self, data: st.DataObject) -> None:
+        caller = data.draw(st.sampled_from(self.world.callers))
+        from_database = data.draw(st.booleans())
+        self.get_work(data, caller, uuid.uuid4(), data.draw(st.integers(1, 3)), from_database=from_database)
+
+    def claim_again(self, data: st.DataObject) -> None:
+        """The same claim again, of a worker that got no answer."""
+        if self.unanswered_claims:
+            self.get_work(data, *self.unanswered_claims.pop(), 2, repeated=True)
+
+    def get_work(self, data: st.DataObject, caller: Caller, claim_id: UUID, limit: int, **how: bool) -> None:
+        acting = self.world.claiming(caller, claim_id)
+        won_before = set(self.ledger.won[claim_id])
+        answer = self.ask(
+            data, acting, lambda: gateway.claim(caller, claim_id, limit, LEASE, clock=self.world.clock, **how)
+        )
+
+        if answer is NO_ANSWER:
+            self.unanswered_claims.append((caller, claim_id))
+            return
+        leases = [task.lease for task in answer]
+        assert len(set(leases)) == len(leases) <= max(limit, len(won_before))
+        assert self.ledger.won[claim_id].issuperset(leases), "a worker is given what it has not won"
+        if self.plan is None and not won_before:
+            assert self.ledger.won[claim_id] == set(leases), "a worker is not told of what it has won"
+        self.leases += [lease for lease in leases if lease not in self.leases]
+
+    def begin(self, data: st.DataObject) -> None:
+        leases = self.some_leases(data)
+        acting = Acting(self.now(), frozenset({Event.BEGUN}), leases=frozenset(leases))
+        answer = self.ask(data, acting, lambda: gateway.begin(leases, self.world.clock))
+
+        if self.plan is None:
+            assert answer == {lease for lease in leases if self.ledger.is_held(lease)}
+            assert all(self.ledger.rows[lease.task_id].begun for lease in answer)
+
+    def renew(self, data: st.DataObject) -> None:
+        leases = self.some_leases(data)
+        acting = Acting(self.now(), frozenset({Event.RENEWED}), leases=frozenset(leases))
+        answer = self.ask(data, acting, lambda: gateway.renew(leases, LEASE, self.world.clock))
+
+        if self.plan is None:
+            renewed = {lease for lease, verdict in answer.items() if verdict is RenewalVerdict.RENEWED}
+            assert renewed == {lease for lease in leases if self.ledger.is_held(lease)}
+            ends = {self.ledger.rows[lease.task_id].lease_expires_at for lease in renewed}
+            assert ends <= {self.now() + LEASE}
+
+    def report(self, data: st.DataObject) -> None:
+        leases = self.some_leases(data)
+        for lease in leases:  # who repeats a report says the same again
+            kind = data.draw(st.sampled_from([completed, failed, discarded]))
+            outcome = completed(lease, lease.fencing_token) if kind is completed else kind(lease)
+            self.outcomes.setdefault(lease, outcome)
+        before = set(self.ledger.settled)
+        acting = Acting(self.now(), frozenset({Event.SETTLED}), outcomes=tuple(self.outcomes[each] for each in leases))
+        answer = self.ask(data, acting, lambda: gateway.report(acting.outcomes, self.world.clock))
+
+        if answer is NO_ANSWER:
+            return
+        assert answer.keys() == set(leases)
+        for lease, verdict in answer.items():
+            match verdict:
+                case OutcomeVerdict.ACCEPTED:
+                    assert lease in self.ledger.settled - before, "told to be recorded now, and was not"
+                case OutcomeVerdict.DUPLICATE:
+                    assert lease in self.ledger.settled, "told to be recorded, and is not"
+                case OutcomeVerdict.STALE_LEASE:
+                    assert lease not in self.ledger.settled - before, "told to be refused, and was recorded"
+
+    def release(self, data: st.DataObject) -> None:
+        leases = self.some_leases(data)
+        acting = Acting(self.now(), frozenset({Event.RELEASED, Event.STOPPED}), leases=frozenset(leases))
+        self.ask(data, acting, lambda: gateway.release(leases, self.world.clock))
+
+    def forfeit(self, data: st.DataObject) -> None:
+        leases = self.some_leases(data)
+        acting = Acting(self.now(), frozenset({Event.LOST, Event.STOPPED}), leases=frozenset(leases))
+        self.ask(data, acting, lambda: gateway.forfeit(leases, self.world.clock))
+
+    def some_leases(self, data: st.DataObject) -> list[Lease]:
+        """Some of those that are held; or any, for workers may be late, and may repeat themselves."""
+        held = [lease for lease in self.leases if self.ledger.is_held(lease)]
+        pool = data.draw(st.sampled_from([held or self.leases, self.leases]))
+        return data.draw(st.lists(st.sampled_from(pool), min_size=1, max_size=3, unique=True))
+
+    # --- duties ----------------------------------------------------------------------------------------------------
+
+    def reap(self, data: st.DataObject) -> None:
+        acting = Acting(self.now(), frozenset({Event.LOST}))
+        self.ask(data, acting, lambda: self.world.reaper.perform(self.now()))
+
+    def promote(self, data: st.DataObject) -> None:
+        acting = Acting(self.now(), frozenset({Event.PROMOTED}))
+        self.ask(data, acting, lambda: self.world.promoter.perform(self.now()))
+
+    def reconcile(self, data: st.DataObject) -> None:
+        self.ask(data, Acting(self.now()), lambda: self.world.reconciler.perform(self.now()))
+
+    # --- people ----------------------------------------------------------------------------------------------------
+
+    def cancel(self, data: st.DataObject) -> None:
+        self.ask_about_a_task(data, {Event.CANCELLED}, lambda id_: lifecycle.cancel(id_, self.now()))
+
+    def retry(self, data: st.DataObject) -> None:
+        self.ask_about_a_task(data, {Event.RETRIED}, lambda id_: lifecycle.retry(id_, self.now()))
+
+    def update(self, data: st.DataObject) -> None:
+        due = self.now() + timedelta(seconds=data.draw(st.sampled_from([-1, 0, 4])))
+        changes = [{"priority": 1}, {"priority": 20}, {"scheduled_at": due}, {"queue": "bulk"}]
+        change = data.draw(st.sampled_from(changes))
+        events = {Event.UPDATED, Event.PROMOTED}
+        self.ask_about_a_task(data, events, lambda id_: lifecycle.update(id_, change, self.now()))
+
+    def delete(self, data: st.DataObject) -> None:
+        self.ask_about_a_task(data, {Event.DELETED}, lifecycle.delete)
+
+    def ask_about_a_task(self, data: st.DataObject, events: Iterable[Event], verb: Callable[[UUID], Any]) -> None:
+        id_ = data.draw(st.sampled_from(sorted(self.ledger.rows)))
+        with suppress(Conflict, NotFound):
+            self.ask(data, Acting(self.now(), frozenset(events), tasks=frozenset({id_})), lambda: verb(id_))
+
+    def pause(self, data: st.DataObject) -> None:
+        """One queue hands out nothing more."""
+        queue = data.draw(st.sampled_from(QUEUES))
+        self.ask(data, Acting(self.now()), lambda: queues.pause(queue))
+
+    def resume(self, data: st.DataObject) -> None:
+        """All queues hand out tasks again."""
+        self.ask(data, Acting(self.now()), lambda: [queues.resume(queue) for queue in QUEUES])
+
+    # --- the world -------------------------------------------------------------------------------------------------
+
+    def time_passes(self, data: st.DataObject) -> None:
+        """A moment, or more than a lease. A Redis that was away is there again."""
+        self.world.clock.advance(data.draw(st.sampled_from([0.3, 1, 3, 3, 16, 100])))
+        self.faults.redis_is_away = False
+
+    def redis_changes(self, data: st.DataObject) -> None:
+        """It loses data, comes back with older ones, or goes away."""
+        what = data.draw(
+            st.sampled_from(["keep", "restore", "restart with older data", "lose one", "lose all", "go away"])
+        )
+        with self.faults.quiet():
+            match what:
+                case "keep":
+                    self.snapshots.append(self.world.snapshot())
+                case "lose one":
+                    self.world.lose_an_entry(data.draw(st.integers(0, 3)))
+                case "lose all":
+                    self.world.redis.flushdb()
+                case "restore" | "restart with older data" as how if self.snapshots:
+                    which = data.draw(st.integers(0, len(self.snapshots) - 1))
+                    self.world.restore(self.snapshots[which], in_another_process=how != "restore")
+        self.faults.redis_is_away = self.faults.redis_is_away or what == "go away"
