@@ -64,6 +64,9 @@ def log_events(logger_name: str, levels: dict[str, str] | None = None) -> Listen
     return _LogLines(logger_name, levels or {})
 
 
+_NUMBERS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
+
+
 class _LogLines:
     """Asks the logger before a line is made: most events happen by the thousand."""
 
@@ -74,7 +77,7 @@ class _LogLines:
 
     def wants(self, name: str) -> bool:
         """Whether lines of its level are written."""
-        return self._switch.isEnabledFor(getattr(logging, self._level(name).upper()))
+        return self._switch.isEnabledFor(_NUMBERS[self._level(name)])
 
     def __call__(self, event: Event) -> None:
         """Write the line."""

@@ -23,6 +23,9 @@ from workers.transports.base import Note, Transport, Unreachable
 
 BATCH = 200
 MOST_NOTES = 10_000
+GATHER_SECONDS = 0.01
+"""How long outcomes gather under load: a delivery costs as much as a hundred outcomes in it."""
+
 PATIENCE_SECONDS = 1.0
 """How long a delivery may take before what waits for it is put on disk."""
 
@@ -46,6 +49,7 @@ class Reporter(Service):
         self._progress_lock = threading.Lock()
         self._failures = 0
         self._try_at = 0.0
+        self._delivered_at = 0.0
         self._trying_since: float | None = None
 
     # --- handing over ----------------------------------------------------------------------------------------------
@@ -95,6 +99,7 @@ class Reporter(Service):
             self._outbox.keep()
             if (pause := self._try_at - elapsed_clock()) > 0:
                 return pause
+        self._gather()
         self._trying_since = elapsed_clock()
         try:
             self._record()
@@ -129,6 +134,14 @@ class Reporter(Service):
         if outcomes or log_lines:
             self.observer.emit("outbox.left", outcomes=outcomes, log_lines=log_lines, on_disk=safe)
         return safe
+
+    def _gather(self) -> None:
+        """After a pause deliver at once; close upon another delivery wait for more to come."""
+        if not self.idle:
+            wait = self._delivered_at + GATHER_SECONDS - elapsed_clock()
+            if wait > 0 and len(self._outbox.outcomes) < BATCH:
+                self._stopping.wait(wait)
+            self._delivered_at = elapsed_clock()
 
     def _record(self) -> None:
         notes = self._outbox.notes[:BATCH]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,50 @@ def test_what_waits_for_a_delivery_that_does_not_end_is_put_on_disk_from_outside
     assert world.reporter.join(5)
     assert world.transport.reported == [1, 2]
     assert files_in(world.path) == []
+
+
+def test_outcomes_leave_at_once_after_a_pause_and_gather_close_upon_a_delivery(world, monkeypatch):
+    monkeypatch.setattr(reporters, "GATHER_SECONDS", 0.5)
+    world.reporter.start()
+    handed_over_at = time.monotonic()
+    world.reporter.outcome(outcome(0))
+    eventually(lambda: world.transport.reported == [0])
+    assert time.monotonic() - handed_over_at < 0.4
+
+    for number in range(1, 50):
+        world.reporter.outcome(outcome(number))
+    eventually(lambda: world.reporter.idle)
+
+    assert time.monotonic() - handed_over_at > 0.5
+    assert world.transport.told[1:] == [("report", [outcome(number) for number in range(1, 50)])]
+    world.reporter.stop()
+    assert world.reporter.join(5)
+
+
+def test_a_full_batch_does_not_wait_for_more(world, monkeypatch):
+    monkeypatch.setattr(reporters, "GATHER_SECONDS", 60.0)
+    monkeypatch.setattr(reporters, "BATCH", 3)
+    for number in range(6):
+        world.reporter.outcome(outcome(number))
+
+    world.reporter.run_once()
+    world.reporter.run_once()
+
+    assert world.transport.reported == [0, 1, 2, 3, 4, 5]
+
+
+def test_gathering_ends_when_the_worker_does(world, monkeypatch):
+    monkeypatch.setattr(reporters, "GATHER_SECONDS", 60.0)
+    world.reporter.start()
+    world.reporter.outcome(outcome(0))
+    eventually(lambda: world.transport.reported == [0])
+    world.reporter.outcome(outcome(1))
+    eventually(lambda: not world.reporter._wake.is_set())  # the next round has begun
+
+    world.reporter.stop()
+
+    assert world.reporter.join(5)
+    assert world.transport.reported == [0, 1]
 
 
 def test_a_worker_leaves_on_disk_what_it_could_not_deliver_and_says_so(world):
