@@ -10,8 +10,8 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from django.db.models import Count, F, Min, Q, QuerySet, Window
-from django.db.models.functions import Lower, RowNumber
+from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, Lower, RowNumber
 
 from accounts.identity import Identity
 from accounts.roles import Role
@@ -131,9 +131,17 @@ def queues(names: Iterable[str] | None = None) -> list[Queue]:
 
 def queue_counts(names: Sequence[str]) -> Mapping[tuple[str, str], int]:
     """How many tasks of each queue are QUEUED and PROCESSING, by (queue, status)."""
-    rows = Task.objects.filter(queue__in=names, status__in=[TaskStatus.QUEUED, TaskStatus.PROCESSING])
-    counted = rows.order_by().values_list("queue", "status").annotate(Count("pk"))
-    return Counter({(queue, status): count for queue, status, count in counted})
+    states = (TaskStatus.QUEUED, TaskStatus.PROCESSING)
+    rows = Queue.objects.filter(name__in=names).values_list("name", *map(_tasks_in_queue, states))
+    return Counter(
+        {(queue, status): count for queue, *counts in rows for status, count in zip(states, counts, strict=True)}
+    )
+
+
+def _tasks_in_queue(status: TaskStatus) -> Coalesce:
+    """How many tasks of a queue's row are in that state; each count walks its own stretch of `task_line` and no more."""
+    tasks = Task.objects.filter(queue=OuterRef("name"), status=status).order_by()
+    return Coalesce(Subquery(tasks.values("queue").annotate(tasks=Count("*")).values("tasks")), 0)
 
 
 def oldest_queued(names: Sequence[str]) -> dict[str, datetime]:
@@ -147,9 +155,7 @@ def oldest_queued(names: Sequence[str]) -> dict[str, datetime]:
 
 def depths() -> dict[str, int]:
     """How many tasks are ready in each queue, empty ones included."""
-    found = dict.fromkeys(Queue.objects.values_list("name", flat=True), 0)
-    ready = Task.objects.filter(status=TaskStatus.QUEUED).values("queue").annotate(tasks=Count("id"))
-    return found | {row["queue"]: row["tasks"] for row in ready}
+    return dict(Queue.objects.values_list("name", _tasks_in_queue(TaskStatus.QUEUED)))
 
 
 def active() -> int:

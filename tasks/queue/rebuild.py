@@ -10,7 +10,8 @@ what the rows lack is taken away only at a second look.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -21,6 +22,7 @@ from django.db.models.functions import Cast
 
 from dtq_site.foundation.clock import elapsed_clock
 from tasks import metrics
+from tasks.domain.priority import STRICT_WEIGHT
 from tasks.domain.priority import rank as rank_of
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
@@ -64,7 +66,7 @@ class Reconciliation:
         self._queue = queue
         self._cursor = START
         self._suspects: dict[Entry, datetime] = {}
-        self._level_ms: int | None = None
+        self._level_ms = STRICT_WEIGHT
         self._passes = 0
         self._misranked_in_pass = False
 
@@ -96,15 +98,13 @@ class Reconciliation:
             self._level_ms, self._cursor, self._passes = level_ms, START, 0
         begun = elapsed_clock()
         findings = Findings()
-        for number, (after, page) in enumerate(self._pages()):
-            found, reached = self._look(after, page, now)
-            # Only the rows tell; behind the front they are asked after a change of the ageing, and now and then.
-            if number == 0 or self._passes % THOROUGH_EVERY == 0:
-                found.misranked = _misranked(page, level_ms)
+        for at_front in itertools.chain([True], itertools.repeat(False)):
+            after = START if at_front else self._cursor
+            found, reached = self._look(after, self._rows(after, at_front), now)
             findings += found
-            self._go_on_from(reached if number else max(self._cursor, reached), bool(found.misranked))
+            self._go_on_from(max(self._cursor, reached), bool(found.misranked))
             allowed = REPAIR_SECONDS if found else budget_seconds
-            if not self.is_long or (number > 0 and elapsed_clock() - begun >= allowed):
+            if not self.is_long or (not at_front and elapsed_clock() - begun >= allowed):
                 break
         return findings
 
@@ -115,19 +115,26 @@ class Reconciliation:
             self._passes = 0 if self._misranked_in_pass else self._passes + 1
             self._cursor, self._misranked_in_pass = START, False
 
-    def _pages(self) -> Iterator[tuple[Place, list[Entry]]]:
-        yield START, _page(self._queue, START)
-        while True:
-            yield self._cursor, _page(self._queue, self._cursor)
+    def _rows(self, after: Place, at_front: bool) -> _Rows:
+        """A page. What ranks are made of only the rows tell: they are asked at the front, after a change of the ageing, and
+        now and then.
+        """
+        if at_front or self._passes % THOROUGH_EVERY == 0:
+            rows = _page(self._queue, after, "priority", "ready_ms")
+            level = self._level_ms
+            wrong = [UUID(row[1]) for row in rows if row[0] != rank_of(row[3], row[4], level)]
+            return _Rows([row[:3] for row in rows], wrong)
+        return _Rows(_page(self._queue, after), [])
 
-    def _look(self, after: Place, page: Sequence[Entry], now: datetime) -> tuple[Findings, Place]:
+    def _look(self, after: Place, rows: _Rows, now: datetime) -> tuple[Findings, Place]:
         """Compare one page; says how far it came: not to its end where the other side has more entries than fit."""
-        ready = frozenset(page)
-        upto = page[-1][:2] if len(page) == PAGE else END
+        ready = frozenset(rows.entries)
+        upto = rows.entries[-1][:2] if len(rows.entries) == PAGE else END
         view = self._contents.view(after, upto, PAGE)
         lacking = {entry for entry in ready - view.entries - view.in_flight if entry[:2] <= view.reached}
-        found = Findings(self._add(lacking, now), self._remove(view.entries - ready, after, view.reached, now))
-        return found, view.reached
+        surplus = view.entries - ready
+        added, removed = self._add(lacking, now), self._remove(surplus, after, view.reached, now)
+        return Findings(added, removed, rows.misranked), view.reached
 
     def _add(self, lacking: Collection[Entry], now: datetime) -> int:
         """Add what is still ready; what has been so for a while was lost, and no hint that is on its way."""
@@ -152,17 +159,24 @@ class Reconciliation:
         return removed
 
 
-def _page(queue: str, after: Place) -> list[Entry]:
-    """What the next ready rows of a queue should have in the index of Redis, in order; read from `task_line` alone.
+@dataclass(frozen=True)
+class _Rows:
+    entries: list[Entry]
+    misranked: list[UUID]
+
+
+def _page(queue: str, after: Place, *more: str) -> list:
+    """What the next ready rows of a queue should have in the index of Redis, in order; without `more` columns beside it
+    read from `task_line` alone.
 
     Two statements, so that MariaDB walks it from the place on: it neither does for a comparison of rows, nor would one over
     `rank` alone pass quickly by many that are equal.
     """
     rank, id_ = after
     ready = Task.objects.filter(queue=queue, status=TaskStatus.QUEUED).order_by("rank", "id")
-    found: list[Entry] = []
+    found: list = []
     for stretch in (ready.filter(rank=rank, id__gt=id_), ready.filter(rank__gt=rank))[after == START :]:
-        columns = stretch.values_list("rank", _ID, "name")[: PAGE - len(found)]
+        columns = stretch.values_list("rank", _ID, "name", *more)[: PAGE - len(found)]
         found += columns if connection.features.has_native_uuid_field else map(_with_dashes, columns)
     return found
 
@@ -170,25 +184,15 @@ def _page(queue: str, after: Place) -> list[Entry]:
 _ID = Cast("id", CharField())  # for the text: making a UUID of it and a text again takes most of a sweep's time
 
 
-def _with_dashes(entry: Entry) -> Entry:
-    rank, id_, name = entry
-    return (rank, "-".join((id_[:8], id_[8:12], id_[12:16], id_[16:20], id_[20:])), name)
+def _with_dashes(row: tuple) -> tuple:
+    rank, id_, *others = row
+    return (rank, "-".join((id_[:8], id_[8:12], id_[12:16], id_[16:20], id_[20:])), *others)
 
 
 def _ready_since(entries: Collection[Entry]) -> dict[Entry, datetime]:
     """Those of the entries that are right, and when their rows changed last."""
-    return {(rank, str(id_), name): since for id_, rank, name, since in _ready(entries, "name", "updated_at")}
-
-
-def _misranked(entries: Collection[Entry], level_ms: int) -> list[UUID]:
-    """The tasks among them whose rank is not what their rows ask for."""
-    columns = _ready(entries, "priority", "ready_ms")
-    return [id_ for id_, rank, priority, ready_ms in columns if rank != rank_of(priority, ready_ms, level_ms)]
-
-
-def _ready(entries: Collection[Entry], *columns: str) -> Collection[tuple]:
-    """Id, rank and some columns of those of the entries whose tasks are ready."""
     if not entries:
-        return ()
+        return {}
     rows = Task.objects.filter(pk__in=[id_ for _, id_, _ in entries], status=TaskStatus.QUEUED)
-    return rows.values_list("id", "rank", *columns)
+    columns = rows.values_list("rank", "id", "name", "updated_at")
+    return {(rank, str(id_), name): since for rank, id_, name, since in columns}
