@@ -1,0 +1,233 @@
+"""Locks under random interleavings of claims, ends, losses, cancellations, changes and the clock.
+
+A shadow knows until when each attempt may be running and what it has taken; no two that may run have the same lock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from dtq_site.foundation.errors import Conflict
+from tasks import lifecycle
+from tasks.domain.lease import Lease, RenewalVerdict
+from tasks.domain.locks import LockVerdict
+from tasks.domain.outcome import OutcomeVerdict
+from tasks.domain.states import Hold, TaskStatus
+from tasks.models import LockWaiter, NamedLock, Task
+from tests.support.factories import (
+    LEASE,
+    POLICY,
+    START,
+    ManualClock,
+    claim,
+    completed,
+    create,
+    discarded,
+    failed,
+    lease_of,
+    no_jitter,
+    reap,
+    settle,
+)
+
+NAMES = ["a", "b"]
+REPORTS = {"completed": completed, "failed": failed, "discarded": discarded}
+
+
+class LockMachine(RuleBasedStateMachine):
+    """`live` has the attempts that may be running, each with the end of its lease; `taken` the locks of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._transaction = transaction.atomic()
+        self._transaction.__enter__()
+        self.clock = ManualClock(START)
+        self.ids: list[uuid.UUID] = []
+        self.leases: list[Lease] = []
+        self.live: dict[Lease, datetime] = {}
+        self.taken: dict[Lease, set[str]] = {}
+        self.numbers = dict.fromkeys(NAMES, 0)
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self._transaction.__exit__(None, None, None)
+
+    # --- what can happen ---
+
+    @rule(seconds=st.sampled_from([1, 5, 16]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @precondition(lambda self: len(self.ids) < 5)
+    @rule(lock=st.sampled_from([*NAMES, "a", None]), priority=st.sampled_from([1, 5]))
+    def create(self, lock: str | None, priority: int) -> None:
+        self.ids.append(create(self.now, lock=lock, priority=priority, max_retries=1).pk)
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.ids), min_size=1, unique=True))
+        asked = [task for task in self.rows() if task.pk in chosen]
+        ready = [task.pk for task in asked if task.status == TaskStatus.QUEUED]
+
+        won = claim(asked, self.now)
+
+        for task in won:
+            lease = lease_of(task)
+            self.leases.append(lease)
+            self.live[lease], self.taken[lease] = self.now + LEASE, set()
+            if task.lock is not None:
+                self.note(lease, task.lock, task.lock_fencing_number)
+        for task in self.rows():
+            if task.pk in ready and task.pk not in {each.pk for each in won}:
+                assert (task.status, task.hold) == (TaskStatus.PENDING, Hold.LOCK)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), name=st.sampled_from(NAMES))
+    def take(self, data: st.DataObject, name: str) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        answer = lifecycle.take_lock(lease, name, self.now)
+
+        assert (answer.verdict is LockVerdict.LOST) == (not self.runs(lease))
+        if answer.verdict is LockVerdict.TAKEN and name not in self.taken[lease]:
+            self.note(lease, name, answer.fencing_number)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), name=st.sampled_from(NAMES))
+    def free(self, data: st.DataObject, name: str) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        held = lease in self.live and name in self.taken[lease]
+        freed = lifecycle.free_lock(lease, name, self.now)
+
+        assert freed or not held or self.live[lease] <= self.now, "what an attempt may trust in was taken from it"
+        self.taken[lease].discard(name)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), kind=st.sampled_from(sorted(REPORTS)), told=st.booleans())
+    def report(self, data: st.DataObject, kind: str, told: bool) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        (verdict,) = settle(replace(REPORTS[kind](lease), locked=told), now=self.now)
+        if verdict is OutcomeVerdict.ACCEPTED:
+            self.live.pop(lease, None)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        if lifecycle.release([lease], self.now):
+            self.live.pop(lease, None)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def forfeit(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        before = self.row(lease.task_id)
+        lifecycle.forfeit([lease], POLICY, no_jitter, self.now)
+        if before is not None and (before.fencing_token, before.claim_id) == (lease.fencing_token, lease.claim_id):
+            self.live.pop(lease, None)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.leases))
+        if lifecycle.renew([lease], LEASE, self.now)[lease] is RenewalVerdict.RENEWED:
+            assert lease in self.live, "an attempt that is over was renewed"
+            self.live[lease] = self.now + LEASE
+
+    @rule()
+    def reap(self) -> None:
+        for task in reap(self.now):
+            for lease in [each for each in self.live if each.task_id == task.pk]:
+                assert self.live.pop(lease) < self.now
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete", "put off", "other lock", "urgent"]))
+    def ask(self, data: st.DataObject, verb: str) -> None:
+        pk = data.draw(st.sampled_from(self.ids))
+        verbs = {
+            "cancel": lambda: lifecycle.cancel(pk, self.now),
+            "retry": lambda: lifecycle.retry(pk, self.now),
+            "delete": lambda: lifecycle.delete(pk),
+            "put off": lambda: lifecycle.update(pk, {"scheduled_at": self.now + timedelta(seconds=3)}, self.now),
+            "other lock": lambda: lifecycle.update(pk, {"lock": "b"}, self.now),
+            "urgent": lambda: lifecycle.update(pk, {"priority": 20}, self.now),
+        }
+        with suppress(Conflict):
+            verbs[verb]()
+            if verb == "delete":
+                self.ids.remove(pk)
+
+    @rule()
+    def promote(self) -> None:
+        lifecycle.promote(self.now)
+
+    @rule()
+    def keep(self) -> None:
+        lifecycle.hand_over(NAMES, self.now)
+
+    # --- what is always true ---
+
+    @invariant()
+    def no_two_attempts_that_may_run_have_the_same_lock(self) -> None:
+        for name in NAMES:
+            inside = [lease for lease, until in self.live.items() if until > self.now and name in self.taken[lease]]
+            assert len(inside) <= 1, (name, inside)
+
+    @invariant()
+    def rows_of_locks_agree_with_rows_of_tasks(self) -> None:
+        tasks = {task.pk: task for task in self.rows()}
+        for lock in NamedLock.objects.exclude(holder_id=None):
+            task = tasks.get(lock.holder_id)
+            if lock.ends_at is None:
+                assert task is not None and task.status == TaskStatus.PROCESSING
+                assert task.fencing_token == lock.holder_token and task.lock_fencing_number > 0
+        waiting = {pk: task.lock for pk, task in tasks.items() if task.hold == Hold.LOCK}
+        assert dict(LockWaiter.objects.values_list("task_id", "name")) == waiting
+        assert {waiter.task_id: waiter.rank for waiter in LockWaiter.objects.all()} == {
+            pk: tasks[pk].rank for pk in waiting
+        }
+
+    @invariant()
+    def whoever_waits_for_a_free_lock_stands_behind_a_task_that_is_ready_for_it(self) -> None:
+        free = set(NamedLock.objects.filter(holder_id=None).values_list("name", flat=True))
+        ready = set(Task.objects.filter(status=TaskStatus.QUEUED).values_list("lock", flat=True))
+        awaited = set(LockWaiter.objects.values_list("name", flat=True))
+        assert free & awaited <= ready
+
+    # --- looking ---
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.moment
+
+    def rows(self) -> list[Task]:
+        return list(Task.objects.filter(pk__in=self.ids))
+
+    def row(self, pk: uuid.UUID) -> Task | None:
+        return Task.objects.filter(pk=pk).first()
+
+    def runs(self, lease: Lease) -> bool:
+        task = self.row(lease.task_id)
+        return task is not None and task.status == TaskStatus.PROCESSING and lease_of(task) == lease
+
+    def note(self, lease: Lease, name: str, number: int) -> None:
+        assert number > self.numbers[name], "a number went back"
+        self.numbers[name] = number
+        self.taken[lease].add(name)
+
+
+def test_random_interleavings():
+    run_state_machine_as_test(
+        LockMachine,
+        settings=settings(
+            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
