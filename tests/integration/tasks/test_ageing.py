@@ -9,7 +9,7 @@ import pytest
 
 from dtq_site.foundation.clock import milliseconds
 from tasks import lifecycle, queues
-from tasks.domain.priority import rank
+from tasks.domain.priority import STRICT_WEIGHT, rank
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.rebuild import Reconciliation
@@ -137,3 +137,19 @@ def test_a_reranking_moves_only_what_is_still_ready_in_that_queue():
 
     assert reread(ready).rank == rank(5, milliseconds(START), LEVEL_MS)
     assert [reread(task).rank for task in (running, elsewhere)] == [running.rank, elsewhere.rank]
+
+
+def test_what_a_process_remembers_of_a_queue_is_a_second_old_at_most(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(queues, "elapsed_clock", lambda: now[0])
+    queues.forget_known()
+    assert queues.level_ms("default") == STRICT_WEIGHT
+
+    queues.configure("default", {"ageing_seconds": AGEING_SECONDS})
+    now[0] = queues.REMEMBERED_SECONDS
+    assert queues.level_ms("default") == STRICT_WEIGHT
+    now[0] += 0.001
+
+    assert queues.level_ms("default") == LEVEL_MS
+    assert queues.ensure({"default", "new"}, START) == {"default": LEVEL_MS, "new": STRICT_WEIGHT}
+    queues.forget_known()
