@@ -9,11 +9,13 @@ process must not wait for each other's commits either.
 
 from __future__ import annotations
 
+import functools
 import secrets
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Sum
@@ -90,13 +92,17 @@ def record_conflicts(lost: Mapping[str, int]) -> None:
 def addition(counts: Mapping[tuple[str, str], float]) -> Statement:
     """The statement that adds `counts`, of which there is at least one, to the sums."""
     shard = secrets.randbelow(SHARDS)
-    rows = [(metric, label, shard, value) for (metric, label), value in sorted(counts.items())]
-    places = ", ".join(["(%s, %s, %s, %s)"] * len(rows))
+    values: list[Any] = []
+    for (metric, label), value in sorted(counts.items()):
+        values += metric, label, shard, value
+    return Statement(_wording(len(counts), connection.vendor), values)
+
+
+@functools.cache
+def _wording(rows: int, vendor: str) -> str:
+    places = ", ".join(["(%s, %s, %s, %s)"] * rows)
     table = connection.ops.quote_name(MetricSum._meta.db_table)
-    return Statement(
-        f"INSERT INTO {table} (metric, label, shard, value) VALUES {places} {_ADD[connection.vendor]}",
-        [value for row in rows for value in row],
-    )
+    return f"INSERT INTO {table} (metric, label, shard, value) VALUES {places} {_ADD[vendor]}"
 
 
 def sums() -> dict[tuple[str, str], float]:

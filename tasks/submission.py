@@ -6,9 +6,9 @@ From the API it comes as `submit`, from handlers and other code of this installa
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -48,8 +48,8 @@ def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_cl
         raise BadInput(
             f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field="inputs"
         )
-    now, defaults_of = clock.now(), functools.cache(_defaults_of)
-    specs = [_checked(request, index, now, defaults_of) for index, request in enumerate(requests)]
+    now = clock.now()
+    specs = [_checked(request, index, now) for index, request in enumerate(requests)]
     return _create(specs, owner, now, key_field="inputs[{}].idempotencyKey")
 
 
@@ -77,8 +77,8 @@ def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
 
     They belong to the team ``default``; those that a running handler makes belong to its task's (see `submit`).
     """
-    now, defaults_of = database_clock.now(), functools.cache(_defaults_of)
-    specs = reading(lambda: [check(request_from_code(each), now, defaults_of) for each in requests])
+    now = database_clock.now()
+    specs = reading(lambda: [check(request_from_code(each), now) for each in requests])
     owner = Owner(reading(lambda: team_id_named(DEFAULT_TEAM)), None)
     return _create(specs, owner, now)
 
@@ -98,21 +98,21 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
     )
 
 
-def _defaults_of(name: str) -> Defaults:
-    options = settings.DTQ_TASKS
-    installed = Defaults(None, None, options.retry_attempts, options.default_timeout.total_seconds())
-    return declared_defaults(name).over(installed)
-
-
-def check(request: Request, now: datetime, defaults_of: Callable[[str], Defaults] = _defaults_of) -> TaskSpec:
+def check(request: Request, now: datetime) -> TaskSpec:
     """The request, complete and checked. Raises BadInput naming the field."""
-    name = resolve_name(request)
-    return make_spec(request, name, defaults_of(name), now, settings.DTQ_TASKS.max_json_bytes)
+    name, options = resolve_name(request), settings.DTQ_TASKS
+    defaults = _completed(declared_defaults(name), options.retry_attempts, options.default_timeout)
+    return make_spec(request, name, defaults, now, options.max_json_bytes)
 
 
-def _checked(request: Request, index: int, now: datetime, defaults_of: Callable[[str], Defaults]) -> TaskSpec:
+@functools.lru_cache(maxsize=1024)
+def _completed(declared: Defaults, max_retries: int, timeout: timedelta) -> Defaults:
+    return declared.over(Defaults(None, None, max_retries, timeout.total_seconds()))
+
+
+def _checked(request: Request, index: int, now: datetime) -> TaskSpec:
     try:
-        return check(request, now, defaults_of)
+        return check(request, now)
     except BadInput as error:
         raise error.within(f"inputs[{index}]") from None
 
