@@ -13,7 +13,14 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle
@@ -60,23 +67,30 @@ class LockMachine(RuleBasedStateMachine):
         transaction.set_rollback(True)
         self._transaction.__exit__(None, None, None)
 
+    @initialize()
+    def some_run_and_some_wait(self) -> None:
+        self.ids += [create(self.now, lock=lock, max_retries=1).pk for lock in ("a", "a", "b", "a")]
+        self.claim_all(self.rows())
+
     # --- what can happen ---
 
     @rule(seconds=st.sampled_from([1, 5, 16]))
     def time_passes(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
-    @precondition(lambda self: len(self.ids) < 5)
+    @precondition(lambda self: len(self.ids) < 6)
     @rule(lock=st.sampled_from([*NAMES, "a", None]), priority=st.sampled_from([1, 5]))
     def create(self, lock: str | None, priority: int) -> None:
         self.ids.append(create(self.now, lock=lock, priority=priority, max_retries=1).pk)
 
-    @precondition(lambda self: self.ids)
-    @rule(data=st.data())
-    def claim(self, data: st.DataObject) -> None:
-        chosen = data.draw(st.lists(st.sampled_from(self.ids), min_size=1, unique=True))
-        asked = [task for task in self.rows() if task.pk in chosen]
-        ready = [task.pk for task in asked if task.status == TaskStatus.QUEUED]
+    @rule(only=st.sampled_from([None, *NAMES]))
+    def claim(self, only: str | None) -> None:
+        self.claim_all([task for task in self.rows() if only in (None, task.lock)])
+
+    def claim_all(self, asked: list[Task]) -> None:
+        if not asked:
+            return
+        ready = {task.pk for task in asked if task.status == TaskStatus.QUEUED}
 
         won = claim(asked, self.now)
 
@@ -86,9 +100,8 @@ class LockMachine(RuleBasedStateMachine):
             self.live[lease], self.taken[lease] = self.now + LEASE, set()
             if task.lock is not None:
                 self.note(lease, task.lock, task.lock_fencing_number)
-        for task in self.rows():
-            if task.pk in ready and task.pk not in {each.pk for each in won}:
-                assert (task.status, task.hold) == (TaskStatus.PENDING, Hold.LOCK)
+        for pk in ready - {task.pk for task in won}:
+            assert (self.row(pk).status, self.row(pk).hold) == (TaskStatus.PENDING, Hold.LOCK)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), name=st.sampled_from(NAMES))
@@ -148,10 +161,21 @@ class LockMachine(RuleBasedStateMachine):
             for lease in [each for each in self.live if each.task_id == task.pk]:
                 assert self.live.pop(lease) < self.now
 
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), deletes=st.booleans())
+    def cancel_one_that_runs(self, data: st.DataObject, deletes: bool) -> None:
+        pk = data.draw(st.sampled_from(sorted(self.live, key=str))).task_id
+        if pk in self.ids:
+            self.change(pk, "cancel")
+            if deletes:
+                self.change(pk, "delete")
+
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete", "put off", "other lock", "urgent"]))
     def ask(self, data: st.DataObject, verb: str) -> None:
-        pk = data.draw(st.sampled_from(self.ids))
+        self.change(data.draw(st.sampled_from(self.ids)), verb)
+
+    def change(self, pk: uuid.UUID, verb: str) -> None:
         verbs = {
             "cancel": lambda: lifecycle.cancel(pk, self.now),
             "retry": lambda: lifecycle.retry(pk, self.now),
@@ -228,6 +252,6 @@ def test_random_interleavings():
     run_state_machine_as_test(
         LockMachine,
         settings=settings(
-            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
