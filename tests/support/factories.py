@@ -26,7 +26,7 @@ from tasks.lifecycle import Claim
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
-from workers import gateway, selectors
+from workers import claiming, selectors
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
@@ -63,7 +63,7 @@ def forget_what_processes_remember() -> None:
     """Drop what this process keeps in memory of rows and of Redis; those of an earlier test are gone."""
     queues.forget_known()
     redis_index.cache_clear()
-    gateway._forget_queues()
+    claiming.forget_queues()
     selectors._announcements = (float("-inf"), {})
 
 

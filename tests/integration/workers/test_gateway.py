@@ -39,7 +39,7 @@ from tests.support.factories import (
 )
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
-from workers import gateway
+from workers import claiming, gateway
 from workers.gateway import Caller
 
 CLOCK = ManualClock(after(60))
@@ -185,7 +185,7 @@ def test_an_entry_in_the_wrong_lane_is_forgotten_and_blocks_nobody():
 def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
     index = whole()
     tasks = [create(after(n)) for n in range(7)]
-    gateway.open_queues(caller())
+    claiming.open_queues(caller())
     queues.pause("default")
     takes = []
     take = RedisIndex.take
@@ -195,7 +195,7 @@ def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
 
     assert takes == [2]
     assert index.depth("default") == 7
-    assert gateway.open_queues(caller()) == {}
+    assert claiming.open_queues(caller()) == {}
     queues.resume("default")
     forget_what_processes_remember()
     assert claim(10) == tasks
@@ -274,7 +274,7 @@ def test_what_is_won_is_kept_when_the_stale_hints_beside_it_cannot_be_judged(mon
         raise OperationalError(2013, "Lost connection")
 
     with monkeypatch.context() as outage:
-        outage.setattr(gateway, "_still_ready", away)
+        outage.setattr(claiming, "_still_ready", away)
         assert claim(2) == [good]
     assert index.depth("default") == 2  # handed over and not confirmed: both come back as stale hints
 
@@ -316,8 +316,8 @@ def test_what_one_queue_lacks_of_its_share_the_others_give_in_proportion():
 def test_single_claims_are_proportional_in_the_long_run(monkeypatch):
     fill(a=100, b=100)
     queues.configure("b", {"weight": 3})
-    monkeypatch.setattr(gateway, "jitter", random.Random(11).random)
-    monkeypatch.setattr(gateway, "shuffled", list)
+    monkeypatch.setattr(claiming, "jitter", random.Random(11).random)
+    monkeypatch.setattr(claiming, "shuffled", list)
 
     won = sum((by_queue(claim(1)) for _ in range(80)), Counter())
 
@@ -389,7 +389,7 @@ def test_who_wins_none_of_the_rows_that_it_was_shown_looks_again(monkeypatch):
 
 def test_rows_of_a_queue_that_was_paused_a_moment_ago_are_not_asked_for_again(monkeypatch):
     task = create()
-    gateway.open_queues(caller())
+    claiming.open_queues(caller())
     queues.pause("default")
     take, asked = DatabaseIndex.take, []
     monkeypatch.setattr(DatabaseIndex, "take", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs))
@@ -404,16 +404,16 @@ def test_rows_of_a_queue_that_was_paused_a_moment_ago_are_not_asked_for_again(mo
 
 
 def test_the_default_queue_is_there_before_its_first_task():
-    assert gateway.open_queues(caller()) == {"default": 1}
-    assert gateway.open_queues(caller(queues={"mail"})) == {"mail": 1}
+    assert claiming.open_queues(caller()) == {"default": 1}
+    assert claiming.open_queues(caller(queues={"mail"})) == {"mail": 1}
 
 
 def test_paused_queues_are_not_open():
     queues.ensure(["a", "b"], START)
     queues.pause("a")
 
-    assert sorted(gateway.open_queues(caller())) == ["b", "default"]
-    assert gateway.open_queues(caller(queues={"a"})) == {}
+    assert sorted(claiming.open_queues(caller())) == ["b", "default"]
+    assert claiming.open_queues(caller(queues={"a"})) == {}
 
 
 def test_hints_of_another_worker_s_hand_over_are_not_taken():

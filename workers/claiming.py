@@ -1,0 +1,189 @@
+"""How workers get tasks: hints from the dispatch index, or the rows while it is lost, shared among queues by weight.
+
+The guarded claim of the lifecycle decides who has won what. Reached through `gateway.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import Error
+
+from dtq_site.foundation.backoff import full_jitter, jitter, shuffled
+from dtq_site.foundation.clock import Clock, elapsed_clock
+from dtq_site.foundation.database import database_clock
+from tasks import lifecycle
+from tasks.domain.lease import Lease, LeasedTask
+from tasks.domain.states import Hold, TaskStatus
+from tasks.lifecycle import Claim, ClaimedTask
+from tasks.models import Queue, Task
+from tasks.queue.dispatch import database_index, redis_index
+from tasks.queue.index import Hint, IndexLost
+from workers.domain.shares import shares
+
+MOST_HINTS = 1000
+_QUEUES_SECONDS = 0.5
+_PAUSED = 0
+_ROW_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A worker at the door. No `queues` means all; a `team_id` confines it to that team's tasks."""
+
+    worker_id: UUID
+    names: frozenset[str]
+    queues: frozenset[str] = frozenset()
+    team_id: UUID | None = None
+
+
+def claim(
+    caller: Caller,
+    claim_id: UUID,
+    limit: int,
+    lease: timedelta,
+    *,
+    from_database: bool = False,
+    repeated: bool = False,
+    clock: Clock = database_clock,
+) -> list[LeasedTask]:
+    """Lease up to `limit` ready tasks to the caller, of each queue its share by weight, each queue in its own order.
+
+    What a queue lacks of its share the others give. A `repeated` request, one whose answer may have been lost, is answered
+    with the tasks that its claim has won already, if there are any, for as long as their leases last.
+    """
+    wanted = Claim(claim_id, caller.worker_id, lease)
+    if repeated and (held := lifecycle.claimed_before(wanted, clock.now())):
+        return [_leased(task, remaining) for task, remaining in held]
+    claim_from = _claim_rows if from_database or caller.team_id is not None else _claim_from_index
+    weights = open_queues(caller)
+    won: list[ClaimedTask] = []
+    try:
+        while weights and len(won) < limit:
+            for queue, share in shares(limit - len(won), weights, jitter()).items():
+                found = claim_from(caller, queue, share, wanted, clock)
+                won += found
+                if len(found) < share:
+                    del weights[queue]
+    except Exception:
+        if not won:
+            raise  # else what is leased must reach its worker; an error that lasts is met again by the next claim
+    return [_leased(task, lease) for task in won]
+
+
+def _claim_from_index(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
+    try:
+        return _claim_hinted(caller, queue, limit, wanted, clock)
+    except IndexLost:
+        return _claim_rows(caller, queue, limit, wanted, clock)
+
+
+def wait(caller: Caller, timeout_seconds: float) -> None:
+    """Sleep until work may be there for the caller, or until the time is over."""
+    queues = open_queues(caller).keys()
+    try:
+        redis_index().wait(queues, caller.names, timeout_seconds)
+    except IndexLost:
+        database_index.wait(queues, caller.names, timeout_seconds)
+
+
+_queues: tuple[float, dict[str, int]] = (float("-inf"), {})
+
+
+def open_queues(caller: Caller) -> dict[str, int]:
+    """The queues that the caller serves and that are not paused, with their weights, in random order so that none is
+    always first. One that has no row yet weighs 1.
+
+    Half a second old at most: a queue paused meanwhile is refused by the claim itself.
+    """
+    global _queues
+    read_at, weights = _queues
+    if elapsed_clock() - read_at > _QUEUES_SECONDS:
+        rows = Queue.objects.values_list("name", "paused", "weight")
+        weights = {name: _PAUSED if paused else weight for name, paused, weight in rows}
+        _queues = (elapsed_clock(), weights)
+    served = shuffled(caller.queues or weights.keys())
+    return {name: weights.get(name, 1) for name in served if weights.get(name, 1) != _PAUSED}
+
+
+def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
+    """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
+    index = redis_index()
+    ask = limit
+    while hints := index.take(queue, caller.names, ask, taker=caller.worker_id):
+        chosen = _still_ready(hints)[:limit] if ask > limit else hints
+        won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
+        taken = {task.pk for task in won}
+        try:
+            left = _still_ready([hint for hint in hints if hint.id not in taken])
+        except Error:
+            if won:  # its hand-over unconfirmed, the index takes the others back by itself
+                return won
+            raise
+        index.confirm(hints)
+        index.add(left)
+        if won:
+            return won
+        if chosen and _waits_for_lock(chosen[-1]):
+            continue  # they have left the line; behind them may be others that can run
+        if left:  # ready, and refused all the same: the queue was paused a moment ago
+            forget_queues()
+            return []
+        ask = min(ask * 2, MOST_HINTS)
+    return []
+
+
+def forget_queues() -> None:
+    """Read the queues anew when they are asked for next."""
+    global _queues
+    _queues = (float("-inf"), {})
+
+
+def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
+    """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
+    attempt = 0
+    while attempt < _ROW_TRIES:
+        hints = database_index.take(queue, caller.names, limit, team_id=caller.team_id)
+        if not hints:
+            return []
+        won = lifecycle.claim([hint.id for hint in hints], queue, caller.names, wanted, clock.now(), caller.team_id)
+        if won:
+            taken = {task.pk for task in won}
+            redis_index().drop([hint for hint in hints if hint.id in taken])
+            return won
+        if _waits_for_lock(hints[-1]):
+            continue  # they have left the line; behind them may be others that can run
+        attempt += 1
+        forget_queues()  # or they were refused because the queue was paused a moment ago
+        if queue not in open_queues(caller):
+            return []
+        time.sleep(full_jitter(attempt, base_seconds=0.002, cap_seconds=0.05))
+    return []
+
+
+def _waits_for_lock(hint: Hint) -> bool:
+    return Task.objects.filter(pk=hint.id, status=TaskStatus.PENDING, hold=Hold.LOCK).exists()
+
+
+def _still_ready(hints: list[Hint]) -> list[Hint]:
+    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.QUEUED)
+    ready = {Hint(*row) for row in rows.values_list("rank", "id", "queue", "name")}
+    return [hint for hint in hints if hint in ready]
+
+
+def _leased(task: ClaimedTask, lease: timedelta) -> LeasedTask:
+    return LeasedTask(
+        lease=Lease(task.pk, task.fencing_token, task.claim_id),
+        name=task.name,
+        payload=task.payload,
+        attempt=task.attempts,
+        timeout_seconds=task.timeout_seconds,
+        lease_seconds=lease.total_seconds(),
+        begin_first=task.max_retries == 0 or task.lost_leases > 0,
+        team_id=task.team_id,
+        lock=task.lock,
+        lock_fencing_number=task.lock_fencing_number,
+    )
