@@ -79,9 +79,12 @@ class LockMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
 
     @precondition(lambda self: len(self.ids) < 6)
-    @rule(lock=st.sampled_from([*NAMES, "a", None]), priority=st.sampled_from([1, 5]))
-    def create(self, lock: str | None, priority: int) -> None:
-        self.ids.append(create(self.now, lock=lock, priority=priority, max_retries=1).pk)
+    @rule(lock=st.sampled_from([*NAMES, None]), priority=st.sampled_from([1, 5]), claimed=st.booleans())
+    def create(self, lock: str | None, priority: int, claimed: bool) -> None:
+        task = create(self.now, lock=lock, priority=priority, max_retries=1)
+        self.ids.append(task.pk)
+        if claimed:
+            self.claim_all([task])
 
     @rule(only=st.sampled_from([None, *NAMES]))
     def claim(self, only: str | None) -> None:
@@ -196,6 +199,7 @@ class LockMachine(RuleBasedStateMachine):
     @rule()
     def keep(self) -> None:
         lifecycle.hand_over(NAMES, self.now)
+        self.claim_all(self.rows())
 
     # --- what is always true ---
 
