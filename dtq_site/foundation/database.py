@@ -67,6 +67,26 @@ class KeyField(models.CharField):
         return parameters
 
 
+@models.CharField.register_lookup
+class Unindexed(models.Transform):
+    """`column__unindexed`: the column in the guard of an UPDATE that finds its rows by key.
+
+    MariaDB would otherwise find them by an index on the column when few rows have the value, and wait for those of others
+    that it meets there.
+    """
+
+    lookup_name = "unindexed"
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, list[Any]]:
+        """The column itself."""
+        return compiler.compile(self.lhs)
+
+    def as_mysql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, list[Any]]:
+        """The column as an expression."""
+        column, parameters = compiler.compile(self.lhs)
+        return f"CONCAT({column}, '')", parameters
+
+
 def is_lock_conflict(error: Exception) -> bool:
     """Whether the database gave up this transaction in favour of another one."""
     if not isinstance(error, OperationalError):

@@ -46,7 +46,7 @@ def claim(
     Only rows that bear this claim's id count as won: a stale hint for a task that the same worker already runs is not.
     """
     paused = Queue.objects.filter(name=OuterRef("queue"), paused=True)
-    guard = Q(pk__in=task_ids, status__in=MOVES["claim"].sources, queue=queue, name__in=names)
+    guard = Q(pk__in=task_ids, status__unindexed__in=MOVES["claim"].sources, queue__unindexed=queue, name__in=names)
     if team_id is not None:
         guard &= Q(team_id=team_id)
     Task.objects.filter(guard, ~Exists(paused)).update(
@@ -70,7 +70,7 @@ def claim(
 
 def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> list[ClaimedTask]:
     """The tasks that bear this claim's id, in order."""
-    held = Task.objects.filter(pk__in=task_ids, status=TaskStatus.PROCESSING, claim_id=claim_id)
+    held = Task.objects.filter(pk__in=task_ids, status__unindexed=TaskStatus.PROCESSING, claim_id=claim_id)
     rows = [ClaimedTask(*row, claim_id) for row in held.values_list(*_OF_A_CLAIM)]
     return sorted(rows, key=lambda task: (task.rank, task.pk))
 
@@ -86,7 +86,7 @@ def claimed_before(claim: Claim, now: datetime) -> list[tuple[ClaimedTask, timed
 def mark_begun(leases: Sequence[Lease], now: datetime) -> set[Lease]:
     """Note that these attempts have started; returns the leases that are still held."""
     held = {lease for lease, task in borne(leases).items() if task.status == TaskStatus.PROCESSING}
-    Task.objects.filter(bearing(held), status=TaskStatus.PROCESSING).update(begun=True, updated_at=now)
+    Task.objects.filter(bearing(held), status__unindexed=TaskStatus.PROCESSING).update(begun=True, updated_at=now)
     return held
 
 
@@ -100,7 +100,7 @@ def renew(leases: Sequence[Lease], length: timedelta, now: datetime) -> dict[Lea
         elif task.lease_expires_at is not None:
             verdicts[lease] = RenewalVerdict.CANCELLED
     renewed = [lease for lease, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED]
-    Task.objects.filter(bearing(renewed), status=TaskStatus.PROCESSING).update(lease_expires_at=now + length)
+    Task.objects.filter(bearing(renewed), status__unindexed=TaskStatus.PROCESSING).update(lease_expires_at=now + length)
     return verdicts
 
 
@@ -108,7 +108,7 @@ def renew(leases: Sequence[Lease], length: timedelta, now: datetime) -> dict[Lea
 def note_progress(progress: Mapping[Lease, int], now: datetime) -> None:
     """Keep how far handlers say they are, in per cent, where the lease is still theirs."""
     for lease, percent in progress.items():
-        Task.objects.filter(bearing([lease]), status=TaskStatus.PROCESSING).update(
+        Task.objects.filter(bearing([lease]), status__unindexed=TaskStatus.PROCESSING).update(
             progress=percent, version=F("version") + 1, updated_at=now
         )
 
@@ -127,7 +127,7 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
     for task in released:
         assign(task, now, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
     columns = ["attempts", *return_to_line(released, now)]
-    write(released, guard & Q(status__in=MOVES["release"].sources), columns)
+    write(released, guard & Q(status__unindexed__in=MOVES["release"].sources), columns)
     Task.objects.filter(guard, pk__in=stopped).update(**NO_LEASE)
     follow([*released, *free_all(holders, now)])
     return len(held)

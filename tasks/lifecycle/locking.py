@@ -91,7 +91,7 @@ def _park(tasks: Sequence[ClaimedTask], now: datetime) -> None:
     """Have claimed tasks wait for their locks, as if they had not been claimed but for their tokens."""
     if not tasks:
         return
-    Task.objects.filter(pk__in=[task.pk for task in tasks], status__in=MOVES["park"].sources).update(
+    Task.objects.filter(pk__in=[task.pk for task in tasks], status__unindexed__in=MOVES["park"].sources).update(
         status=TaskStatus.PENDING,
         hold=Hold.LOCK,
         attempts=F("attempts") - 1,

@@ -60,7 +60,7 @@ def forfeit(leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: d
     stopped = [task for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
     for task in tasks:
         task.begun = True
-    guard = bearing(held) & Q(status__in=MOVES["reap"].sources)
+    guard = bearing(held) & Q(status__unindexed__in=MOVES["reap"].sources)
     _lose(tasks, guard, policy, jitter, now, "worker lost: the process that ran the task died")
     Task.objects.filter(bearing(held), pk__in=[task.pk for task in stopped]).update(**NO_LEASE)
     follow(free_all(holders_among(stopped), now))

@@ -67,7 +67,7 @@ def _complete_held(
 ) -> dict[Lease, OutcomeVerdict]:
     """The usual case in one statement: all completed, all still held, no locks. Raises _NotAllHeld, which undoes it."""
     guard = bearing([each.lease for each in outcomes]) & Q(lock_fencing_number=0)
-    held = Task.objects.filter(guard, status__in=MOVES["complete"].sources)
+    held = Task.objects.filter(guard, status__unindexed__in=MOVES["complete"].sources)
     written = held.update(
         status=TaskStatus.COMPLETED,
         result=chosen_by_key("result", results),
@@ -145,7 +145,7 @@ def _settle_rows(
             retried += _set_failed(task, outcome, policy, jitter, now)
             others.append(task)
     sources = MOVES["complete"].sources | MOVES["complete_late"].sources
-    guard = bearing([outcome.lease for _, outcome in taken]) & Q(status__in=sources)
+    guard = bearing([outcome.lease for _, outcome in taken]) & Q(status__unindexed__in=sources)
     write(completed, guard, ["settled_token", "attempts", "result", "error"])
     write(others, guard, ["settled_token", "failures", "retries", "error", "scheduled_at", *PLACE, "completed_at"])
     drop_after_commit(before)

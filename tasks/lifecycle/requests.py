@@ -44,7 +44,9 @@ def cancel(task_id: UUID, now: datetime) -> Task:
     held = task.lease_expires_at is not None  # by the attempt that runs, or by one that was cancelled before a retry
     assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
     write(
-        [task], Q(status__in=MOVES["cancel"].sources), ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
+        [task],
+        Q(status__unindexed__in=MOVES["cancel"].sources),
+        ["completed_at", "lease_owner", "claim_id", "lease_expires_at"],
     )
     let_locks_end(task)
     drop_after_commit([hint] if hint else [])
@@ -63,7 +65,7 @@ def retry(task_id: UUID, now: datetime) -> Task:
     assign(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
     columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", *PLACE, "queued_at", "error", "result"]
     columns += ["progress", "started_at", "completed_at"]
-    write([task], Q(status__in=MOVES["retry"].sources), columns)
+    write([task], Q(status__unindexed__in=MOVES["retry"].sources), columns)
     follow([task])
     return task
 
@@ -90,7 +92,7 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     if "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):
         make_ready_or_wait(task, due, now)
     columns = [*changes, *PLACE, "queued_at"]
-    write([task], Q(status__in=MOVES["update"].sources), columns)
+    write([task], Q(status__unindexed__in=MOVES["update"].sources), columns)
     drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
     woken = follow_change(task, before, waited_for, now)
     follow([*([task] if task.status != before else []), *woken])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from workers.domain.card import WorkerCard
@@ -54,4 +56,5 @@ class Heartbeat(Service):
     def at_end(self) -> None:
         """Sign off; a worker that cannot will be found silent."""
         if self._signed_on and self.signs_off:
-            self._transport.sign_off()
+            with suppress(Unreachable):
+                self._transport.sign_off()

@@ -120,6 +120,15 @@ class HeldTable:
         self._life[2] = doomed
 
     @property
+    def drained(self) -> bool:
+        """Whether the process has ended its work itself: what is left is given back, whoever finds it. Set by itself."""
+        return bool(self._life[3])
+
+    @drained.setter
+    def drained(self, drained: bool) -> None:
+        self._life[3] = drained
+
+    @property
     def pid(self) -> int:
         """The process; 0 before it has said so."""
         return int(self._pid[0])
@@ -133,7 +142,7 @@ class HeldTable:
         while self.line_next() is not None:
             continue
         self.pid = 0
-        self.retiring = self.doomed = False
+        self.retiring = self.doomed = self.drained = False
         self.life = Life.ALIVE
 
     def clear(self) -> None:

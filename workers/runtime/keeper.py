@@ -147,7 +147,7 @@ class Keeper(Service):
             return
         if verdict is RenewalVerdict.RENEWED:
             held.table.renew(held.row, sent)
-        elif held.table.state[held.row] != State.ENDED and not held.table.verdict[held.row]:
+        elif held.table.state[held.row] in _UNFINISHED and not held.table.verdict[held.row]:
             held.table.verdict[held.row] = _VERDICTS[verdict]
             heard = "task.cancel_heard" if verdict is RenewalVerdict.CANCELLED else "lease.lost"
             self.observer.emit(heard, task=str(held.lease.task_id))
@@ -205,7 +205,8 @@ class Keeper(Service):
         return Outcome(held.lease, OutcomeKind.FAILED, limit + self._hard_limit_seconds, error=error)
 
 
-_HOLDING = (State.WAITING, State.STARTING, State.RUNNING, State.ENDED, State.WITHDRAWN)
+_UNFINISHED = (State.WAITING, State.STARTING, State.RUNNING)
+_HOLDING = (*_UNFINISHED, State.ENDED, State.WITHDRAWN)
 
 
 def _held(tables: Iterable[HeldTable], *states: State) -> list[_Held]:

@@ -138,7 +138,9 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the supervisor passes on what counts
         signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        os._exit(worker.run())  # a handler's thread must not outlive this line
+        code = worker.run()
+        table.drained = True
+        os._exit(code)  # a handler's thread must not outlive this line
 
     def _ended(self) -> list[_Child]:
         """The children that have ended, by the kernel's word: a handler's own forks keep sentinels open."""
@@ -238,7 +240,7 @@ def _bury_orphan(table: HeldTable, *, forced: bool) -> None:
             return
     except psutil.NoSuchProcess:
         pass
-    table.life = Life.ENDED
+    table.life = Life.ENDED if table.drained or forced else Life.DEAD
 
 
 @contextmanager
