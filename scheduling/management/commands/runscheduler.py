@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from accounts import demo
@@ -27,6 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
         demo.refuse_in_production()
+        settings.DEBUG = False  # else Django keeps the text of every statement
         redis_index()
         scheduler = Scheduler(Observer(log_events("dtq.scheduler", LEVELS)), database_clock)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -78,6 +78,7 @@ class Command(BaseCommand):
         if not registry.registered():
             raise CommandError("No handlers were found. Name modules with handlers in DTQ_HANDLERS.")
         demo.refuse_in_production()
+        settings.DEBUG = False  # else Django keeps the text of every statement, which costs more than the work
         redis_index()  # the embedded Redis is held from here, so that children share it
         observer = Observer(log_events("dtq.worker", LEVELS))
 
