@@ -39,7 +39,8 @@ class Plan:
     after: bool
 
 
-plans = st.none() | st.none() | st.builds(Plan, st.sampled_from(Kind), st.integers(1, 12), st.booleans())
+_kinds = st.sampled_from([Kind.CRASH, Kind.CRASH, Kind.AWAY, Kind.MEANWHILE, Kind.CONFLICT, Kind.REPLY_LOST])
+plans = st.none() | st.builds(Plan, _kinds, st.integers(1, 9), st.booleans())
 
 
 class ProcessDied(BaseException):

@@ -85,12 +85,14 @@ class Requests:
 
     def one_of_all(self, data: st.DataObject) -> None:
         """Anything that can happen now; what makes for a story more often than the rest."""
-        always = [self.claim] * 4 + [self.time_passes, self.reconcile] * 2
-        always += [self.claim_again, self.reap, self.promote, self.redis_changes, self.resume]
-        to_create = [self.create, self.create_again] if self.has_room else []
+        always = [self.claim] * 4 + [self.time_passes, self.reconcile, self.redis_changes] * 2
+        always += [self.reap, self.promote, self.resume]
+        again = [self.claim_again] * 3 if self.unanswered_claims else []
+        again += [self.create_again] if self.unanswered_creations else []
         to_hold = [*[self.report] * 3, self.begin, self.begin, self.renew, self.release, self.forfeit]
         to_ask = [self.cancel, self.retry, self.update, self.delete, self.pause]
-        possible = always + to_create + (to_hold if self.leases else []) + (to_ask if self.ledger.rows else [])
+        possible = always + again + ([self.create] * 2 if self.has_room else [])
+        possible += (to_hold if self.leases else []) + (to_ask if self.ledger.rows else [])
         data.draw(st.sampled_from(possible), label="then")(data)
 
     # --- work comes in ---------------------------------------------------------------------------------------------
@@ -111,8 +113,7 @@ class Requests:
 
     def create_again(self, data: st.DataObject) -> None:
         """The same call again, of one who got no answer."""
-        if self.unanswered_creations:
-            self.submit(data, *self.unanswered_creations.pop())
+        self.submit(data, *self.unanswered_creations.pop())
 
     def submit(self, data: st.DataObject, requests: list[Request], owner: Owner) -> None:
         asked = [each.idempotency_key for each in requests]
@@ -133,8 +134,7 @@ class Requests:
 
     def claim_again(self, data: st.DataObject) -> None:
         """The same claim again, of a worker that got no answer."""
-        if self.unanswered_claims:
-            self.get_work(data, *self.unanswered_claims.pop(), 2, repeated=True)
+        self.get_work(data, *self.unanswered_claims.pop(), 2, repeated=True)
 
     def get_work(self, data: st.DataObject, caller: Caller, claim_id: UUID, limit: int, **how: bool) -> None:
         acting = self.world.claiming(caller, claim_id)
@@ -259,24 +259,22 @@ class Requests:
     # --- the world -------------------------------------------------------------------------------------------------
 
     def time_passes(self, data: st.DataObject) -> None:
-        """A moment, or more than a lease. A Redis that was away is there again."""
-        self.world.clock.advance(data.draw(st.sampled_from([0.3, 1, 3, 3, 16, 100])))
+        """A moment, or more than a lease. Redis, if it was away, is there again, and saves its data now and then."""
         self.faults.redis_is_away = False
+        with self.faults.quiet():
+            self.snapshots.append(self.world.snapshot())
+        self.world.clock.advance(data.draw(st.sampled_from([0.3, 1, 3, 3, 16, 100])))
 
     def redis_changes(self, data: st.DataObject) -> None:
         """It loses data, comes back with older ones, or goes away."""
-        what = data.draw(
-            st.sampled_from(["keep", "restore", "restart with older data", "lose one", "lose all", "go away"])
-        )
+        what = data.draw(st.sampled_from(["restore", "restart with older data", "lose one", "lose all", "go away"]))
         with self.faults.quiet():
             match what:
-                case "keep":
-                    self.snapshots.append(self.world.snapshot())
                 case "lose one":
                     self.world.lose_an_entry(data.draw(st.integers(0, 3)))
                 case "lose all":
                     self.world.redis.flushdb()
-                case "restore" | "restart with older data" as how if self.snapshots:
-                    which = data.draw(st.integers(0, len(self.snapshots) - 1))
-                    self.world.restore(self.snapshots[which], in_another_process=how != "restore")
+                case "restore" | "restart with older data" if self.snapshots:
+                    older = self.snapshots[-data.draw(st.integers(1, min(len(self.snapshots), 3)))]
+                    self.world.restore(older, in_another_process=what != "restore")
         self.faults.redis_is_away = self.faults.redis_is_away or what == "go away"

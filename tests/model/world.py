@@ -76,10 +76,10 @@ class World:
     def _note_what_stands(self, patch: pytest.MonkeyPatch) -> None:
         take_hints, take_rows = redis_index.RedisIndex.take, database_index.DatabaseIndex.take
 
-        def from_redis(index: Any, queue: str, names: Collection[str], limit: int) -> list[Hint]:
+        def from_redis(index: Any, queue: str, names: Collection[str], limit: int, **options: Any) -> list[Hint]:
             with self.faults.quiet():
                 self.ledger.acting.standing = self.standing(queue, names)
-            return take_hints(index, queue, names, limit, now_ms=milliseconds(self.clock.now()))
+            return take_hints(index, queue, names, limit, now_ms=milliseconds(self.clock.now()), **options)
 
         def from_rows(index: Any, queue: str, names: Collection[str], limit: int, **options: Any) -> list[Hint]:
             team_id = options.get("team_id")
