@@ -141,10 +141,10 @@ def team_named(name: str) -> Team:
 
 def team_id_named(name: str) -> UUID:
     """As `team_named`, its id; whose the name is, is remembered for some seconds."""
-    team_id, until = _remembered.get(name, (None, 0.0))
-    if team_id is not None and elapsed_clock() < until:
-        return team_id
-    team_id = team_named(name).pk
+    known = _remembered.get(name)
+    if known and elapsed_clock() < known[1]:
+        return known[0]
+    team_id: UUID = team_named(name).id
     if not connection.in_atomic_block:  # else it may still be rolled back
         _remembered[name] = team_id, elapsed_clock() + _REMEMBERED_SECONDS
     return team_id

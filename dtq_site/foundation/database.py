@@ -219,6 +219,8 @@ def _run_each(statements: Sequence[Statement]) -> None:
 
 def _send_together(statements: Sequence[Statement]) -> None:
     text = "; ".join(["START TRANSACTION", *(statement.sql for statement in statements), "COMMIT"])
+    if connection.mysql_is_mariadb:  # as a block it is answered once, not statement by statement
+        text = f"BEGIN NOT ATOMIC {text}; END"
     with connection.cursor() as cursor:
         try:
             cursor.execute(text, [value for statement in statements for value in statement.values])

@@ -24,7 +24,8 @@ class TooLarge(ValueError):
         super().__init__(f"it takes {size:,} bytes as JSON; at most {limit:,} are allowed")
 
 
-_compact = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode  # made once: it takes time
+# Made once, because it takes as long as encoding a small value.
+_compact = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def encode(value: Any, *, max_bytes: int | None = None) -> str:

@@ -18,7 +18,7 @@ from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.database import STATEMENT_BYTES, Statement
 from tasks.models import Task
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 """Values by the names of their columns; all rows of a call have the same columns, in the same order."""
 
 _DEFAULTS = {field.attname: field.get_default() for field in Task._meta.concrete_fields}
@@ -27,7 +27,8 @@ _DEFAULTS = {field.attname: field.get_default() for field in Task._meta.concrete
 def task_of(row: Row) -> Task:
     """The task as it would be read after the insert of `row`."""
     values = _DEFAULTS | row
-    return Task.from_db(connection.alias, values.keys(), values.values())
+    task: Task = Task.from_db(connection.alias, values.keys(), values.values())
+    return task
 
 
 def inserts(rows: Sequence[Row]) -> Iterator[Statement]:
