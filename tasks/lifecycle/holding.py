@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 
-from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.database import Found, Statement, repeats_lock_conflicts, write_and_judge
 from tasks import metrics
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus
+from tasks.lifecycle import statements
 from tasks.lifecycle.effects import follow
-from tasks.lifecycle.locking import free_all, holders_among, take_named
+from tasks.lifecycle.locking import free_all, holders_among, take_named, wants_lock
 from tasks.lifecycle.rows import NO_LEASE, ClaimedTask, assign, bearing, borne, return_to_line, write
-from tasks.models import Queue, Task
+from tasks.lifecycle.statements import claim_of, claimed_task
+from tasks.models import Task
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,6 @@ class Claim:
     lease: timedelta
 
 
-_OF_A_CLAIM = tuple(field.name for field in fields(ClaimedTask))[:-2]
-
-
-@repeats_lock_conflicts
 def claim(
     task_ids: Collection[UUID],
     queue: str,
@@ -45,34 +43,51 @@ def claim(
     A task takes the lock that it names, if it names one; while another holds it, the task waits for it as PENDING.
     Only rows that bear this claim's id count as won: a stale hint for a task that the same worker already runs is not.
     """
-    paused = Queue.objects.filter(name=OuterRef("queue"), paused=True)
-    guard = Q(pk__in=task_ids, status__unindexed__in=MOVES["claim"].sources, queue__unindexed=queue, name__in=names)
-    if team_id is not None:
-        guard &= Q(team_id=team_id)
-    Task.objects.filter(guard, ~Exists(paused)).update(
-        status=TaskStatus.PROCESSING,
-        attempts=F("attempts") + 1,
-        fencing_token=F("fencing_token") + 1,
-        version=F("version") + 1,
-        lease_owner=claim.worker_id,
-        claim_id=claim.id,
-        lease_expires_at=now + claim.lease,
-        begun=False,
-        progress=None,
-        started_at=now,
-        updated_at=now,
-    )
-    won, waiting = take_named(claimed_under(claim.id, task_ids), now)
-    waits = [(now - task.queued_at).total_seconds() for task in won if task.queued_at]
-    metrics.record(metrics.entered([*won, *waiting]) + metrics.observed(metrics.WAIT_SECONDS, waits))
+    moves = [
+        claim_of(
+            task_ids,
+            queue,
+            names,
+            team_id,
+            claim_id=claim.id,
+            worker_id=claim.worker_id,
+            lease=claim.lease,
+            now=now,
+        ),
+        statements.claimed_under(claim.id, task_ids),
+    ]
+    won: list[ClaimedTask] = []
+
+    def judge(found: Found) -> Sequence[Statement] | None:
+        won[:] = _in_order(found, claim.id)
+        if any(map(wants_lock, won)):
+            return None
+        return [metrics.addition(_claimed(won, won, now))] if won else []
+
+    return won if write_and_judge(moves, judge) else _claim_with_locks(moves, claim.id, now)
+
+
+@repeats_lock_conflicts
+def _claim_with_locks(moves: Sequence[Statement], claim_id: UUID, now: datetime) -> list[ClaimedTask]:
+    found = [statement.run() for statement in moves][-1]
+    won, waiting = take_named(_in_order(found, claim_id), now)
+    metrics.record(_claimed([*won, *waiting], won, now))
     return won
+
+
+def _claimed(moved: Sequence[ClaimedTask], won: Sequence[ClaimedTask], now: datetime) -> metrics.Counts:
+    waits = [(now - task.queued_at).total_seconds() for task in won if task.queued_at]
+    return metrics.entered(moved) + metrics.observed(metrics.WAIT_SECONDS, waits)
 
 
 def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> list[ClaimedTask]:
     """The tasks that bear this claim's id, in order."""
-    held = Task.objects.filter(pk__in=task_ids, status__unindexed=TaskStatus.PROCESSING, claim_id=claim_id)
-    rows = [ClaimedTask(*row, claim_id) for row in held.values_list(*_OF_A_CLAIM)]
-    return sorted(rows, key=lambda task: (task.rank, task.pk))
+    return _in_order(statements.claimed_under(claim_id, task_ids).run(), claim_id)
+
+
+def _in_order(found: Found, claim_id: UUID) -> list[ClaimedTask]:
+    won = [claimed_task(row, claim_id) for row in found.rows]
+    return sorted(won, key=lambda task: (task.rank, task.pk))
 
 
 def claimed_before(claim: Claim, now: datetime) -> list[tuple[ClaimedTask, timedelta]]:

@@ -34,7 +34,7 @@ def task_of(row: Row) -> Task:
 def inserts(rows: Sequence[Row]) -> Iterator[Statement]:
     """As few statements as the database takes, none of which carries much more than STATEMENT_BYTES."""
     head, place = _wording(tuple(rows[0]), connection.vendor)
-    prepare = _preparations(connection.vendor)
+    prepare = preparations(connection.vendor)
     prepared = [
         [prepare[type(value)](value) if type(value) in prepare else value for value in row.values()] for row in rows
     ]
@@ -60,8 +60,8 @@ def _wording(given: tuple[str, ...], vendor: str) -> tuple[str, str]:
 
 
 @functools.cache
-def _preparations(vendor: str) -> Mapping[type, Callable[[Any], Any]]:
-    """How values are given to the driver of that database, by their types."""
+def preparations(vendor: str) -> Mapping[type, Callable[[Any], Any]]:
+    """How values are given to the driver of that database, by their types; others as they are."""
     return {
         UUID: str if connection.features.has_native_uuid_field else lambda id_: id_.hex,
         datetime: _moment,

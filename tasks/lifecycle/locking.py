@@ -43,6 +43,11 @@ _WAITS = Q(status__in=MOVES["wake"].sources, hold=Hold.LOCK)
 # --- taking --------------------------------------------------------------------------------------------------------
 
 
+def wants_lock(task: ClaimedTask) -> bool:
+    """Whether a claimed task names a lock, or its handler's declaration may."""
+    return task.lock is not None or declared_defaults(task.name).lock is not None
+
+
 def take_named(won: Sequence[ClaimedTask], now: datetime) -> tuple[list[ClaimedTask], list[ClaimedTask]]:
     """Take for claimed tasks the locks that they name: those that may run, and those that now wait for their lock."""
     _name_late(won)

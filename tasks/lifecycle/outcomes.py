@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import Q
 
-from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.database import Found, Statement, repeats_lock_conflicts, write_and_judge
 from tasks import audit, metrics
 from tasks.domain import retry as retry_rules
 from tasks.domain.lease import Lease
@@ -28,13 +26,13 @@ from tasks.lifecycle.rows import (
     assign,
     bearing,
     bears,
-    chosen_by_key,
     ending_of,
     history,
     locked,
     make_wait,
     write,
 )
+from tasks.lifecycle.statements import completion_of
 from tasks.models import Task
 
 
@@ -50,39 +48,24 @@ def settle(
     if 0 < len(dear) < len(outcomes):
         others = [each for each in outcomes if not each.locked]
         return settle(others, policy, jitter, now) | settle(dear, policy, jitter, now)
-    results = {each.lease.task_id: each.result for each in outcomes if each.kind is OutcomeKind.COMPLETED}
-    if len(results) == len(outcomes) and not dear:
-        with suppress(_NotAllHeld):
-            return _complete_held(outcomes, results, now)
+    results = {each.lease: each.result for each in outcomes if each.kind is OutcomeKind.COMPLETED}
+    if len(results) == len(outcomes) and not dear and _complete_held(outcomes, results, now):
+        return dict.fromkeys(results, OutcomeVerdict.ACCEPTED)
     return _settle_each(outcomes, policy, jitter, now)
 
 
-class _NotAllHeld(Exception):
-    """Some of the leases are not held (any more), or hold locks that must be freed; nothing was written."""
+def _complete_held(outcomes: Sequence[Outcome], results: Mapping[Lease, Any], now: datetime) -> bool:
+    """The usual case in one statement: all completed, all still held, no locks to free. If not, it undoes itself."""
 
+    def judge(found: Found) -> Sequence[Statement] | None:
+        if found.count != len(outcomes):
+            return None
+        entered = Counter({(metrics.ENTERED, str(TaskStatus.COMPLETED)): found.count})
+        return [
+            metrics.addition(entered + metrics.observed(metrics.RUN_SECONDS, [each.run_seconds for each in outcomes]))
+        ]
 
-@repeats_lock_conflicts
-def _complete_held(
-    outcomes: Sequence[Outcome], results: Mapping[UUID, Any], now: datetime
-) -> dict[Lease, OutcomeVerdict]:
-    """The usual case in one statement: all completed, all still held, no locks. Raises _NotAllHeld, which undoes it."""
-    guard = bearing([each.lease for each in outcomes]) & Q(lock_fencing_number=0)
-    held = Task.objects.filter(guard, status__unindexed__in=MOVES["complete"].sources)
-    written = held.update(
-        status=TaskStatus.COMPLETED,
-        result=chosen_by_key("result", results),
-        error="",
-        completed_at=now,
-        updated_at=now,
-        settled_token=F("fencing_token"),
-        version=F("version") + 1,
-        **ENDED,
-    )
-    if written != len(outcomes):
-        raise _NotAllHeld
-    entered = Counter({(metrics.ENTERED, str(TaskStatus.COMPLETED)): written})
-    metrics.record(entered + metrics.observed(metrics.RUN_SECONDS, [each.run_seconds for each in outcomes]))
-    return dict.fromkeys([each.lease for each in outcomes], OutcomeVerdict.ACCEPTED)
+    return write_and_judge([completion_of(results, now)], judge)
 
 
 @repeats_lock_conflicts

@@ -80,10 +80,10 @@ def make_worker(
 
 
 def start(task: Task, worker_id: UUID | None = None) -> Task:
-    """Let a worker claim the task."""
+    """Let a worker claim the task; returns its row."""
     claim = Claim(uuid4(), worker_id or uuid4(), timedelta(minutes=1))
-    (claimed,) = lifecycle.claim([task.pk], task.queue, [task.name], claim, database_clock.now())
-    return claimed
+    (won,) = lifecycle.claim([task.pk], task.queue, [task.name], claim, database_clock.now())
+    return Task.objects.get(pk=won.pk)
 
 
 def finish(task: Task, kind: OutcomeKind = OutcomeKind.COMPLETED, **outcome: Any) -> Task:

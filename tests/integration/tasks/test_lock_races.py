@@ -110,12 +110,14 @@ def test_eight_workers_run_at_most_one_task_of_a_lock_at_a_time(flushes, redis_s
     with ThreadPoolExecutor(9) as pool:
         keeper = pool.submit(in_own_connection, lambda: keep(stop))
         workers = [pool.submit(in_own_connection, lambda: work(witness, len(locks), stop)) for _ in range(8)]
-        while flushes and witness.seen < len(locks) and not all(worker.done() for worker in workers):
-            redis_server.flushall()
-            time.sleep(0.05)
-        for worker in workers:
-            worker.result(200)
-        stop.set()
+        try:
+            while flushes and witness.seen < len(locks) and not all(worker.done() for worker in workers):
+                redis_server.flushall()
+                time.sleep(0.05)
+            for worker in workers:
+                worker.result(200)
+        finally:
+            stop.set()
         keeper.result(30)
 
     assert witness.together == []
