@@ -8,9 +8,9 @@ What follows a move (the dispatch index, the sums of metrics) is arranged here t
 modules inside are parted by who asks for a move. Start with `holding.py`.
 """
 
+from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.creation import create
 from tasks.lifecycle.holding import (
-    Claim,
     claim,
     claimed_before,
     claimed_under,
@@ -23,7 +23,6 @@ from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, delete, retry, update
-from tasks.lifecycle.rows import ClaimedTask
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,20 +13,12 @@ from tasks import metrics
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle import statements
+from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.locking import free_all, holders_among, take_named, wants_lock
-from tasks.lifecycle.rows import NO_LEASE, ClaimedTask, assign, bearing, borne, return_to_line, write
+from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
 from tasks.lifecycle.statements import claim_of, claimed_task
 from tasks.models import Task
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One request for work: who asks, under which id, and for how long."""
-
-    id: UUID
-    worker_id: UUID
-    lease: timedelta
 
 
 def claim(
@@ -44,16 +35,7 @@ def claim(
     Only rows that bear this claim's id count as won: a stale hint for a task that the same worker already runs is not.
     """
     moves = [
-        claim_of(
-            task_ids,
-            queue,
-            names,
-            team_id,
-            claim_id=claim.id,
-            worker_id=claim.worker_id,
-            lease=claim.lease,
-            now=now,
-        ),
+        claim_of(claim, task_ids, queue, names, team_id, now),
         statements.claimed_under(claim.id, task_ids),
     ]
     won: list[ClaimedTask] = []

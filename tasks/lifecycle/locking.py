@@ -22,10 +22,10 @@ from tasks.announced import declared_defaults
 from tasks.domain.lease import Lease
 from tasks.domain.locks import Holder, LockAnswer, LockVerdict, fill
 from tasks.domain.states import MOVES, Hold, TaskStatus
+from tasks.lifecycle.claims import ClaimedTask
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
 from tasks.lifecycle.rows import (
     NO_LEASE,
-    ClaimedTask,
     assign,
     bearing,
     borne,

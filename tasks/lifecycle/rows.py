@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,27 +30,6 @@ NO_LEASE: dict[str, Any] = {
     "lock_fencing_number": 0,
 }
 ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
-
-
-@dataclass(slots=True)
-class ClaimedTask:
-    """The columns of a claimed row that its worker needs; a tenth of the cost of a model's instance."""
-
-    pk: UUID
-    rank: int
-    name: str
-    payload: dict[str, Any]
-    attempts: int
-    timeout_seconds: float
-    max_retries: int
-    lost_leases: int
-    team_id: UUID
-    fencing_token: int
-    queued_at: datetime | None
-    lock: str | None
-    lock_fencing_number: int
-    claim_id: UUID
-    status: str = TaskStatus.PROCESSING
 
 
 def locked(task_ids: Iterable[UUID], guard: Q | None = None) -> list[Task]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,8 @@ from dtq_site.foundation import strict_json
 from dtq_site.foundation.database import Statement
 from tasks.domain.lease import Lease
 from tasks.domain.states import MOVES, Hold, TaskStatus
+from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.insertion import preparations
-from tasks.lifecycle.rows import ClaimedTask
 from tasks.models import Queue, Task
 
 _READ_OF_A_CLAIM = (
@@ -31,15 +31,7 @@ _READ_OF_A_CLAIM = (
 
 
 def claim_of(
-    task_ids: Collection[UUID],
-    queue: str,
-    names: Collection[str],
-    team_id: UUID | None,
-    *,
-    claim_id: UUID,
-    worker_id: UUID,
-    lease: timedelta,
-    now: datetime,
+    claim: Claim, task_ids: Collection[UUID], queue: str, names: Collection[str], team_id: UUID | None, now: datetime
 ) -> Statement:
     """Lease those of the tasks that are still QUEUED in the queue, have one of the names and are of the team, if one is named,
     unless the queue is paused.
@@ -51,7 +43,7 @@ def claim_of(
             started_at = %s, updated_at = %s
         WHERE id IN ({_places(task_ids)}) AND status IN ({_states("claim")}) AND queue = %s AND name IN ({_places(names)})
             {team} AND NOT EXISTS (SELECT 1 FROM {_quoted(Queue._meta.db_table)} WHERE name = %s AND paused)"""
-    values = [worker_id, claim_id, now + lease, False, now, now, *task_ids, queue, *names]
+    values = [claim.worker_id, claim.id, now + claim.lease, False, now, now, *task_ids, queue, *names]
     return Statement(sql, _prepared([*values, *([] if team_id is None else [team_id]), queue]))
 
 
