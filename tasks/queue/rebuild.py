@@ -138,7 +138,7 @@ class Reconciliation:
 
     def _add(self, lacking: Collection[Entry], now: datetime) -> int:
         """Add what is still ready; what has been so for a while was lost, and no hint that is on its way."""
-        since = _ready_since(lacking)
+        since = _ready_since(self._queue, lacking)
         confirmed = sorted(entry for entry in lacking if entry in since)
         added = self._index.add_certainly([Hint(rank, UUID(id_), self._queue, name) for rank, id_, name in confirmed])
         lost = sum(since[entry] <= now - SECOND_LOOK for entry in confirmed)
@@ -154,7 +154,7 @@ class Reconciliation:
         while len(self._suspects) > _MOST_SUSPECTS:
             self._suspects.popitem()
         old = {entry for entry in surplus if entry in seen_before and seen_before[entry] <= now - SECOND_LOOK}
-        removed = self._contents.remove(sorted(old - _ready_since(old).keys()))
+        removed = self._contents.remove(sorted(old - _ready_since(self._queue, old).keys()))
         metrics.record({(metrics.DRIFT, metrics.STALE): removed})
         return removed
 
@@ -189,10 +189,10 @@ def _with_dashes(row: tuple) -> tuple:
     return (rank, "-".join((id_[:8], id_[8:12], id_[12:16], id_[16:20], id_[20:])), *others)
 
 
-def _ready_since(entries: Collection[Entry]) -> dict[Entry, datetime]:
-    """Those of the entries that are right, and when their rows changed last."""
+def _ready_since(queue: str, entries: Collection[Entry]) -> dict[Entry, datetime]:
+    """Those of the queue's entries that are right, and when their rows changed last."""
     if not entries:
         return {}
-    rows = Task.objects.filter(pk__in=[id_ for _, id_, _ in entries], status=TaskStatus.QUEUED)
+    rows = Task.objects.filter(pk__in=[id_ for _, id_, _ in entries], queue=queue, status=TaskStatus.QUEUED)
     columns = rows.values_list("rank", "id", "name", "updated_at")
     return {(rank, str(id_), name): since for rank, id_, name, since in columns}

@@ -145,6 +145,16 @@ def test_an_entry_without_a_task_goes_at_the_second_look_a_second_later():
     assert drift(metrics.STALE) == 1
 
 
+def test_an_entry_of_a_task_that_waits_in_another_queue_now_goes_too():
+    known = whole()
+    task = create()
+    Task.objects.filter(pk=task.pk).update(queue="other")
+    sweep(known, seconds=60)
+
+    assert sweep(known, seconds=61).removed == 1
+    assert redis_index().depth("default") == 0
+
+
 def test_one_that_was_not_there_at_the_look_between_is_looked_at_anew():
     known = whole()
     task = create()
