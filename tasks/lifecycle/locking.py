@@ -229,17 +229,20 @@ def let_locks_end(task: Task) -> None:
         locks.let_end(holder_of(task), task.lease_expires_at)
 
 
-def follow_change(task: Task, status_before: str, hold_before: str, now: datetime) -> list[Task]:
+def follow_change(
+    task: Task, status_before: str, hold_before: str, lock_before: str | None, now: datetime
+) -> list[Task]:
     """After a request has changed a row: keep its place in the line of its lock, or give it up.
 
-    A task that was ready may have been the one that was woken for a free lock; then another one is woken in its place.
-    Returns what was woken, for `follow`.
+    A task that was ready may have been the one that was woken for a free lock; if it is that no more, another one is woken
+    in its place. Returns what was woken, for `follow`.
     """
     if hold_before == Hold.LOCK:
         if task.hold == Hold.LOCK:
             locks.change_place(task.pk, task.rank)
         else:
             locks.leave_line([task.pk])
-    elif task.lock is not None and status_before == TaskStatus.QUEUED != task.status:
-        return _wake_if_free([task.lock], now)
+    elif lock_before is not None and status_before == TaskStatus.QUEUED:
+        if task.status != TaskStatus.QUEUED or task.lock != lock_before:
+            return _wake_if_free([lock_before], now)
     return []

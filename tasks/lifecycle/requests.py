@@ -50,7 +50,7 @@ def cancel(task_id: UUID, now: datetime) -> Task:
     )
     let_locks_end(task)
     drop_after_commit([hint] if hint else [])
-    follow([task, *follow_change(task, before, waited_for, now)])
+    follow([task, *follow_change(task, before, waited_for, task.lock, now)])
     return task
 
 
@@ -94,7 +94,7 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     columns = [*changes, *PLACE, "queued_at"]
     write([task], Q(status__unindexed__in=MOVES["update"].sources), columns)
     drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
-    woken = follow_change(task, before, waited_for, now)
+    woken = follow_change(task, before, waited_for, lock, now)
     follow([*([task] if task.status != before else []), *woken])
     add_after_commit([task])
     return task

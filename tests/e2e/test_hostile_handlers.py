@@ -81,7 +81,7 @@ def test_a_process_that_a_handler_left_blinds_nobody(start_worker, enqueue):
 @pytest.mark.parametrize("milliseconds", [0, 20, 60])
 def test_sigterm_while_children_start_ends_them_all(processes, committed_db, redis_server, milliseconds):
     worker = processes.manage("runworker", "--processes", "6", **HOSTILE)
-    eventually(lambda: len(worker.members()) > 1)
+    eventually(worker.keepers)
     time.sleep(milliseconds / 1000)
 
     assert worker.terminate(20) == 0

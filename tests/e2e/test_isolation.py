@@ -70,7 +70,7 @@ def test_the_neighbours_of_a_hanging_handler_end_in_peace_and_others_run_meanwhi
     (process,) = worker.workers()
     neighbour = nap("neighbour", 6)
     hanging = enqueue("hang", {"journal": str(journal)})
-    worker.wait_for("worker.retires")
+    worker.wait_for("worker.draining")  # from here on it claims no more
 
     assert wait_for_status(nap("meanwhile"), "COMPLETED").result != process
     assert (reread(neighbour).status, reread(hanging).status) == ("PROCESSING", "PROCESSING")

@@ -77,7 +77,7 @@ class ClaimLoop(Service):
         stuck = sum(attempt.running_seconds > HORIZON_SECONDS for attempt in self._held.running())
         ahead = look_ahead(self._executor.run_times.p95(), self._slots - stuck)
         self._executor.low_water = ahead // 2
-        if self._held.waiting > self._executor.low_water:
+        if self._held.waiting > self._executor.low_water or self._held.table.retiring:
             return 0
         return min(self._slots + ahead - self._held.unfinished, self._held.room)
 

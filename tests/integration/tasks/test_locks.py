@@ -344,6 +344,17 @@ def test_when_the_one_that_was_woken_goes_away_the_next_is_woken(take_away):
     assert state(second) == READY
 
 
+def test_a_woken_task_that_takes_to_another_lock_leaves_its_chance_to_the_next():
+    task = run()
+    first, second = wait(), wait()
+    settle(completed(lease_of(task)), now=after(1))
+    assert (state(first), state(second)) == (READY, WAITING)
+
+    lifecycle.update(first.pk, {"lock": "b"}, after(2))
+
+    assert (state(first), state(second)) == (READY, READY)
+
+
 def test_a_ready_task_that_goes_away_wakes_nobody_while_the_lock_is_held():
     run()
     waiting, ready = wait(), create(lock="a")
