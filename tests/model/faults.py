@@ -6,7 +6,7 @@ A step is a statement, a commit, or a call of Redis. The tests' own look at the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from hypothesis import strategies as st
 from redis import Redis
 from redis.client import Pipeline
@@ -83,18 +84,18 @@ class Faults:
         finally:
             self.redis_is_away = away
 
-    def step(self, take: Callable[[], Any], away: Exception, *, in_transaction: bool) -> Any:
+    def step(self, take: Callable[[], Any], away: Exception, in_transaction: Callable[[], bool]) -> Any:
         """Take one step of the product; `away` is how its server's absence looks."""
         serving, plan = self._serving, self._serving.plan
         serving.step += 1
         if plan is None or serving.struck or serving.step < plan.step:
             return take()
         if plan.kind is Kind.MEANWHILE:
-            if not in_transaction:  # else they would act inside of it
+            if not in_transaction():  # else they would act inside of it
                 serving.struck = True
                 serving.others()
             return take()
-        is_possible = in_transaction if plan.kind is Kind.CONFLICT else plan.kind is not Kind.REPLY_LOST
+        is_possible = in_transaction() if plan.kind is Kind.CONFLICT else plan.kind is not Kind.REPLY_LOST
         if serving.step > plan.step or not is_possible:
             return take()
         serving.struck = True
@@ -113,10 +114,13 @@ def install(faults: Faults, after_commit: Callable[[], None], patch: pytest.Monk
     connection = connections["default"]
     commit, command, pipeline = connection._commit, Redis.execute_command, Pipeline.execute
 
+    def in_transaction() -> bool:
+        return connection.in_atomic_block or _is_open(connection)
+
     def statement(execute: Callable[..., Any], *given: Any) -> Any:
         if given[0].startswith("BEGIN"):  # MariaDB has no such statement, and Django none that ends what it begins
             return execute(*given)
-        return faults.step(partial(execute, *given), _database_away(), in_transaction=connection.in_atomic_block)
+        return faults.step(partial(execute, *given), _database_away(), in_transaction)
 
     def commit_and_look() -> None:
         commit()
@@ -125,7 +129,7 @@ def install(faults: Faults, after_commit: Callable[[], None], patch: pytest.Monk
 
     def commit_as_a_step() -> None:
         try:
-            faults.step(commit_and_look, _database_away(), in_transaction=True)
+            faults.step(commit_and_look, _database_away(), lambda: True)
         except BaseException:
             connection.rollback()  # Django does so for the errors that it knows; a server does it for the dead
             raise
@@ -134,7 +138,7 @@ def install(faults: Faults, after_commit: Callable[[], None], patch: pytest.Monk
         if faults.redis_is_away:
             raise RedisAway("Connection refused.")
         away = RedisAway("Connection closed by server.")
-        return faults.step(partial(call, *given, **options), away, in_transaction=connection.in_atomic_block)
+        return faults.step(partial(call, *given, **options), away, in_transaction)
 
     patch.setattr(connection, "execute_wrappers", [*connection.execute_wrappers, statement])
     patch.setattr(connection, "_commit", commit_as_a_step)
@@ -144,6 +148,15 @@ def install(faults: Faults, after_commit: Callable[[], None], patch: pytest.Monk
     patch.setattr(
         Pipeline, "execute", lambda self, *given, **options: redis_step(partial(pipeline, self), *given, **options)
     )
+
+
+def _is_open(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the database has a transaction open, of which Django need not know."""
+    if connection.connection is None or connection.vendor == "sqlite":
+        return bool(connection.connection and connection.connection.in_transaction)
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute("SELECT @@in_transaction")
+        return bool(cursor.fetchone()[0])
 
 
 def _database_away() -> OperationalError:

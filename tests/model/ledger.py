@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
-from types import SimpleNamespace
 from uuid import UUID
 
 from tasks.domain.lease import Lease
@@ -22,29 +20,10 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import TERMINAL, TaskStatus
 from tasks.models import Queue, Task
 from tasks.queue.index import Hint
+from tests.model.events import Event, Row, event_of, lease_of, place
 from tests.model.faults import ProcessDied
 
-Row = SimpleNamespace
-
 PENDING, QUEUED, PROCESSING = TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.PROCESSING
-
-
-class Event(StrEnum):
-    """What can happen to a row."""
-
-    CREATED = "created"
-    DELETED = "deleted"
-    CLAIMED = "claimed"
-    BEGUN = "begun"
-    RENEWED = "renewed"
-    SETTLED = "settled"
-    RELEASED = "released"
-    STOPPED = "stopped"
-    LOST = "lost"
-    PROMOTED = "promoted"
-    CANCELLED = "cancelled"
-    RETRIED = "retried"
-    UPDATED = "updated"
 
 
 @dataclass
@@ -69,14 +48,12 @@ class Book:
     """What has been promised of one task."""
 
     not_before: datetime
-    live: Lease | None = None
-    """The lease that somebody may believe to hold, until `live_until`."""
     live_until: datetime | None = None
+    """Until when somebody may believe to hold it."""
     begun: bool = False
     attempts: int = 0
     failures: int = 0
     losses: int = 0
-    settled: dict[int, Outcome] = field(default_factory=dict)
 
 
 class Ledger:
@@ -106,8 +83,9 @@ class Ledger:
         self.won: dict[UUID, set[Lease]] = defaultdict(set)
         """The leases that were ever won under a claim's id."""
         self.settled: set[Lease] = set()
+        """The leases under which an outcome was ever recorded."""
         self.violation: Exception | None = None
-        """The first one."""
+        """The first thing that was wrong."""
 
     @contextmanager
     def served(self, acting: Acting) -> Iterator[Acting]:
@@ -129,7 +107,7 @@ class Ledger:
     def is_held(self, lease: Lease) -> bool:
         """Whether the row is being run under this lease."""
         row = self.rows.get(lease.task_id)
-        return row is not None and row.status == PROCESSING and _lease(row) == lease
+        return row is not None and row.status == PROCESSING and lease_of(row) == lease
 
     def look(self) -> None:
         """Read the rows and judge what has changed."""
@@ -154,7 +132,7 @@ class Ledger:
     def _judge(self, before: Row | None, after: Row | None) -> Event:
         row = after or before
         assert row is not None
-        event = _event(before, after)
+        event = event_of(before, after)
         assert self._acting, f"{event} by nobody"
         assert event in self.acting.events, f"{event} by a request that may cause {sorted(self.acting.events)}"
         assert self.acting.tasks is None or row.id in self.acting.tasks, f"{event} of a task that nobody asked about"
@@ -193,40 +171,40 @@ class Ledger:
         assert book.not_before <= now, "too early"
         assert after.name in acting.names and acting.team_id in (None, after.team_id), "not this worker's task"
         assert after.claim_id == acting.claim_id and not after.begun
-        book.live, book.live_until = _lease(after), after.lease_expires_at
-        self.won[after.claim_id].add(book.live)
-        book.begun, book.attempts = False, book.attempts + 1
+        self.won[after.claim_id].add(lease_of(after))
+        book.live_until, book.begun = after.lease_expires_at, False
+        book.attempts += 1
 
     def _begun(self, book: Book, before: Row, after: Row) -> None:
-        assert _lease(before) in self.acting.leases, "begun by a stranger"
+        assert lease_of(before) in self.acting.leases, "begun by a stranger"
         book.begun = True
 
     def _renewed(self, book: Book, before: Row, after: Row) -> None:
-        assert _lease(before) in self.acting.leases, "renewed by a stranger"
+        assert lease_of(before) in self.acting.leases, "renewed by a stranger"
         book.live_until = after.lease_expires_at
 
     def _released(self, book: Book, before: Row, after: Row) -> None:
-        assert _lease(before) in self.acting.leases, "released by a stranger"
+        assert lease_of(before) in self.acting.leases, "released by a stranger"
         assert (after.status, after.rank) == (QUEUED, before.rank), "it loses its place"
-        book.live = book.live_until = None
+        book.live_until = None
         book.attempts -= 1
 
     def _stopped(self, book: Book, before: Row, after: Row) -> None:
-        assert _lease(before) in self.acting.leases, "a stranger says that it has stopped"
-        book.live = book.live_until = None
+        assert lease_of(before) in self.acting.leases, "a stranger says that it has stopped"
+        book.live_until = None
 
     def _settled(self, book: Book, before: Row, after: Row) -> None:
-        (outcome,) = [each for each in self.acting.outcomes if each.lease == _lease(before)] or [None]
+        lease = lease_of(before)
+        outcome = next((each for each in self.acting.outcomes if each.lease == lease), None)
         assert outcome is not None, "settled by a stranger"
-        token = outcome.lease.fencing_token
-        assert after.settled_token == after.fencing_token == token and token not in book.settled, "settled twice"
-        book.settled[token] = outcome
-        self.settled.add(outcome.lease)
+        assert after.settled_token == after.fencing_token == lease.fencing_token, "settled under another token"
+        assert lease not in self.settled, "settled twice"
+        self.settled.add(lease)
         if before.status != PROCESSING:
             assert outcome.kind is OutcomeKind.COMPLETED and before.status in (PENDING, QUEUED), "too late"
             assert before.lease_expires_at is None
             book.attempts += not book.begun
-        book.live = book.live_until = None
+        book.live_until = None
         match outcome.kind:
             case OutcomeKind.COMPLETED:
                 assert (after.status, after.result) == (TaskStatus.COMPLETED, outcome.result)
@@ -239,9 +217,9 @@ class Ledger:
 
     def _lost(self, book: Book, before: Row, after: Row) -> None:
         ended = book.live_until is not None and book.live_until < self._now()
-        assert ended or _lease(before) in self.acting.leases, "a lease is taken before its end"
-        book.begun = book.begun or _lease(before) in self.acting.leases
-        book.live = book.live_until = None
+        assert ended or lease_of(before) in self.acting.leases, "a lease is taken before its end"
+        book.begun = book.begun or lease_of(before) in self.acting.leases
+        book.live_until = None
         book.losses = book.losses + 1 if book.begun else max(book.losses, 1)
         book.attempts -= not book.begun
         if book.begun and (book.losses > self._max_lost_leases or book.attempts > after.max_retries):
@@ -252,9 +230,8 @@ class Ledger:
     def _follows(self, book: Book, after: Row, status: TaskStatus, times: int) -> None:
         assert after.status == status
         if status == PENDING:
-            assert after.scheduled_at >= self.acting.since + self._backoff * 2 ** (times - 1), (
-                "its backoff is too short"
-            )
+            wait = after.scheduled_at - self.acting.since
+            assert wait >= self._backoff * 2 ** (times - 1), "its backoff is too short"
             book.not_before = after.scheduled_at
 
     # --- what people and duties ask for ----------------------------------------------------------------------------
@@ -280,36 +257,5 @@ class Ledger:
             row = before.get(hint.id)
             ready = row is not None and row.status == QUEUED and (row.queue, row.rank) == (hint.queue, hint.rank)
             if ready and hint.id not in ids:
-                behind = [
-                    each.id for each in won if each.queue == hint.queue and (each.rank, each.id) > (hint.rank, hint.id)
-                ]
+                behind = [each for each in won if each.queue == hint.queue and place(each) > (hint.rank, hint.id)]
                 assert not behind, "one ahead of it stood in the index"
-
-
-def _event(before: Row | None, after: Row | None) -> Event:
-    if before is None or after is None:
-        return Event.CREATED if before is None else Event.DELETED
-    if after.fencing_token != before.fencing_token:
-        return Event.CLAIMED
-    if after.settled_token != before.settled_token:
-        return Event.SETTLED
-    if before.status != after.status:
-        return _event_of_a_move(before, after)
-    if after.status == PROCESSING:
-        return Event.RENEWED if after.lease_expires_at != before.lease_expires_at else Event.BEGUN
-    return Event.STOPPED if after.version == before.version else Event.UPDATED
-
-
-def _event_of_a_move(before: Row, after: Row) -> Event:
-    if after.status == TaskStatus.CANCELLED:
-        return Event.CANCELLED
-    if before.status in TERMINAL:
-        return Event.RETRIED
-    if before.status == PROCESSING:
-        return Event.RELEASED if after.status == QUEUED and after.claim_id is None else Event.LOST
-    same = (before.scheduled_at, before.priority, before.queue) == (after.scheduled_at, after.priority, after.queue)
-    return Event.PROMOTED if same else Event.UPDATED
-
-
-def _lease(row: Row) -> Lease:
-    return Lease(row.id, row.fencing_token, row.claim_id)

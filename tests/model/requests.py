@@ -22,15 +22,16 @@ from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.domain.submission import Request
 from tasks.submission import Owner
+from tests.model.events import Event
 from tests.model.faults import Kind, Plan, ProcessDied, plans
-from tests.model.ledger import Acting, Event
+from tests.model.ledger import Acting
 from tests.model.world import NAMES, QUEUES, World
 from tests.support.factories import LEASE, completed, discarded, failed
 from workers import gateway
 from workers.gateway import Caller
 
 NO_ANSWER = object()
-MOST_TASKS = 6
+MOST_TASKS = 4
 
 
 class Requests:
@@ -47,6 +48,11 @@ class Requests:
         self.plan: Plan | None = None
         """What was to strike the last request."""
         self.is_meanwhile = False
+        self.talked_about: UUID | None = None
+        """The task that a person has asked about last."""
+
+    def __repr__(self) -> str:
+        return "requests"
 
     @property
     def has_room(self) -> bool:
@@ -74,6 +80,7 @@ class Requests:
 
     def others_act(self, data: st.DataObject) -> None:
         """One or two requests of others, between two steps of the present one."""
+        self.ledger.look()  # what has been committed so far is not theirs
         self.is_meanwhile = True
         try:
             for _ in range(data.draw(st.integers(1, 2))):
@@ -86,11 +93,11 @@ class Requests:
     def one_of_all(self, data: st.DataObject) -> None:
         """Anything that can happen now; what makes for a story more often than the rest."""
         always = [self.claim] * 4 + [self.time_passes, self.reconcile, self.redis_changes] * 2
-        always += [self.reap, self.promote, self.resume]
+        always += [self.reap, self.reap, self.promote, self.resume]
         again = [self.claim_again] * 3 if self.unanswered_claims else []
         again += [self.create_again] if self.unanswered_creations else []
-        to_hold = [*[self.report] * 3, self.begin, self.begin, self.renew, self.release, self.forfeit]
-        to_ask = [self.cancel, self.retry, self.update, self.delete, self.pause]
+        to_hold = [*[self.report] * 3, self.begin, self.begin, self.renew, self.renew, self.release, self.forfeit]
+        to_ask = [self.cancel, self.cancel, self.retry, self.retry, self.update, self.delete, self.pause]
         possible = always + again + ([self.create] * 2 if self.has_room else [])
         possible += (to_hold if self.leases else []) + (to_ask if self.ledger.rows else [])
         data.draw(st.sampled_from(possible), label="then")(data)
@@ -124,6 +131,7 @@ class Requests:
             self.unanswered_creations.append((requests, owner))
         else:
             assert [self.ledger.created[task.pk] for task in answer] == asked, "accepted, and not there"
+            self.redis_saves()
 
     # --- workers ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +155,9 @@ class Requests:
             self.unanswered_claims.append((caller, claim_id))
             return
         leases = [task.lease for task in answer]
-        assert len(set(leases)) == len(leases) <= max(limit, len(won_before))
+        assert len(set(leases)) == len(leases) <= max(limit, len(won_before)), (
+            "a worker is given more than it asked for"
+        )
         assert self.ledger.won[claim_id].issuperset(leases), "a worker is given what it has not won"
         if self.plan is None and not won_before:
             assert self.ledger.won[claim_id] == set(leases), "a worker is not told of what it has won"
@@ -180,12 +190,15 @@ class Requests:
             outcome = completed(lease, lease.fencing_token) if kind is completed else kind(lease)
             self.outcomes.setdefault(lease, outcome)
         before = set(self.ledger.settled)
+        held = {lease for lease in leases if self.ledger.is_held(lease)}
         acting = Acting(self.now(), frozenset({Event.SETTLED}), outcomes=tuple(self.outcomes[each] for each in leases))
         answer = self.ask(data, acting, lambda: gateway.report(acting.outcomes, self.world.clock))
 
         if answer is NO_ANSWER:
             return
-        assert answer.keys() == set(leases)
+        assert answer.keys() == set(leases), "some reports are not answered"
+        if self.plan is None:
+            assert {answer[lease] for lease in held} <= {OutcomeVerdict.ACCEPTED}, "a holder's report is refused"
         for lease, verdict in answer.items():
             match verdict:
                 case OutcomeVerdict.ACCEPTED:
@@ -222,7 +235,11 @@ class Requests:
         self.ask(data, acting, lambda: self.world.promoter.perform(self.now()))
 
     def reconcile(self, data: st.DataObject) -> None:
-        self.ask(data, Acting(self.now()), lambda: self.world.reconciler.perform(self.now()))
+        """One scheduler or the other compares index and rows; one that dies forgets what it has seen."""
+        reconciler = self.world.reconcilers[self.is_meanwhile]
+        answer = self.ask(data, Acting(self.now()), lambda: reconciler.perform(self.now()))
+        if answer is NO_ANSWER:
+            self.world.start_schedulers()
 
     # --- people ----------------------------------------------------------------------------------------------------
 
@@ -243,7 +260,9 @@ class Requests:
         self.ask_about_a_task(data, {Event.DELETED}, lifecycle.delete)
 
     def ask_about_a_task(self, data: st.DataObject, events: Iterable[Event], verb: Callable[[UUID], Any]) -> None:
-        id_ = data.draw(st.sampled_from(sorted(self.ledger.rows)))
+        known = sorted(self.ledger.rows)
+        again = [self.talked_about] * 4 if self.talked_about in known else []  # a person stays with a subject
+        self.talked_about = id_ = data.draw(st.sampled_from(known + again))
         with suppress(Conflict, NotFound):
             self.ask(data, Acting(self.now(), frozenset(events), tasks=frozenset({id_})), lambda: verb(id_))
 
@@ -261,13 +280,18 @@ class Requests:
     def time_passes(self, data: st.DataObject) -> None:
         """A moment, or more than a lease. Redis, if it was away, is there again, and saves its data now and then."""
         self.faults.redis_is_away = False
-        with self.faults.quiet():
-            self.snapshots.append(self.world.snapshot())
+        self.redis_saves()
         self.world.clock.advance(data.draw(st.sampled_from([0.3, 1, 3, 3, 16, 100])))
 
+    def redis_saves(self) -> None:
+        """What Redis has now may come back one day."""
+        with self.faults.quiet():
+            self.snapshots.append(self.world.snapshot())
+
     def redis_changes(self, data: st.DataObject) -> None:
-        """It loses data, comes back with older ones, or goes away."""
-        what = data.draw(st.sampled_from(["restore", "restart with older data", "lose one", "lose all", "go away"]))
+        """It comes back with older data, loses them, or goes away."""
+        back = ["restore", "restore", "restart with older data"]
+        what = data.draw(st.sampled_from([*back, "lose one", "lose all", "go away"]))
         with self.faults.quiet():
             match what:
                 case "lose one":

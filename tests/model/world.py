@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,14 +23,16 @@ from dtq_site.foundation.redis_clients import Breaker
 from scheduling.duties.promoter import Promoter
 from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
+from scheduling.runtime.duty import Duty
 from tasks import queues
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import TERMINAL, TaskStatus
 from tasks.models import MetricSum, Queue, Task, TaskAttempt, TaskLog
 from tasks.queue import database_index, dispatch, keys, rebuild, redis_index
 from tasks.queue.index import Hint
+from tests.model.events import Event
 from tests.model.faults import Faults, install
-from tests.model.ledger import Acting, Event, Ledger
+from tests.model.ledger import Acting, Ledger
 from tests.support.factories import LEASE, START, ManualClock, completed, forget_what_processes_remember, make_team
 from workers import gateway
 from workers.gateway import Caller, retry_policy
@@ -65,9 +68,10 @@ class World:
         def elapsed() -> float:
             return self.clock.moment.timestamp()
 
-        for module in [
-            each for name, each in sys.modules.items() if name.startswith(("tasks.", "workers.", "scheduling."))
-        ]:
+        ours = [
+            module for name, module in sys.modules.items() if name.startswith(("tasks.", "workers.", "scheduling."))
+        ]
+        for module in ours:
             if getattr(module, "elapsed_clock", None) is clock.elapsed_clock:
                 patch.setattr(module, "elapsed_clock", elapsed)
         patch.setattr(database_clock, "_sample", clock.host_now)  # for ids: no statement every ten seconds
@@ -104,15 +108,20 @@ class World:
             connection.cursor().execute("PRAGMA synchronous = OFF")  # nothing here is about a loss of power
         self.faults.redis_is_away = False
         self.redis.flushdb()
-        for script in sorted(rebuild_scripts()):
-            self.redis.script_load(script)
+        for path in (Path(redis_index.__file__).parent / "lua").glob("*.lua"):  # so that each takes one step, not two
+            self.redis.script_load(lua.load_script(path).text)
         forget_what_processes_remember()
         queues.ensure(QUEUES, START)
         self.ledger, self.is_watched = Ledger(self.clock.now, retry_policy()), True
-        leader = SimpleNamespace(up_since=START - timedelta(days=1))
-        self.reaper, self.promoter, self.reconciler = (
-            duty(Observer(), self.clock, leader) for duty in (Reaper, Promoter, Reconciler)
-        )
+        self.reaper, self.promoter = self._duty(Reaper), self._duty(Promoter)
+        self.start_schedulers()
+
+    def start_schedulers(self) -> None:
+        """Two, as while one takes over from the other: each remembers what its reconciler has seen, until it dies."""
+        self.reconcilers = [self._duty(Reconciler), self._duty(Reconciler)]
+
+    def _duty(self, kind: type[Duty]) -> Duty:
+        return kind(Observer(), self.clock, SimpleNamespace(up_since=START - timedelta(days=1)))
 
     def claiming(self, caller: Caller, claim_id: UUID) -> Acting:
         """What a claim of this caller may cause."""
@@ -140,11 +149,12 @@ class World:
             assert self.in_lanes(queue) + self.in_flight(queue) == [], "the index knows of tasks that have ended"
 
     def _repair(self) -> None:
-        for duty, events in ((self.reaper, {Event.LOST}), (self.promoter, {Event.PROMOTED}), (self.reconciler, ())):
-            for _ in range(3):
+        for duty, events in ((self.reaper, {Event.LOST}), (self.promoter, {Event.PROMOTED}), (self.reconcilers[0], ())):
+            for _ in range(4):
                 with self.ledger.served(Acting(self.clock.now(), frozenset(events))):
                     duty.perform(self.clock.advance(1))
         for queue in QUEUES:
+            assert dispatch.redis_index().is_whole(queue), "workers are left without the index"
             lanes, ready = set(self.in_lanes(queue)), set(self.ready(queue))
             assert lanes <= ready <= lanes.union(self.in_flight(queue)), "the index is not repaired"
 
@@ -155,7 +165,7 @@ class World:
         outcomes = tuple(completed(task.lease, task.lease.fencing_token) for task in tasks)
         with self.ledger.served(Acting(self.clock.now(), frozenset({Event.SETTLED}), outcomes=outcomes)):
             verdicts = gateway.report(outcomes, self.clock)
-        assert set(verdicts.values()) <= {OutcomeVerdict.ACCEPTED}
+        assert set(verdicts.values()) <= {OutcomeVerdict.ACCEPTED}, "a holder's report is refused"
 
     # --- Redis -----------------------------------------------------------------------------------------------------
 
@@ -201,11 +211,6 @@ class World:
         for queue in QUEUES if in_another_process else ():
             if self.redis.exists(keys.whole(queue)):
                 self.redis.set(keys.whole(queue), "whole:a process that has ended")
-
-
-def rebuild_scripts() -> list[str]:
-    """The text of every script, so that none has to be loaded in the midst of a run."""
-    return [lua.load_script(path).text for path in redis_index._LUA.glob("*.lua")]
 
 
 def _handed_over(queue: str, members: Sequence[bytes]) -> list[Hint]:
