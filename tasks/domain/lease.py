@@ -16,6 +16,10 @@ class Lease:
     fencing_token: int
     claim_id: UUID
 
+    def __hash__(self) -> int:
+        """A task and a token name one lease; hashing the ids as such costs more than all else that is done with them."""
+        return hash((self.task_id.int, self.fencing_token))
+
 
 @dataclass(frozen=True)
 class LeasedTask:

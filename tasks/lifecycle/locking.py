@@ -242,7 +242,7 @@ def follow_change(
             locks.change_place(task.pk, task.rank)
         else:
             locks.leave_line([task.pk])
-    elif lock_before is not None and status_before == TaskStatus.QUEUED:
-        if task.status != TaskStatus.QUEUED or task.lock != lock_before:
-            return _wake_if_free([lock_before], now)
-    return []
+        return []
+    was_ready_for_it = status_before == TaskStatus.QUEUED and lock_before is not None
+    is_so_still = task.status == TaskStatus.QUEUED and task.lock == lock_before
+    return _wake_if_free([lock_before], now) if was_ready_for_it and not is_so_still else []

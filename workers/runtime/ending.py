@@ -22,11 +22,12 @@ def judge(
     def ended(kind: OutcomeKind, **more: Any) -> Outcome:
         return Outcome(task.lease, kind, run_seconds, locked=task.lock is not None, **more)
 
+    if raised is None and result is None:
+        return ended(OutcomeKind.COMPLETED)
     if raised is None:
         try:
-            plain = json.loads(
-                strict_json.encode(result)
-            )  # a copy: what the handler keeps may change before it is stored
+            # A copy: what the handler keeps may change before it is stored.
+            plain = json.loads(strict_json.encode(result))
         except strict_json.NotJSON as error:
             return ended(OutcomeKind.DISCARDED, error=f"result cannot be stored: {error}")
         except Exception as error:
