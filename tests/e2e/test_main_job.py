@@ -120,7 +120,7 @@ def test_10000_tasks_complete_exactly_once_each(client, start_worker, start_sche
     rows = list(tasks.values_list("payload", "result", "attempts", "settled_token", "fencing_token"))
     assert Counter(attempts for _, _, attempts, _, _ in rows) == {1: 10_000}
     assert all(result == payload["number"] ** 2 for payload, result, *_ in rows)
-    assert all(settled == token == 1 for *_, settled, token in rows)
+    assert all(settled == token for *_, settled, token in rows)  # above 1 if it was given back unstarted
     assert _metric(client, "tasks_completed_total") == 10_000
 
 
