@@ -15,4 +15,4 @@ def test_the_guarantees_hold_whatever_happens(world):
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_the_guarantees_hold_for_long(world):
-    explore(world, examples=600, steps=60)
+    explore(world, examples=200, steps=60)
