@@ -123,10 +123,10 @@ def a_restart_of_redis_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
 
 
 FOUND_BY = {
-    claims_count_what_they_have_not_won: "a worker is given what it has not won",
+    claims_count_what_they_have_not_won: "a worker is given (what it has not won|more than it asked for)",
     claims_do_not_ask_whether_the_queue_is_paused: "a paused queue hands out nothing",
     claims_leave_the_first_in_line_behind: "one ahead of it stood in the index",
-    repeated_claims_are_answered_with_what_others_won: "a worker is given what it has not won",
+    repeated_claims_are_answered_with_what_others_won: "a worker is given (what it has not won|more than it asked for)",
     the_reaper_does_not_ask_whether_the_lease_has_ended: "a lease is taken before its end",
     the_promoter_comes_early: "too early",
     anybody_may_settle: "settled by a stranger",
