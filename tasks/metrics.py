@@ -20,7 +20,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Sum
 
-from dtq_site.foundation.database import Statement
+from dtq_site.foundation.statements import Statement
 from tasks.domain.priority import level_name
 from tasks.models import MetricSum, Task
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -116,7 +115,7 @@ def reconnect() -> bool:
     """Open a new connection in place of this thread's; False if the database cannot be reached, or in a transaction."""
     if connection.in_atomic_block:
         return False
-    _give_up(connection)
+    give_up(connection)
     try:
         connection.ensure_connection()
     except (OperationalError, InterfaceError):
@@ -149,12 +148,13 @@ def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[P
             with transaction.atomic():
                 return function(*args, **kwargs)
 
-        return run() if connection.in_atomic_block else _repeating(run)
+        return run() if connection.in_atomic_block else repeating(run)
 
     return repeated
 
 
-def _repeating(run: Callable[[], Answer]) -> Answer:
+def repeating(run: Callable[[], Answer]) -> Answer:
+    """Run a whole transaction, again when it lost a deadlock or a wait for a lock; see `repeats_lock_conflicts`."""
     lost: Counter[str] = Counter()
     try:
         while True:
@@ -186,110 +186,6 @@ def count_conflicts_by(count: Callable[[Mapping[str, int]], None]) -> None:
     _count_conflicts = count
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a statement has met: how many rows, and the values of those that it reads."""
-
-    count: int
-    rows: Sequence[tuple[Any, ...]]
-
-
-def _found(cursor: Any) -> Found:
-    return Found(cursor.rowcount, cursor.fetchall() if cursor.description else ())
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement with its values, worded by the owner of the rows; `weight` is how many bytes of JSON and text it carries."""
-
-    sql: str
-    values: Sequence[Any]
-    weight: int = 0
-
-    def run(self) -> Found:
-        """Execute it on this thread's connection."""
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, self.values)
-            return _found(cursor)
-
-
-def write_together(statements: Sequence[Statement]) -> None:
-    """Run the statements in one transaction of their own, repeated as by `repeats_lock_conflicts`.
-
-    On MySQL and MariaDB they make one round trip, unless they carry more than one packet should. Call it outside of a
-    transaction.
-    """
-    light = sum(statement.weight for statement in statements) <= STATEMENT_BYTES
-    run = _send_together if light and connection.vendor == "mysql" else _run_each
-    _repeating(lambda: run(statements))
-
-
-def _run_each(statements: Sequence[Statement]) -> None:
-    with transaction.atomic():
-        for statement in statements:
-            statement.run()
-
-
-def _send_together(statements: Sequence[Statement]) -> None:
-    text = "; ".join(["START TRANSACTION", *(statement.sql for statement in statements), "COMMIT"])
-    if connection.mysql_is_mariadb:  # as a block it is answered once, not statement by statement
-        text = f"BEGIN NOT ATOMIC {text}; END"
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute(text, [value for statement in statements for value in statement.values])
-            while cursor.nextset():
-                pass
-        except BaseException:  # it stands in a transaction that Django does not know of, perhaps with answers unread
-            _give_up(connection)
-            raise
-
-
-def write_and_judge(statements: Sequence[Statement], judge: Callable[[Found], Sequence[Statement] | None]) -> bool:
-    """Run the statements in one transaction, then those that `judge` adds when it sees what the last one has met.
-
-    If it answers None all is undone; returns whether all was written. Outside of a transaction it is repeated as by
-    `repeats_lock_conflicts`, and makes two round trips on MySQL and MariaDB.
-    """
-    if connection.in_atomic_block:
-        return _judge_in_block(statements, judge)
-    run = _judge_by_trips if connection.vendor == "mysql" else _judge_in_block
-    return _repeating(lambda: run(statements, judge))
-
-
-def _judge_in_block(statements: Sequence[Statement], judge: Callable[[Found], Sequence[Statement] | None]) -> bool:
-    with transaction.atomic():
-        found = [statement.run() for statement in statements][-1]
-        added = judge(found)
-        if added is None:
-            transaction.set_rollback(True)
-        for statement in added or ():
-            statement.run()
-    return added is not None
-
-
-def _judge_by_trips(statements: Sequence[Statement], judge: Callable[[Found], Sequence[Statement] | None]) -> bool:
-    with connection.cursor() as cursor:
-        try:
-            found = _send(cursor, "START TRANSACTION", *statements)
-            added = judge(found)
-            _send(cursor, *(added or ()), "ROLLBACK" if added is None else "COMMIT")
-        except BaseException:  # see `_send_together`
-            _give_up(connection)
-            raise
-    return added is not None
-
-
-def _send(cursor: Any, *parts: str | Statement) -> Found:
-    """Execute all in one round trip; returns what the last one has met."""
-    statements = [Statement(part, ()) if isinstance(part, str) else part for part in parts]
-    text = "; ".join(statement.sql for statement in statements)
-    cursor.execute(text, [value for statement in statements for value in statement.values])
-    found = _found(cursor)
-    while cursor.nextset():
-        found = _found(cursor)
-    return found
-
-
 def close_broken_connections() -> None:
     """Give up this thread's connections that failed. Long-lived threads call it between two pieces of work. Never raises.
 
@@ -302,7 +198,7 @@ def close_broken_connections() -> None:
         if _is_usable(each):
             each.errors_occurred = False
         else:
-            _give_up(each)
+            give_up(each)
 
 
 def reset_connections() -> bool:
@@ -313,7 +209,7 @@ def reset_connections() -> bool:
     left = [each for each in connections.all(initialized_only=True) if _is_in_transaction(each)]
     for each in left:
         each.in_atomic_block, each.needs_rollback, each.savepoint_ids = False, False, []
-        _give_up(each)
+        give_up(each)
     return bool(left)
 
 
@@ -329,7 +225,7 @@ def _is_usable(each: BaseDatabaseWrapper) -> bool:
         return False
 
 
-def _give_up(each: BaseDatabaseWrapper) -> None:
+def give_up(each: BaseDatabaseWrapper) -> None:
     """Close the connection, or drop it where the driver refuses to close what is closed already."""
     with suppress(Exception):
         each.close()

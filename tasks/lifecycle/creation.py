@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import connection
 
 from dtq_site.foundation.clock import milliseconds
-from dtq_site.foundation.database import ids, repeats_lock_conflicts, write_together
+from dtq_site.foundation.database import ids, repeats_lock_conflicts
+from dtq_site.foundation.statements import write_together
 from tasks import metrics, queues
 from tasks.domain.priority import rank
 from tasks.domain.states import Hold, TaskStatus

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
-from dtq_site.foundation.database import Found, Statement, repeats_lock_conflicts, write_and_judge
+from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.statements import Found, Statement, write_and_judge
 from tasks import metrics
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus

@@ -15,7 +15,8 @@ from django.db import connection
 
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.batches import by_weight
-from dtq_site.foundation.database import STATEMENT_BYTES, Statement
+from dtq_site.foundation.database import STATEMENT_BYTES
+from dtq_site.foundation.statements import Statement
 from tasks.models import Task
 
 Row = dict[str, Any]

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from dtq_site.foundation.database import Found, Statement, repeats_lock_conflicts, write_and_judge
+from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.statements import Found, Statement, write_and_judge
 from tasks import audit, metrics
 from tasks.domain import retry as retry_rules
 from tasks.domain.lease import Lease

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import connection
 
 from dtq_site.foundation import strict_json
-from dtq_site.foundation.database import Statement
+from dtq_site.foundation.statements import Statement
 from tasks.domain.lease import Lease
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.lifecycle.claims import Claim, ClaimedTask

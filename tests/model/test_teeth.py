@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import Phase
 
-from dtq_site.foundation.database import Statement
+from dtq_site.foundation.statements import Statement
 from tasks import lifecycle
 from tasks.domain.states import Hold, TaskStatus
 from tasks.lifecycle import holding, requests, rows, statements

@@ -15,12 +15,15 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-from dtq_site.foundation.database import Statement
+from dtq_site.foundation.statements import Statement
 from tests.support.sources import PACKAGES, ROOT
 from tests.support.writers import OWNERS, WRITTEN_BY_THE_FRAMEWORK, owns, project_models
 
 _WRITE = re.compile(r"\s*(?:INSERT(?: IGNORE)? INTO|UPDATE|DELETE FROM|REPLACE INTO) [`\"]?(\w+)", re.IGNORECASE)
-_CARRIERS = {"dtq_site/foundation/database.py"}  # runs the functions of others in a transaction
+_CARRIERS = {
+    "dtq_site/foundation/database.py",
+    "dtq_site/foundation/statements.py",
+}  # runs the functions of others in a transaction
 
 
 class ForeignWriteError(AssertionError):

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from dtq_site.foundation import database
+from dtq_site.foundation import statements
 from dtq_site.foundation.clock import milliseconds
 from tasks import lifecycle, metrics, queues
 from tasks.domain.priority import rank
@@ -147,7 +147,7 @@ def test_of_none_none_are_made():
 
 @pytest.mark.parametrize("statement_bytes", [1, 3000])
 def test_what_takes_several_statements_is_all_or_none_as_well(monkeypatch, statement_bytes):
-    for module in (insertion, database):
+    for module in (insertion, statements):
         monkeypatch.setattr(module, "STATEMENT_BYTES", statement_bytes)
     create(idempotency_key="k")
     fresh = [new_task(title=str(n)) for n in range(30)]

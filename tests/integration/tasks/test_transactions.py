@@ -14,17 +14,16 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from dtq_site.foundation import database
+from dtq_site.foundation import database, statements
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import (
-    Statement,
     close_broken_connections,
     reading,
     repeats_lock_conflicts,
     reset_connections,
     sample_database_clock,
-    write_together,
 )
+from dtq_site.foundation.statements import Statement, write_together
 from tasks import metrics
 from tasks.models import Queue
 from tests.support.factories import START, in_own_connection
@@ -126,7 +125,7 @@ def test_of_statements_that_are_written_together_one_that_fails_undoes_all(names
 
 
 def test_what_one_packet_should_not_carry_is_written_in_several(monkeypatch):
-    monkeypatch.setattr(database, "STATEMENT_BYTES", 10)
+    monkeypatch.setattr(statements, "STATEMENT_BYTES", 10)
     heavy = [replace(naming(name), weight=6) for name in "ab"]
 
     with CaptureQueriesContext(connection) as queries:
