@@ -6,6 +6,7 @@ on tokens that are already out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -33,10 +34,11 @@ class SignedIn(TokenPair):
 
 @dataclass(frozen=True)
 class Access:
-    """What an access token opens: who it is, in which session, and until when."""
+    """What an access token opened: for whom, in which session, and until when. What still holds, `still_valid` says."""
 
     identity: Identity
     session_id: UUID
+    token_version: int
     expires_at: datetime
 
 
@@ -96,11 +98,35 @@ def log_out(*, refresh_token: str | None, session_id: UUID | None) -> None:
 def authenticate(raw: str) -> Access:
     """What an access token opens, by one indexed query; raises Unauthenticated."""
     claims = tokens.read_access(raw)
-    row = _live(claims).values_list("id", "username", "role", "team_id").first()
+    row = _live(claims).values_list(*_IDENTITY).first()
     if row is None:
         raise Unauthenticated(_ENDED)
-    user_id, username, role, team_id = row
-    return Access(Identity(user_id, username, Role(role), team_id), claims.session_id, claims.expires_at)
+    return Access(_identity(*row), claims.session_id, claims.token_version, claims.expires_at)
+
+
+def still_valid(accesses: Collection[Access], now: datetime) -> dict[Access, Identity]:
+    """Those that hold at `now`, each with the identity that it opens by now: role and team may have changed.
+
+    What is missing in the answer has expired, or its session, its tokens or its account were ended. For long-lived
+    connections: two queries by primary key for up to some hundred of them, however many there are of each account.
+    """
+    unexpired = [access for access in accesses if now < access.expires_at]
+    users = User.objects.filter(is_active=True).in_bulk({access.identity.user_id for access in unexpired})
+    revoked = RevokedSession.objects.in_bulk({access.session_id for access in unexpired})
+    return {
+        access: _identity(user.id, user.username, user.role, user.team_id)
+        for access in unexpired
+        if (user := users.get(access.identity.user_id)) is not None
+        and user.token_version == access.token_version
+        and access.session_id not in revoked
+    }
+
+
+_IDENTITY = ("id", "username", "role", "team_id")
+
+
+def _identity(user_id: UUID, username: str, role: str, team_id: UUID) -> Identity:
+    return Identity(user_id, username, Role(role), team_id)
 
 
 def identity_from_token(raw: str) -> Identity:

@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import authentication, registration, tokens
+from accounts.identity import Identity
 from accounts.models import RevokedSession, Team, User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
@@ -275,3 +276,37 @@ def test_what_is_remembered_of_tokens_is_forgotten_once_they_have_expired():
 
     assert (OutstandingToken.objects.count(), RevokedSession.objects.count()) == (0, 0)
     assert (User.objects.count(), Team.objects.count()) == (1, 1)
+
+
+def test_of_many_sessions_those_that_still_hold_are_told_by_two_queries(
+    django_assert_num_queries: DjangoAssertNumQueries,
+):
+    held, left, changed, stopped = (make_user(name) for name in ("ann", "bob", "cyd", "dan"))
+    accesses = {name: authentication.authenticate(sign_in(name).access_token) for name in ("ann", "bob", "cyd", "dan")}
+    second = authentication.authenticate(sign_in("bob").access_token)
+    authentication.log_out(refresh_token=None, session_id=accesses["bob"].session_id)
+    registration.change_password(changed, "another fine day", field="new")
+    demote(stopped, is_active=False)
+    demote(held, role=Role.VIEWER, team=left.team)
+    now = database_clock.now()
+
+    with django_assert_num_queries(2):
+        valid = authentication.still_valid([*accesses.values(), second], now)
+
+    assert valid == {
+        accesses["ann"]: Identity(held.id, "ann", Role.VIEWER, left.team_id),
+        second: Identity(left.id, "bob", Role.USER, left.team_id),
+    }
+
+
+def test_a_session_holds_until_the_moment_at_which_its_token_expires():
+    make_user("ann")
+    access = authentication.authenticate(sign_in().access_token)
+
+    assert list(authentication.still_valid([access], access.expires_at - timedelta(microseconds=1))) == [access]
+    assert authentication.still_valid([access], access.expires_at) == {}
+
+
+def test_of_no_sessions_nothing_is_asked(django_assert_num_queries: DjangoAssertNumQueries):
+    with django_assert_num_queries(0):
+        assert authentication.still_valid([], database_clock.now()) == {}
