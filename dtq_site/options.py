@@ -1,9 +1,21 @@
 """The settings of the installation as a whole."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from dtq_site.foundation.options import option
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+def check_origins(origins: tuple[str, ...]) -> None:
+    """Raise ValueError for what no browser would send as the origin of a page."""
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} is no origin; write it like https://app.example.com, in lower case, with no path"
+            )
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,13 @@ class SiteOptions:
         (),
         env="DTQ_ALLOWED_HOSTS",
         help="the host names under which the API is reached, comma-separated; any name of this machine in development.",
+    )
+    allowed_origins: tuple[str, ...] = option(
+        (),
+        env="DTQ_ALLOWED_ORIGINS",
+        check=check_origins,
+        help="the origins of other sites whose pages may use the API and its WebSocket, such as https://app.example.com, "
+        "comma-separated; empty is none but our own.",
     )
     data_folder: str = option(
         "var", env="DTQ_DATA_FOLDER", help="the folder for the embedded Redis, the SQLite file and development mail."

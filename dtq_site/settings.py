@@ -174,6 +174,7 @@ INSTALLED_APPS = [
     "scheduling",
     "daphne",
     "channels",
+    "corsheaders",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -188,6 +189,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -214,6 +216,10 @@ TEMPLATES = [
         },
     }
 ]
+CORS_ALLOWED_ORIGINS = list(DTQ_SITE.allowed_origins)
+CORS_URLS_REGEX = r"^/(graphql|auth)(/|$)"
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
+CORS_EXPOSE_HEADERS = ["Retry-After"]
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_FOLDER / "static" if PRODUCTION else None  # filled by collectstatic; found in place in development
 WHITENOISE_USE_FINDERS = DEBUG

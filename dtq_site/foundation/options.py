@@ -35,6 +35,7 @@ class Declaration:
     maximum: Any = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    check: Callable[[Any], None] | None = None
     kind: Any = str
     field: str = ""
 
@@ -48,10 +49,11 @@ def option(
     maximum: Any = None,
     choices: tuple[str, ...] = (),
     secret: bool = False,
+    check: Callable[[Any], None] | None = None,
 ) -> Any:
-    """Declare one setting as a dataclass field. `minimum` and `maximum` are inclusive."""
+    """Declare one setting as a dataclass field. `minimum` and `maximum` are inclusive; `check` raises ValueError."""
     variables = (env,) if isinstance(env, str) else env
-    declaration = Declaration(variables, default, help, minimum, maximum, choices, secret)
+    declaration = Declaration(variables, default, help, minimum, maximum, choices, secret, check)
     return dataclasses.field(default=default, metadata={"option": declaration})
 
 
@@ -94,6 +96,8 @@ def _checked(declaration: Declaration, value: Any) -> Any:
         raise ValueError(f"it must be at least {show(declaration.minimum)}{unit}")
     if declaration.maximum is not None and size > declaration.maximum:
         raise ValueError(f"it must be at most {show(declaration.maximum)}{unit}")
+    if declaration.check is not None:
+        declaration.check(value)
     return value
 
 
