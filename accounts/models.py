@@ -1,6 +1,6 @@
-"""The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions.
+"""The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions, `audit.py` the audit log.
 
-Their ids are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing, and an id
+Ids of users and teams are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing, and an id
 that stands in tokens and answers should not tell when its account was made.
 """
 
@@ -10,8 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
+from accounts.identity import Identity
 from accounts.roles import Role
 from dtq_site.foundation.database import KeyField
 
@@ -51,7 +53,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """An account of a person or a worker. Both its names are kept in lower case, and so are unique in any case.
 
-    `token_version` is written into tokens; raising it ends all that were issued before.
+    `token_version` is written into tokens; raising it ends all that were issued before, but for those of `kept_session`:
+    whoever changes the password stays signed in.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -63,6 +66,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(editable=False)
     token_version = models.PositiveIntegerField(default=0, editable=False)
+    kept_session = models.UUIDField(null=True, editable=False)
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
@@ -72,6 +76,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering = ("username",)
+
+    @property
+    def identity(self) -> Identity:
+        """Who this is, as values."""
+        return Identity(self.id, self.username, Role(self.role), self.team_id)
 
     @property
     def is_staff(self) -> bool:
@@ -87,6 +96,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Change the password of this object, as Django's pages and commands do, so that saving it ends all tokens."""
         super().set_password(raw_password)
         self.token_version += 1
+        self.kept_session = None
 
     def set_unusable_password(self) -> None:
         """Take the password away, with the same effect on tokens."""
@@ -108,3 +118,21 @@ class RevokedSession(models.Model):
 
     def __str__(self) -> str:
         return str(self.session_id)
+
+
+class AuditEntry(models.Model):
+    """What an operator did. It has names and ids as they were then, and refers to no row, for rows may go."""
+
+    at = models.DateTimeField(editable=False)
+    actor_id = models.UUIDField(null=True, editable=False)
+    actor = models.CharField(max_length=254, blank=True, editable=False)
+    action = models.CharField(max_length=64, editable=False)
+    target = models.CharField(max_length=300, editable=False)
+    facts = models.JSONField(default=dict, encoder=DjangoJSONEncoder, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OWNERS = {  # a module, or a package that ends with a slash
+    "accounts.AuditEntry": "accounts/audit.py",
     "accounts.RevokedSession": "accounts/tokens.py",
     "accounts.Team": "accounts/registration.py",
     "accounts.User": "accounts/registration.py",

@@ -1,0 +1,36 @@
+"""The audit log: which operator did what, when, and to what. The only writer of its rows, which nothing changes afterwards.
+
+`record` is called in the transaction of what it tells of, so neither stands without the other; once that is committed the
+log has a line of it too. An action is a thing and what was done to it ("queue.paused"); a target is a kind and an id
+("queue:mail"). Facts are what one needs to know to judge or to undo it, and never a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from accounts.identity import Identity
+from accounts.models import AuditEntry
+from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.logging import log_events
+from dtq_site.foundation.observer import Observer
+
+_observer = Observer(log_events("dtq.audit"))
+
+
+def record(actor: Identity | None, action: str, target: str, facts: Mapping[str, Any] | None = None) -> None:
+    """Note what `actor` did; None is nobody who has signed in, such as a command on the server."""
+    entry = AuditEntry.objects.create(
+        at=database_clock.now(),
+        actor_id=actor.user_id if actor else None,
+        actor=actor.username if actor else "",
+        action=action,
+        target=target,
+        facts=dict(facts or {}),
+    )
+    tell = partial(_observer.emit, action, actor=entry.actor, target=target, facts=entry.facts)
+    transaction.on_commit(tell, robust=True)
