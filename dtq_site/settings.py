@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from accounts.options import AccountsOptions
 from dtq_site.api.options import ApiOptions
@@ -231,7 +233,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+        "CONFIG": {
+            "prefix": "dtq",
+            # A connection that is lost must show: mended in silence, what was said meanwhile would be missed.
+            "hosts": [{"address": REDIS_URL, "socket_timeout": None, "retry": Retry(NoBackoff(), 0)}],
+        },
     }
 }
 CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}

@@ -1,7 +1,7 @@
 """The verb by which tasks come into being.
 
 It is as lean as it can be: creation outside of a transaction, in queues that exist, costs the database one round trip, the
-sums of metrics included, and Redis another one.
+sums of metrics included, and Redis another one, from which it learns whether anybody listens.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from django.db import connection
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
 from dtq_site.foundation.statements import write_together
-from tasks import metrics, queues
+from tasks import events, metrics, queues
 from tasks.domain.priority import rank
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.submission import NewTask
+from tasks.events import Change
 from tasks.lifecycle.effects import add_after_commit
 from tasks.lifecycle.insertion import Row, inserts, task_of
 from tasks.models import Task
@@ -41,6 +42,7 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
     else:
         _insert(rows, tasks, levels, now)
     add_after_commit(tasks)
+    events.publish_after_commit(Change.CREATED, chosen)
     return tasks
 
 

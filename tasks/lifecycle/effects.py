@@ -1,5 +1,5 @@
-"""What follows a move: the dispatch index after the commit, because it must never know of a task that was rolled back, and
-the sums of metrics."""
+"""What follows a move: the dispatch index and those who listen, after the commit, because they must never know of a task that
+was rolled back, and the sums of metrics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 
-from tasks import metrics
+from tasks import events, metrics
 from tasks.domain.states import TaskStatus
+from tasks.events import Change
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
@@ -21,9 +22,12 @@ def hint_of(task: Task) -> Hint:
 
 
 def follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None = None) -> None:
-    """After a move: count the states that were entered, and `counts` beside them; make known what has become ready."""
+    """After a move: count the states that were entered, and `counts` beside them; make known what has become ready, and
+    to those who listen all of it.
+    """
     metrics.record(metrics.entered(tasks) + Counter(counts or {}))
     add_after_commit(tasks)
+    events.publish_after_commit(Change.MOVED, [task.pk for task in tasks])
 
 
 def add_after_commit(tasks: Sequence[Task]) -> None:

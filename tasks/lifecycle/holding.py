@@ -10,9 +10,10 @@ from django.db.models import F, Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.statements import Found, Statement, write_and_judge
-from tasks import metrics
+from tasks import events, metrics
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.states import MOVES, TaskStatus
+from tasks.events import Change
 from tasks.lifecycle import statements
 from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.effects import follow
@@ -47,7 +48,10 @@ def claim(
             return None
         return [metrics.addition(_claimed(won, won, now))] if won else []
 
-    return won if write_and_judge(moves, judge) else _claim_with_locks(moves, claim.id, now)
+    if not write_and_judge(moves, judge):
+        return _claim_with_locks(moves, claim.id, now)
+    events.publish_after_commit(Change.MOVED, [task.pk for task in won])
+    return won
 
 
 @repeats_lock_conflicts
@@ -55,6 +59,7 @@ def _claim_with_locks(moves: Sequence[Statement], claim_id: UUID, now: datetime)
     found = [statement.run() for statement in moves][-1]
     won, waiting = take_named(_in_order(found, claim_id), now)
     metrics.record(_claimed([*won, *waiting], won, now))
+    events.publish_after_commit(Change.MOVED, [task.pk for task in (*won, *waiting)])
     return won
 
 
@@ -109,6 +114,7 @@ def note_progress(progress: Mapping[Lease, int], now: datetime) -> None:
         Task.objects.filter(bearing([lease]), status__unindexed=TaskStatus.PROCESSING).update(
             progress=percent, version=F("version") + 1, updated_at=now
         )
+    events.publish_after_commit(Change.UPDATED, [lease.task_id for lease in progress])
 
 
 @repeats_lock_conflicts

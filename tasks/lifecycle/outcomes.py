@@ -11,12 +11,13 @@ from django.db.models import Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.statements import Found, Statement, write_and_judge
-from tasks import audit, metrics
+from tasks import audit, events, metrics
 from tasks.domain import retry as retry_rules
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
+from tasks.events import Change
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
 from tasks.lifecycle.locking import free_all, holders_among
 from tasks.lifecycle.rows import (
@@ -51,6 +52,7 @@ def settle(
         return settle(others, policy, jitter, now) | settle(dear, policy, jitter, now)
     results = {each.lease: each.result for each in outcomes if each.kind is OutcomeKind.COMPLETED}
     if len(results) == len(outcomes) and not dear and _complete_held(outcomes, results, now):
+        events.publish_after_commit(Change.MOVED, [lease.task_id for lease in results])
         return dict.fromkeys(results, OutcomeVerdict.ACCEPTED)
     return _settle_each(outcomes, policy, jitter, now)
 

@@ -11,8 +11,9 @@ from django.db.models import Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.errors import Conflict
-from tasks import audit, queues
+from tasks import audit, events, queues
 from tasks.domain.states import MOVES, Hold, TaskStatus
+from tasks.events import Change
 from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
 from tasks.lifecycle.locking import follow_change, let_locks_end
 from tasks.lifecycle.rows import (
@@ -95,8 +96,10 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     write([task], Q(status__unindexed__in=MOVES["update"].sources), columns)
     drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
     woken = follow_change(task, before, waited_for, lock, now)
-    follow([*([task] if task.status != before else []), *woken])
+    moved = task.status != before
+    follow([*([task] if moved else []), *woken])
     add_after_commit([task])
+    events.publish_after_commit(Change.UPDATED, [] if moved else [task_id])
     return task
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 BELL_SECONDS = 60
 LOCK_BELL_SECONDS = 10
 
+EVENTS_GROUP = "events"
+EVENTS = f"dtq__group__{EVENTS_GROUP}"
+"""Channel of publish and subscribe, for changes of tasks; the channel layer makes its name of its prefix and the group."""
+
 
 def lane(queue: str, name: str) -> str:
     """Sorted set, no expiry: the ready tasks of one handler name; member id, score rank."""

@@ -13,9 +13,11 @@ from uuid import UUID
 from redis import Redis
 from redis.exceptions import RedisError
 
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.lua import load_script
 from dtq_site.foundation.redis_clients import Breaker
 from tasks.queue import keys
+from tasks.queue.audience import Audience
 from tasks.queue.index import Hint, IndexLost
 
 VISIBILITY_MS = 2000
@@ -43,13 +45,15 @@ class RedisIndex:
 
     The clients differ by their time-outs: `hints` has a short one, for callers who need no answer; `prompt` one that a
     worker can bear, as the rows can be asked instead; `patient` a long one, for sleeping on a bell and for repair.
-    `add`, `confirm` and `drop` never fail their caller: what Redis misses the reconciler adds.
+    `add`, `confirm` and `drop` never fail their caller: what Redis misses the reconciler adds. `audience` is told by the way
+    whether anybody listens to events.
     """
 
     def __init__(self, hints: Redis, prompt: Redis, patient: Redis) -> None:
         self._hints = hints
         self._prompt = prompt
         self._patient = patient
+        self.audience = Audience()
         self._hint_breaker = Breaker(pause_seconds=0.2, longest_seconds=1.0)
         self._breaker = Breaker(longest_seconds=2.0)  # the index is to be right soon after Redis is back
 
@@ -64,17 +68,21 @@ class RedisIndex:
         return self._guarded(lambda: self._add(self._patient, hints))
 
     def _add(self, client: Redis, hints: Sequence[Hint]) -> int:
-        return sum(
-            _add(
+        total = 0
+        for queue, group in _by_queue(hints):
+            asked_at = elapsed_clock()
+            added, listeners = _add(
                 client,
                 keys={"lanes": keys.lanes(queue), "inflight": keys.inflight(queue)},
                 lane_prefix=keys.lane_prefix(queue),
                 bell_prefix=keys.bell_prefix(queue),
                 bell_seconds=keys.BELL_SECONDS,
+                events=keys.EVENTS,
                 entries=_by_lane(group),
             )
-            for queue, group in _by_queue(hints)
-        )
+            self.audience.note(asked_at, listeners)
+            total += added
+        return total
 
     def take(
         self, queue: str, names: Collection[str], limit: int, *, taker: UUID | None = None, now_ms: int = 0
@@ -83,6 +91,7 @@ class RedisIndex:
 
         At most MOST_TAKEN at once. `now_ms` stands in for Redis's own time in tests.
         """
+        asked_at = elapsed_clock()
         answer = self._guarded(
             lambda: _take(
                 self._prompt,
@@ -99,11 +108,14 @@ class RedisIndex:
                 taker_ms=TAKER_MS,
                 visibility_ms=VISIBILITY_MS,
                 now_ms=now_ms,
+                events=keys.EVENTS,
             )
         )
         if answer == "LOST":
             raise IndexLost(f"the index of queue {queue} is not whole")
-        parts = iter(answer.split())
+        listeners, *words = answer.split()
+        self.audience.note(asked_at, int(listeners))
+        parts = iter(words)
         return [Hint(int(rank), UUID(id_), queue, name) for rank, id_, name in zip(parts, parts, parts, strict=True)]
 
     def confirm(self, hints: Sequence[Hint]) -> None:
@@ -144,6 +156,13 @@ class RedisIndex:
             return False
         self._guarded(self._prompt.ping)  # one that hangs must not keep a worker from the rows for long
         return self._guarded(lambda: self._patient.blpop(rung, timeout=seconds)) is not None
+
+    def publish(self, message: bytes) -> None:
+        """Tell those who listen to events, and note whether there are any. Never fails its caller."""
+        asked_at = elapsed_clock()
+        listeners = self._hint_breaker.call(lambda: self._hints.publish(keys.EVENTS, message), None)
+        if listeners is not None:
+            self.audience.note(asked_at, listeners)
 
     # --- repair ----------------------------------------------------------------------------------------------------
 

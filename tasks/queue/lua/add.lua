@@ -1,8 +1,8 @@
 -- add: put ready tasks into their lanes and ring the bell of each lane.
 -- KEYS lanes inflight
--- ARGV lane_prefix bell_prefix bell_seconds:number entries:json
+-- ARGV lane_prefix bell_prefix bell_seconds:number events entries:json
 --      entries is {name: [rank, id, rank, id, …]}; ranks are text, for cjson would round them
--- RETURNS how many entries were new
+-- RETURNS how many entries were new, and how many listen to the channel `events`
 -- KEEPS a task is in its lane or in flight, never in both; adding twice is adding once
 
 local MAX_RINGS = 32
@@ -39,4 +39,4 @@ for name, members in pairs(entries) do
         end
     end
 end
-return added
+return {added, redis.call('PUBSUB', 'NUMSUB', events)[2]}

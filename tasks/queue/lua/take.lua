@@ -1,8 +1,9 @@
 -- take: hand over the first `limit` ready tasks of the lanes that the caller names, or fewer if the line is short.
 -- KEYS inflight lanes whole takers
--- ARGV lane_prefix names:json limit:number taker taker_ms:number visibility_ms:number now_ms:number
+-- ARGV lane_prefix names:json limit:number taker taker_ms:number visibility_ms:number now_ms:number events
 --      now_ms 0 means Redis's own time; a taker without a name stands for nobody and shares with nobody
--- RETURNS one text "rank id name rank id name …"; or LOST when the index is not whole
+-- RETURNS one text "listeners rank id name rank id name …", how many listen to the channel `events` before the tasks; or
+--         LOST when the index is not whole
 -- KEEPS a task is in its lane or in flight, never in both; late hand-overs go back with their own rank; a line that is
 --       shorter than all that its takers of late could hold is shared among them, so that none of them stands idle
 
@@ -48,16 +49,16 @@ table.sort(found, function(a, b)
     return a[2] < b[2]
 end)
 
-local answer, deadlines, taken = {}, {}, {}
+local answer, deadlines, taken = {redis.call('PUBSUB', 'NUMSUB', events)[2]}, {}, {}
 for i = 1, math.min(limit, #found) do
     local rank, id, name = string.format('%.0f', found[i][1]), found[i][2], found[i][3]
-    answer[i] = rank .. ' ' .. id .. ' ' .. name
+    answer[#answer + 1] = rank .. ' ' .. id .. ' ' .. name
     deadlines[#deadlines + 1] = now_ms + visibility_ms
     deadlines[#deadlines + 1] = rank .. ':' .. id .. ':' .. name
     taken[name] = taken[name] or {}
     table.insert(taken[name], id)
 end
-if #answer > 0 then
+if #deadlines > 0 then
     redis.call('ZADD', KEYS.inflight, unpack(deadlines))
 end
 for name, ids in pairs(taken) do
