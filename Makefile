@@ -78,8 +78,11 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml $(CONSTRAINTS)
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[server]'
 	@touch $@
 
-$(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages
+NODE_PACKAGES := tests/conformance/package.json tests/conformance/package-lock.json
+
+$(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages $(NODE_PACKAGES)
 	@tests/support/install-packages $(abspath $(BIN)/python)
 	@echo "Installing what the tests need into $(VENV)"
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[server,mysql,examples,dev]'
+	@$(BIN)/python -m tests.support.node_packages
 	@touch $@
