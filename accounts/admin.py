@@ -12,7 +12,7 @@ from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from accounts import authentication, registration
+from accounts import authentication, credentials, registration
 from accounts.models import Team, User
 from accounts.views import request_address
 from dtq_site.foundation.errors import BadInput, DTQError
@@ -23,11 +23,11 @@ class NormalisedForm(forms.ModelForm):
 
     def clean_username(self) -> str:
         """The user name as it is kept."""
-        return self._normal(registration.normal_username, "username")
+        return self._normal(credentials.normal_username, "username")
 
     def clean_email(self) -> str:
         """The e-mail address as it is kept."""
-        return self._normal(registration.normal_email, "email")
+        return self._normal(credentials.normal_email, "email")
 
     def _normal(self, normalise: Any, field: str) -> str:
         try:
@@ -102,12 +102,13 @@ class AccountAdmin(UserAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
         """Write what the form shows."""
-        values = {"email": obj.email, "name": obj.name, "role": obj.role, "team": obj.team}
+        by = request.user.identity
         if change:
-            registration.update_user(obj.id, is_active=obj.is_active, **values)
+            registration.update_user(obj.id, {field: getattr(obj, field) for field in form.changed_data}, by)
         else:
+            values = {"email": obj.email, "name": obj.name, "role": obj.role, "team": obj.team}
             password = form.cleaned_data["password1"]
-            obj.id = registration.create_user(username=obj.username, password=password, **values).id
+            obj.id = registration.create_user(username=obj.username, password=password, by=by, **values).id
 
 
 @admin.register(Team)
@@ -125,6 +126,6 @@ class TeamAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Team, form: forms.ModelForm, change: bool) -> None:
         """Write the name."""
         if change:
-            registration.rename_team(obj.id, obj.name)
+            registration.rename_team(obj.id, obj.name, request.user.identity)
         else:
-            obj.id = registration.add_team(obj.name).id
+            obj.id = registration.add_team(obj.name, request.user.identity).id

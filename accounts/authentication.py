@@ -12,13 +12,14 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.contrib.auth.hashers import check_password, make_password
-from django.db.models import Exists, QuerySet
+from django.db.models import Exists, Q, QuerySet
 
-from accounts import registration, throttle, tokens
+from accounts import audit, credentials, registration, throttle, tokens
 from accounts.identity import Identity
 from accounts.models import RevokedSession, User
 from accounts.roles import Role
 from accounts.tokens import Claims, TokenPair
+from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput, Unauthenticated
 
 _WRONG = "The account or the password is wrong."
@@ -57,16 +58,16 @@ def sign_in(user: User) -> SignedIn:
 
 def verify_login(*, login: str, password: str, address: str) -> User:
     """The active account with that login and password; raises as `log_in` does."""
-    login = login.strip().lower()
-    if not registration.is_encodable(login):
+    login = credentials.folded(login)
+    if not credentials.is_encodable(login):
         raise Unauthenticated(_WRONG)
     column = "email" if "@" in login else "username"
     user = User.objects.select_related("team").filter(**{column: login}).first()
     return _verified(user, password, account=str(user.id) if user else login, address=address)
 
 
-def change_password(*, identity: Identity, current: str, new: str, address: str) -> None:
-    """Give the caller another password and end all sessions of the account, this one included.
+def change_password(*, identity: Identity, session_id: UUID, current: str, new: str, address: str) -> None:
+    """Give the caller another password and end all sessions of the account but this one.
 
     Raises BadInput on `current` or `new`, RateLimited after too many wrong guesses, or Conflict.
     """
@@ -75,33 +76,43 @@ def change_password(*, identity: Identity, current: str, new: str, address: str)
         user = _verified(user, current, account=str(identity.user_id), address=address)
     except Unauthenticated:
         raise BadInput("This is not your present password.", field="current") from None
-    registration.change_password(user, new, field="new")
+    credentials.check_new_password(new, user, field="new")
+    registration.change_password(user, make_password(new), kept_session=session_id)
 
 
 def refresh(raw: str) -> SignedIn:
     """Spend a refresh token for the session's next pair; raises Unauthenticated.
 
-    A spent token that comes again is in two hands, one of them a thief's: the whole session is revoked.
+    A spent token that comes again is in two hands, one of them a thief's: the whole session is revoked, at once and without
+    a time of grace, for nobody can tell a client that repeats its request from a thief that comes second. A client whose
+    answer was lost signs in again.
     """
     return _signed_in(*_spend(raw))
 
 
-def log_out(*, refresh_token: str | None, session_id: UUID | None) -> None:
-    """End the session of the refresh token, or else the caller's own; raises Unauthenticated if there is neither."""
+def log_out(*, refresh_token: str | None, identity: Identity | None) -> None:
+    """End the session of the refresh token; without one, all sessions of the caller.
+
+    Raises Unauthenticated if the token does not hold, or if there is neither.
+    """
     if refresh_token is not None:
         _, session_id = _spend(refresh_token)
-    if session_id is None:
+        tokens.revoke_session(session_id)
+    elif identity is not None:
+        registration.end_sessions(identity.user_id, by=identity)
+    else:
         raise Unauthenticated
-    tokens.revoke_session(session_id)
 
 
 def authenticate(raw: str) -> Access:
     """What an access token opens, by one indexed query; raises Unauthenticated."""
     claims = tokens.read_access(raw)
-    row = _live(claims).values_list(*_IDENTITY).first()
+    row = _live(claims).values_list("id", "username", "role", "team_id").first()
     if row is None:
         raise Unauthenticated(_ENDED)
-    return Access(_identity(*row), claims.session_id, claims.token_version, claims.expires_at)
+    user_id, username, role, team_id = row
+    identity = Identity(user_id, username, Role(role), team_id)
+    return Access(identity, claims.session_id, claims.token_version, claims.expires_at)
 
 
 def still_valid(accesses: Collection[Access], now: datetime) -> dict[Access, Identity]:
@@ -114,19 +125,12 @@ def still_valid(accesses: Collection[Access], now: datetime) -> dict[Access, Ide
     users = User.objects.filter(is_active=True).in_bulk({access.identity.user_id for access in unexpired})
     revoked = RevokedSession.objects.in_bulk({access.session_id for access in unexpired})
     return {
-        access: _identity(user.id, user.username, user.role, user.team_id)
+        access: user.identity
         for access in unexpired
         if (user := users.get(access.identity.user_id)) is not None
-        and user.token_version == access.token_version
+        and (user.token_version == access.token_version or user.kept_session == access.session_id)
         and access.session_id not in revoked
     }
-
-
-_IDENTITY = ("id", "username", "role", "team_id")
-
-
-def _identity(user_id: UUID, username: str, role: str, team_id: UUID) -> Identity:
-    return Identity(user_id, username, Role(role), team_id)
 
 
 def identity_from_token(raw: str) -> Identity:
@@ -136,7 +140,7 @@ def identity_from_token(raw: str) -> Identity:
 
 def _verified(user: User | None, password: str, *, account: str, address: str) -> User:
     """The user, if active and the password is right; else raises Unauthenticated, as slowly for no user as for one."""
-    registration.check_password_text(password, field="password")
+    credentials.check_password_text(password, field="password")
     attempt = throttle.reserve_login(account=account, address=address)
     if user is None:
         make_password(password)
@@ -161,16 +165,24 @@ def _spend(raw: str) -> tuple[User, UUID]:
     if user is None:
         raise Unauthenticated(_ENDED)
     if not tokens.spend(token):
-        tokens.revoke_session(claims.session_id)
+        _end_stolen(user, claims.session_id)
         raise Unauthenticated(_ENDED)
     return user, claims.session_id
+
+
+@repeats_lock_conflicts
+def _end_stolen(user: User, session_id: UUID) -> None:
+    """End the session, and say so where operators look."""
+    if tokens.revoke_session(session_id):
+        facts = {"username": user.username, "session": session_id}
+        audit.record(None, "session.token_reused", f"user:{user.id}", facts)
 
 
 def _live(claims: Claims) -> QuerySet[User]:
     """The token's user, if the token still holds."""
     revoked = RevokedSession.objects.filter(session_id=claims.session_id)
-    holding = User.objects.filter(id=claims.user_id, token_version=claims.token_version, is_active=True)
-    return holding.exclude(Exists(revoked))
+    version_holds = Q(token_version=claims.token_version) | Q(kept_session=claims.session_id)
+    return User.objects.filter(version_holds, id=claims.user_id, is_active=True).exclude(Exists(revoked))
 
 
 def _signed_in(user: User, session_id: UUID) -> SignedIn:

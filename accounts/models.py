@@ -1,7 +1,7 @@
 """The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions, `audit.py` the audit log.
 
-Ids of users and teams are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing, and an id
-that stands in tokens and answers should not tell when its account was made.
+Ids of users and teams are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing,
+and an id that stands in tokens and answers should not tell when its account was made.
 """
 
 from __future__ import annotations

@@ -43,6 +43,13 @@ class AccountsOptions:
     login_failures_per_address: int = option(
         30, env="DTQ_LOGIN_FAILURES_PER_ADDRESS", minimum=1, maximum=10_000, help="failed logins a minute and address."
     )
+    registrations_per_address: int = option(
+        10,
+        env="DTQ_REGISTRATIONS_PER_ADDRESS",
+        minimum=1,
+        maximum=10_000,
+        help="registrations a minute and address, refused ones included.",
+    )
     trusted_proxies: int = option(
         0,
         env="DTQ_TRUSTED_PROXIES",

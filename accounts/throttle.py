@@ -1,4 +1,4 @@
-"""Limits failed logins, per account and per address.
+"""Limits failed logins, per account and per address, and registrations per address.
 
 A login is reserved before its password is hashed and given back when the password was right. Counting failures
 afterwards would let any number of parallel guesses pass while none has failed yet, and a flood wants us to hash.
@@ -12,6 +12,7 @@ import functools
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -26,27 +27,26 @@ from dtq_site.foundation.lua import load_script
 from dtq_site.foundation.redis_clients import Breaker, redis_client
 
 WINDOW_MS = 60_000
-_RESERVE = load_script(Path(__file__).parent / "lua" / "reserve_login.lua")
+_RESERVE = load_script(Path(__file__).parent / "lua" / "reserve_attempt.lua")
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A login that is counted until its window ends or it is given back."""
+    """A login or registration that is counted until its window ends or it is given back."""
 
     id: str
-    account_key: str
-    address_key: str
+    keys: tuple[str, ...]
 
 
 class LocalCounts:
-    """What reserve_login.lua keeps, in this process, for at most `capacity` keys; the longest unused go first."""
+    """What reserve_attempt.lua keeps, in this process, for at most `capacity` keys; the longest unused go first."""
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._capacity = capacity
         self._lock = threading.Lock()
         self._times: OrderedDict[str, dict[str, int]] = OrderedDict()
 
-    def reserve(self, attempt_id: str, limits: dict[str, int], now_ms: int) -> int:
+    def reserve(self, attempt_id: str, limits: Mapping[str, int], now_ms: int) -> int:
         """Count the attempt for every key of `limits` and return 0, or count nothing and return the ms to wait."""
         with self._lock:
             wait = max(self._wait_ms(key, limit, now_ms) for key, limit in limits.items())
@@ -72,66 +72,65 @@ class LocalCounts:
                 self._times.get(key, {}).pop(attempt_id, None)
 
 
-class LoginThrottle:
-    """Counts logins in Redis while it answers, and in this process while it does not."""
+class Throttle:
+    """Counts attempts in Redis while it answers, and in this process while it does not."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._breaker = Breaker()
         self._local = LocalCounts()
 
-    def reserve(
-        self, *, account: str, address: str, account_limit: int, address_limit: int, now_ms: int | None = None
-    ) -> Attempt:
-        """Count a login; raises RateLimited, with nothing counted, when account or address has used up its minute."""
-        attempt = Attempt(uuid4().hex, _key("account", account), _key("address", address_block(address)))
+    def reserve(self, limits: Mapping[str, int], refusal: str, *, now_ms: int | None = None) -> Attempt:
+        """Count an attempt for each key of `limits`, of which there are one or two.
+
+        Raises RateLimited with the message `refusal`, with nothing counted, when one of them has used up its minute.
+        """
+        attempt = Attempt(uuid4().hex, tuple(limits))
+        first, second = attempt.keys[0], attempt.keys[-1]
         wait_ms = self._breaker.call(
             lambda: _RESERVE(
                 self._client,
-                keys={"account": attempt.account_key, "address": attempt.address_key},
+                keys={"first": first, "second": second},
                 attempt=attempt.id,
-                account_limit=account_limit,
-                address_limit=address_limit,
+                first_limit=limits[first],
+                second_limit=limits[second],
                 window_ms=WINDOW_MS,
                 now_ms="" if now_ms is None else now_ms,
             ),
             None,
         )
         if wait_ms is None:
-            limits = {attempt.account_key: account_limit, attempt.address_key: address_limit}
             wait_ms = self._local.reserve(attempt.id, limits, _elapsed_ms() if now_ms is None else now_ms)
         if wait_ms > 0:
-            raise RateLimited("Too many failed logins: wait and try again.", retry_after_seconds=wait_ms / 1000)
+            raise RateLimited(refusal, retry_after_seconds=wait_ms / 1000)
         return attempt
 
     def give_back(self, attempt: Attempt) -> None:
-        """Count a login no longer, because its password was right."""
-        keys = (attempt.account_key, attempt.address_key)
-        self._local.give_back(attempt.id, keys)
-        self._breaker.call(lambda: self._remove(attempt.id, keys), None)
+        """Count an attempt no longer."""
+        self._local.give_back(attempt.id, attempt.keys)
+        self._breaker.call(lambda: self._remove(attempt), None)
 
-    def _remove(self, attempt_id: str, keys: tuple[str, ...]) -> None:
+    def _remove(self, attempt: Attempt) -> None:
         with self._client.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.zrem(key, attempt_id)
+            for key in attempt.keys:
+                pipeline.zrem(key, attempt.id)
             pipeline.execute()
 
 
 @functools.lru_cache(maxsize=1)
-def throttle_at(redis_url: str) -> LoginThrottle:
+def throttle_at(redis_url: str) -> Throttle:
     """This process's throttle."""
-    return LoginThrottle(redis_client(redis_url, timeout_seconds=1.0))
+    return Throttle(redis_client(redis_url, timeout_seconds=1.0))
 
 
 def reserve_login(*, account: str, address: str) -> Attempt:
     """Count a login within the limits of the settings; raises RateLimited."""
     options = settings.DTQ_ACCOUNTS
-    return throttle_at(settings.REDIS_URL).reserve(
-        account=account,
-        address=address,
-        account_limit=options.login_failures_per_account,
-        address_limit=options.login_failures_per_address,
-    )
+    limits = {
+        key_of("account", account): options.login_failures_per_account,
+        key_of("address", address_block(address)): options.login_failures_per_address,
+    }
+    return throttle_at(settings.REDIS_URL).reserve(limits, "Too many failed logins: wait and try again.")
 
 
 def give_back(attempt: Attempt) -> None:
@@ -139,7 +138,13 @@ def give_back(attempt: Attempt) -> None:
     throttle_at(settings.REDIS_URL).give_back(attempt)
 
 
-def _key(kind: str, value: str) -> str:
+def count_registration(address: str) -> None:
+    """Count a registration, successful or not, within the limit of the settings; raises RateLimited."""
+    limits = {key_of("registrations", address_block(address)): settings.DTQ_ACCOUNTS.registrations_per_address}
+    throttle_at(settings.REDIS_URL).reserve(limits, "Too many registrations: wait and try again.")
+
+
+def key_of(kind: str, value: str) -> str:
     """One hash tag for all, as a login touches two keys in one script; hashed, as people type passwords as names."""
     return f"dtq:{{login}}:{kind}:{hashlib.sha256(value.encode()).hexdigest()}"
 

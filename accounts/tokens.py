@@ -83,11 +83,12 @@ def spend(token: RefreshToken) -> bool:
     return is_first
 
 
-def revoke_session(session_id: UUID) -> None:
-    """End a session: all its tokens, of both kinds, are refused from now on."""
+def revoke_session(session_id: UUID) -> bool:
+    """End a session: all its tokens, of both kinds, are refused from now on. False if it was ended before."""
     longest = max(simplejwt.AccessToken.lifetime, RefreshToken.lifetime)
     expires_at = database_clock.now() + longest + _CLOCK_MARGIN
-    RevokedSession.objects.bulk_create([RevokedSession(session_id, expires_at)], ignore_conflicts=True)
+    _, is_first = RevokedSession.objects.get_or_create(session_id=session_id, defaults={"expires_at": expires_at})
+    return is_first
 
 
 def forget_expired(now: datetime) -> int:

@@ -82,15 +82,14 @@ class RefreshView(AuthView):
 
 
 class LogoutView(AuthView):
-    """POST {refresh_token}, or nothing but an access token in the header: ends that session."""
+    """POST {refresh_token}: ends its session. With nothing but an access token in the header: all of that account."""
 
     def post(self, request: Request) -> Response:
         """Answer with nothing."""
         if "refresh_token" in request.data:
-            authentication.log_out(refresh_token=_text(request, "refresh_token"), session_id=None)
+            authentication.log_out(refresh_token=_text(request, "refresh_token"), identity=None)
         else:
-            access = authentication.authenticate(_bearer(request))
-            authentication.log_out(refresh_token=None, session_id=access.session_id)
+            authentication.log_out(refresh_token=None, identity=authentication.identity_from_token(_bearer(request)))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

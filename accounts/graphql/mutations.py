@@ -42,15 +42,15 @@ class AccountsMutation(graphene.ObjectType):
     logout = graphene.Field(
         graphene.Boolean,
         required=True,
-        refresh_token=graphene.String(description="A refresh token of the session that is to end."),
-        description="End the session of that token, or else the one that sends the request.",
+        refresh_token=graphene.String(description="The refresh token of the session that is to end."),
+        description="End the session of that token; without one, all sessions of the account that sends the request.",
     )
     change_password = graphene.Field(
         graphene.Boolean,
         required=True,
         current=graphene.String(required=True, description="The present password."),
         new=graphene.String(required=True, description="The new password; weak ones are refused."),
-        description="Change the caller's password and end all sessions of the account, this one included.",
+        description="Change the caller's password and end all other sessions of the account.",
     )
 
     @staticmethod
@@ -58,7 +58,7 @@ class AccountsMutation(graphene.ObjectType):
     def resolve_register(root: None, info: GraphQLResolveInfo, input: dict[str, Any]) -> SignedIn:
         """Create the account and sign it in."""
         with _fields_of("input"):
-            return authentication.sign_in(registration.register(**input))
+            return authentication.sign_in(registration.register(**input, address=info.context.address))
 
     @staticmethod
     @public
@@ -79,8 +79,8 @@ class AccountsMutation(graphene.ObjectType):
     @staticmethod
     @public
     def resolve_logout(root: None, info: GraphQLResolveInfo, refresh_token: str | None = None) -> bool:
-        """Revoke the session."""
-        authentication.log_out(refresh_token=refresh_token, session_id=info.context.session_id)
+        """Revoke one session or all."""
+        authentication.log_out(refresh_token=refresh_token, identity=info.context.identity)
         return True
 
     @staticmethod
@@ -88,7 +88,13 @@ class AccountsMutation(graphene.ObjectType):
     def resolve_change_password(root: None, info: GraphQLResolveInfo, current: str, new: str) -> bool:
         """Check the present password and replace it."""
         context = info.context
-        authentication.change_password(identity=context.identity, current=current, new=new, address=context.address)
+        authentication.change_password(
+            identity=context.identity,
+            session_id=context.session_id,
+            current=current,
+            new=new,
+            address=context.address,
+        )
         return True
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
+
 from accounts import authentication, registration
 from accounts.authentication import SignedIn
 from accounts.models import Team, User
@@ -23,10 +25,14 @@ def sign_in(login: str = "ann", password: str = PASSWORD, address: str = ADDRESS
     return authentication.log_in(login=login, password=password, address=address)
 
 
-def demote(user: User, **changes: Any) -> None:
-    """Change what an administrator can change of the account, and nothing else."""
-    values = {"email": user.email, "name": user.name, "role": user.role, "team": user.team, "is_active": user.is_active}
-    registration.update_user(user.id, **{**values, **changes})
+def edit(user: User, **changes: Any) -> None:
+    """Change what an administrator can change of the account."""
+    registration.update_user(user.id, changes)
+
+
+def change_password(user: User, new: str) -> None:
+    """Give the account another password, as `user` was read."""
+    registration.change_password(user, make_password(new), kept_session=None)
 
 
 def row_counts() -> tuple[int, int]:

@@ -141,22 +141,23 @@ def test_a_token_is_refreshed_once():
     assert refusal(operation, raw=spent) == ("UNAUTHENTICATED", None)
 
 
-def test_logout_ends_the_session_that_asks_or_the_one_of_the_token():
+def test_logout_ends_the_session_of_the_token_or_else_all_of_the_account():
     make_user("ann")
-    own, other = sign_in(), sign_in()
+    first, second, third = sign_in(), sign_in(), sign_in()
 
-    assert ask("mutation { logout }", own.access_token) == {"logout": True}
-    assert ask("mutation ($raw: String) { logout(refreshToken: $raw) }", raw=other.refresh_token) == {"logout": True}
+    assert ask("mutation ($raw: String) { logout(refreshToken: $raw) }", raw=first.refresh_token) == {"logout": True}
+    assert ask("{ me { username } }", second.access_token) == {"me": {"username": "ann"}}
+    assert ask("mutation { logout }", second.access_token) == {"logout": True}
 
-    for ended in (own, other):
+    for ended in (first, second, third):
         with pytest.raises(Unauthenticated):
             authentication.authenticate(ended.access_token)
     assert refusal("mutation { logout }") == ("UNAUTHENTICATED", None)
 
 
-def test_change_password_ends_the_session_that_asks():
+def test_change_password_ends_the_other_sessions():
     make_user("ann")
-    token = sign_in().access_token
+    token, other = sign_in().access_token, sign_in().access_token
     operation = 'mutation ($current: String!) { changePassword(current: $current, new: "another fine day") }'
 
     assert refusal(operation, token, current="wrong") == ("BAD_USER_INPUT", "current")
@@ -164,7 +165,8 @@ def test_change_password_ends_the_session_that_asks():
     assert ask(operation, token, current=PASSWORD) == {"changePassword": True}
 
     with pytest.raises(Unauthenticated):
-        authentication.authenticate(token)
+        authentication.authenticate(other)
+    assert ask("{ me { username } }", token) == {"me": {"username": "ann"}}
     assert sign_in("ann", "another fine day").user.username == "ann"
 
 

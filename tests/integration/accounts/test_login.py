@@ -9,7 +9,7 @@ from accounts import authentication, registration
 from accounts.models import User
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput, Unauthenticated
-from tests.integration.accounts.making import PASSWORD, demote, make_user, sign_in
+from tests.integration.accounts.making import PASSWORD, change_password, edit, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +83,7 @@ def test_a_password_that_bcrypt_refuses_is_only_a_wrong_one(settings: Settings):
 
 def test_a_rehash_does_not_undo_a_change_of_password_that_came_first():
     stale = make_user("ann")
-    registration.change_password(stale, "another fine day", field="new")
+    change_password(stale, "another fine day")
 
     registration.rehash_password(stale, PASSWORD)
 
@@ -103,7 +103,7 @@ def test_text_that_cannot_be_encoded_or_is_endless_is_refused_without_hashing():
 
 def test_a_name_that_looks_like_an_address_means_the_account_with_that_address():
     first = make_user("ann@example.com", email="ann@example.com")
-    demote(first, email="ann@example.org")
+    edit(first, email="ann@example.org")
     second = make_user("other", email="ann@example.com")
 
     assert sign_in("ann@example.com").user == second

@@ -8,10 +8,11 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
-from accounts import authentication, throttle
+from accounts import authentication, registration, throttle
+from accounts.client_address import address_block
 from accounts.models import User
-from accounts.throttle import WINDOW_MS, LoginThrottle
-from dtq_site.foundation.errors import RateLimited, Unauthenticated
+from accounts.throttle import WINDOW_MS, Attempt, Throttle, key_of
+from dtq_site.foundation.errors import BadInput, Conflict, RateLimited, Unauthenticated
 from dtq_site.foundation.redis_clients import redis_client
 from tests.integration.accounts.making import ADDRESS, PASSWORD, make_user, sign_in
 
@@ -105,33 +106,41 @@ def test_a_refused_login_hashes_nothing_and_counts_nothing(monkeypatch: pytest.M
 def test_guesses_at_the_present_password_of_an_account_count_too(settings: Settings):
     settings.DTQ_ACCOUNTS = replace(settings.DTQ_ACCOUNTS, login_failures_per_account=1)
     make_user("ann")
-    identity = authentication.identity_from_token(sign_in().access_token)
+    access = authentication.authenticate(sign_in().access_token)
     before = User.objects.values().get()
     fail("ann")
 
     with pytest.raises(RateLimited):
-        authentication.change_password(identity=identity, current=PASSWORD, new="another fine day", address="192.0.2.8")
+        authentication.change_password(
+            identity=access.identity,
+            session_id=access.session_id,
+            current=PASSWORD,
+            new="another fine day",
+            address="192.0.2.8",
+        )
 
     assert User.objects.values().get() == before
 
 
 @pytest.fixture(params=["with Redis", "without Redis"])
-def fresh_throttle(request: pytest.FixtureRequest, redis_server: Redis, settings: Settings) -> LoginThrottle:
+def fresh_throttle(request: pytest.FixtureRequest, redis_server: Redis, settings: Settings) -> Throttle:
     """A throttle of its own, over the run's Redis or over none."""
     url = settings.REDIS_URL if request.param == "with Redis" else NOWHERE
-    return LoginThrottle(redis_client(url, timeout_seconds=5))
+    return Throttle(redis_client(url, timeout_seconds=5))
 
 
-def reserving(counts: LoginThrottle, **limits: int) -> Callable[..., object]:
-    limits = {"account_limit": 3, "address_limit": 1000, **limits}
+def reserving(counts: Throttle, **limits: int) -> Callable[..., Attempt]:
+    limits = {"account": 3, "address": 1000, **limits}
 
-    def reserve(now_ms: int | None = None, account: str = "ann", address: str = ADDRESS) -> object:
-        return counts.reserve(account=account, address=address, now_ms=now_ms, **limits)
+    def reserve(now_ms: int | None = None, account: str = "ann", address: str = ADDRESS) -> Attempt:
+        keys = {"account": account, "address": address_block(address)}
+        limit_of = {key_of(kind, value): limits[kind] for kind, value in keys.items()}
+        return counts.reserve(limit_of, "Wait.", now_ms=now_ms)
 
     return reserve
 
 
-def test_the_wait_ends_one_minute_after_the_oldest_failure_that_counts(fresh_throttle: LoginThrottle):
+def test_the_wait_ends_one_minute_after_the_oldest_failure_that_counts(fresh_throttle: Throttle):
     reserve = reserving(fresh_throttle)
     for now_ms in (1_000_000, 1_010_000, 1_020_000):
         reserve(now_ms)
@@ -147,17 +156,17 @@ def test_the_wait_ends_one_minute_after_the_oldest_failure_that_counts(fresh_thr
         reserve(1_000_000 + WINDOW_MS)
 
 
-def test_a_limit_that_was_lowered_counts_what_was_there_before(fresh_throttle: LoginThrottle):
+def test_a_limit_that_was_lowered_counts_what_was_there_before(fresh_throttle: Throttle):
     for now_ms in (1_000_000, 1_010_000, 1_020_000):
         reserving(fresh_throttle)(now_ms)
 
     with pytest.raises(RateLimited) as refusal:
-        reserving(fresh_throttle, account_limit=1)(1_030_000)
+        reserving(fresh_throttle, account=1)(1_030_000)
 
     assert refusal.value.retry_after_seconds == 50
 
 
-def test_a_parallel_flood_gets_no_more_than_the_limit_through(fresh_throttle: LoginThrottle):
+def test_a_parallel_flood_gets_no_more_than_the_limit_through(fresh_throttle: Throttle):
     reserve = reserving(fresh_throttle)
 
     def passes(_: int) -> bool:
@@ -171,8 +180,8 @@ def test_a_parallel_flood_gets_no_more_than_the_limit_through(fresh_throttle: Lo
         assert sum(pool.map(passes, range(64))) == 3
 
 
-def test_an_ipv6_client_cannot_escape_within_its_own_network(fresh_throttle: LoginThrottle):
-    reserve = reserving(fresh_throttle, address_limit=1)
+def test_an_ipv6_client_cannot_escape_within_its_own_network(fresh_throttle: Throttle):
+    reserve = reserving(fresh_throttle, address=1)
     reserve(account="ann", address="2001:db8::1")
 
     with pytest.raises(RateLimited):
@@ -182,13 +191,55 @@ def test_an_ipv6_client_cannot_escape_within_its_own_network(fresh_throttle: Log
 
 
 def test_redis_keeps_two_keys_of_one_slot_for_one_window_and_no_name(redis_server: Redis, settings: Settings):
-    counts = LoginThrottle(redis_client(settings.REDIS_URL, timeout_seconds=5))
+    counts = Throttle(redis_client(settings.REDIS_URL, timeout_seconds=5))
 
     attempt = reserving(counts)()
 
     keys = sorted(redis_server.keys())
-    assert keys == [attempt.account_key, attempt.address_key]
+    assert keys == sorted(attempt.keys)
+    assert len(keys) == 2
     assert all(key.startswith("dtq:{login}:") and "ann" not in key for key in keys)
     assert all(0 < redis_server.pttl(key) <= WINDOW_MS for key in keys)
     counts.give_back(attempt)
     assert redis_server.keys() == []
+
+
+@both_ways
+@pytest.mark.django_db
+def test_an_address_registers_so_often_a_minute_and_refused_attempts_count(settings: Settings):
+    settings.DTQ_ACCOUNTS = replace(settings.DTQ_ACCOUNTS, registrations_per_address=3)
+    registration.register(email="ann@example.com", password=PASSWORD, address=ADDRESS)
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            registration.register(email="ann@example.com", password=PASSWORD, address=ADDRESS)
+
+    with pytest.raises(RateLimited) as refusal:
+        registration.register(email="bob@example.com", password=PASSWORD, address=ADDRESS)
+
+    assert 55 < refusal.value.retry_after_seconds <= 60
+    assert refusal.value.message == "Too many registrations: wait and try again."
+    assert list(User.objects.values_list("username", flat=True)) == ["ann@example.com"]
+    assert sign_in("ann@example.com").user.username == "ann@example.com"
+    assert registration.register(email="bob@example.com", password=PASSWORD, address="192.0.2.8").username
+
+
+@both_ways
+@pytest.mark.django_db
+def test_what_is_refused_before_anything_is_told_of_other_accounts_is_no_attempt(settings: Settings):
+    settings.DTQ_ACCOUNTS = replace(settings.DTQ_ACCOUNTS, registrations_per_address=1)
+    for _ in range(3):
+        with pytest.raises(BadInput):
+            registration.register(email="ann@example.com", password="short", address=ADDRESS)
+
+    assert registration.register(email="ann@example.com", password=PASSWORD, address=ADDRESS).username
+
+
+def test_one_key_alone_is_counted_once(fresh_throttle: Throttle):
+    limits = {key_of("registrations", ADDRESS): 2}
+    fresh_throttle.reserve(limits, "Wait.", now_ms=1_000_000)
+    fresh_throttle.reserve(limits, "Wait.", now_ms=1_010_000)
+
+    with pytest.raises(RateLimited) as refusal:
+        fresh_throttle.reserve(limits, "Wait.", now_ms=1_020_000)
+
+    assert (refusal.value.message, refusal.value.retry_after_seconds) == ("Wait.", 40)

@@ -15,16 +15,16 @@ from accounts.models import Team, User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Conflict, Forbidden
-from tests.integration.accounts.making import PASSWORD, demote, make_user, row_counts, sign_in
+from tests.integration.accounts.making import ADDRESS, PASSWORD, change_password, edit, make_user, row_counts, sign_in
 
 pytestmark = pytest.mark.django_db
-GOOD = {"email": "ann@example.com", "password": PASSWORD, "name": "Ann", "username": "ann"}
+GOOD = {"address": ADDRESS, "email": "ann@example.com", "password": PASSWORD, "name": "Ann", "username": "ann"}
 
 
 def test_whoever_registers_is_a_user_in_a_team_of_its_own():
     before = database_clock.now()
 
-    user = registration.register(email=" Ann@Example.COM ", password=PASSWORD, name=" Ann Lee ", username="Ann.Lee")
+    user = registration.register(**{**GOOD, "email": " Ann@Example.COM ", "name": " Ann Lee ", "username": "Ann.Lee"})
 
     user = User.objects.select_related("team").get(id=user.id)
     assert (user.username, user.email, user.name) == ("ann.lee", "ann@example.com", "Ann Lee")
@@ -35,7 +35,7 @@ def test_whoever_registers_is_a_user_in_a_team_of_its_own():
 
 
 def test_without_a_user_name_the_address_serves_as_one():
-    user = registration.register(email="User@Example.com", password="securepassword", name="John Doe")
+    user = registration.register(address=ADDRESS, email="User@Example.com", password="securepassword", name="John Doe")
 
     assert user.username == "user@example.com"
     assert sign_in("user@example.com", "securepassword").user == user
@@ -137,7 +137,7 @@ def test_an_address_that_is_taken_is_a_conflict_for_an_administrator_too():
     before = User.objects.values().get(id=user.id)
 
     with pytest.raises(Conflict) as refusal:
-        demote(user, email="BOB@example.com", role=Role.ADMIN)
+        edit(user, email="BOB@example.com", role=Role.ADMIN)
 
     assert refusal.value.field == "email"
     assert User.objects.values().get(id=user.id) == before
@@ -145,10 +145,10 @@ def test_an_address_that_is_taken_is_a_conflict_for_an_administrator_too():
 
 def test_of_two_changes_of_password_that_saw_the_same_one_the_second_is_refused():
     stale = make_user("ann")
-    registration.change_password(User.objects.get(), "another fine day", field="new")
+    change_password(User.objects.get(), "another fine day")
 
     with pytest.raises(Conflict):
-        registration.change_password(stale, "a third fine day", field="new")
+        change_password(stale, "a third fine day")
 
     assert sign_in("ann", "another fine day").user == stale
 

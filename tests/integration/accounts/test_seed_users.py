@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from accounts import registration
 from accounts.models import User
-from tests.integration.accounts.making import row_counts, sign_in
+from tests.integration.accounts.making import ADDRESS, change_password, row_counts, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def test_an_account_for_each_role_shares_one_team():
 
 def test_a_second_run_leaves_everything_as_it_is():
     seed()
-    registration.change_password(User.objects.get(username="admin"), "a password of my own", field="new")
+    change_password(User.objects.get(username="admin"), "a password of my own")
     before = list(User.objects.values())
 
     printed = seed()
@@ -44,7 +44,7 @@ def test_a_second_run_leaves_everything_as_it_is():
 def test_the_demo_accounts_take_no_address_of_the_documentation():
     seed()
 
-    assert registration.register(email="user@example.com", password="securepassword", name="John Doe").role == "user"
+    assert registration.register(address=ADDRESS, email="user@example.com", password="securepassword").role == "user"
 
 
 def test_production_has_no_demo_accounts(settings: Settings):

@@ -15,7 +15,7 @@ from accounts.models import RevokedSession, Team, User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Unauthenticated
-from tests.integration.accounts.making import ADDRESS, PASSWORD, demote, make_user, sign_in
+from tests.integration.accounts.making import ADDRESS, PASSWORD, change_password, edit, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -93,9 +93,10 @@ def test_a_spent_refresh_token_that_comes_again_ends_the_whole_session_and_no_ot
 
 
 def test_a_refresh_takes_role_and_name_from_the_row():
+    make_user("root", role=Role.ADMIN)
     user = make_user("ann", role=Role.ADMIN)
     signed_in = sign_in()
-    demote(user, role=Role.VIEWER)
+    edit(user, role=Role.VIEWER)
 
     renewed = authentication.refresh(signed_in.refresh_token)
 
@@ -107,41 +108,45 @@ def test_logging_out_by_refresh_token_ends_access_tokens_too():
     signed_in = sign_in()
     elsewhere = sign_in()
 
-    authentication.log_out(refresh_token=signed_in.refresh_token, session_id=None)
+    authentication.log_out(refresh_token=signed_in.refresh_token, identity=None)
 
     assert_dead(signed_in.access_token)
     with pytest.raises(Unauthenticated):
         authentication.refresh(signed_in.refresh_token)
     with pytest.raises(Unauthenticated):
-        authentication.log_out(refresh_token=signed_in.refresh_token, session_id=None)
+        authentication.log_out(refresh_token=signed_in.refresh_token, identity=None)
     assert authentication.identity_from_token(elsewhere.access_token).username == "ann"
 
 
-def test_logging_out_of_the_callers_own_session_works_twice():
+def test_logging_out_without_a_refresh_token_ends_every_session_of_the_account_and_of_no_other():
     make_user("ann")
-    signed_in = sign_in()
-    session_id = authentication.authenticate(signed_in.access_token).session_id
+    make_user("bob")
+    first, second, other = sign_in(), sign_in(), sign_in("bob")
+    identity = authentication.identity_from_token(first.access_token)
 
-    authentication.log_out(refresh_token=None, session_id=session_id)
-    authentication.log_out(refresh_token=None, session_id=session_id)
+    authentication.log_out(refresh_token=None, identity=identity)
 
-    assert_dead(signed_in.access_token)
-    assert RevokedSession.objects.count() == 1
+    assert_dead(first.access_token, second.access_token)
+    with pytest.raises(Unauthenticated):
+        authentication.refresh(second.refresh_token)
+    assert authentication.identity_from_token(other.access_token).username == "bob"
+    assert authentication.identity_from_token(sign_in().access_token).username == "ann"
 
 
 def test_logging_out_of_nothing_is_refused():
     with pytest.raises(Unauthenticated):
-        authentication.log_out(refresh_token=None, session_id=None)
+        authentication.log_out(refresh_token=None, identity=None)
 
     assert RevokedSession.objects.count() == 0
 
 
 def test_a_demotion_and_a_move_act_on_tokens_that_are_out():
+    make_user("root", role=Role.ADMIN)
     user = make_user("ann", role=Role.ADMIN)
     team = registration.add_team("sailors")
     raw = sign_in().access_token
 
-    demote(user, role=Role.VIEWER, team=team)
+    edit(user, role=Role.VIEWER, team=team)
 
     identity = authentication.identity_from_token(raw)
     assert (identity.role, identity.is_admin, identity.team_id) == (Role.VIEWER, False, team.id)
@@ -151,12 +156,12 @@ def test_tokens_of_an_account_made_inactive_end_and_stay_ended():
     user = make_user("ann")
     signed_in = sign_in()
 
-    demote(user, is_active=False)
+    edit(user, is_active=False)
     assert_dead(signed_in.access_token)
     with pytest.raises(Unauthenticated):
         authentication.refresh(signed_in.refresh_token)
 
-    demote(user, is_active=True)
+    edit(user, is_active=True)
     assert_dead(signed_in.access_token)
 
 
@@ -172,16 +177,25 @@ def test_an_inactive_row_is_enough_to_refuse_a_token():
     assert OutstandingToken.objects.count() == 0
 
 
-def test_a_change_of_password_ends_every_session():
+def replace_password(raw: str, current: str, new: str) -> None:
+    access = authentication.authenticate(raw)
+    authentication.change_password(
+        identity=access.identity, session_id=access.session_id, current=current, new=new, address=ADDRESS
+    )
+
+
+def test_a_change_of_password_ends_every_session_but_the_one_that_asks():
     user = make_user("ann")
-    first, second = sign_in(), sign_in()
-    identity = authentication.identity_from_token(first.access_token)
+    own, other = sign_in(), sign_in()
 
-    authentication.change_password(identity=identity, current=PASSWORD, new="another fine day", address=ADDRESS)
+    replace_password(own.access_token, PASSWORD, "another fine day")
 
-    assert_dead(first.access_token, second.access_token)
+    assert_dead(other.access_token)
     with pytest.raises(Unauthenticated):
-        authentication.refresh(second.refresh_token)
+        authentication.refresh(other.refresh_token)
+    assert authentication.identity_from_token(own.access_token).user_id == user.id
+    renewed = authentication.refresh(own.refresh_token)
+    assert authentication.identity_from_token(renewed.access_token).user_id == user.id
     with pytest.raises(Unauthenticated):
         sign_in("ann", PASSWORD)
     assert sign_in("ann", "another fine day").user == user
@@ -197,13 +211,28 @@ def test_a_refused_change_of_password_changes_nothing(current: str, new: str, fi
     before = User.objects.values().get()
 
     with pytest.raises(BadInput) as refusal:
-        authentication.change_password(
-            identity=authentication.identity_from_token(raw), current=current, new=new, address=ADDRESS
-        )
+        replace_password(raw, current, new)
 
     assert refusal.value.field == field
     assert User.objects.values().get() == before
     assert authentication.identity_from_token(raw).username == "ann"
+
+
+def test_a_kept_session_ends_like_any_other():
+    user = make_user("ann")
+    own = sign_in()
+    access = authentication.authenticate(own.access_token)
+    replace_password(own.access_token, PASSWORD, "another fine day")
+    assert list(authentication.still_valid([access], database_clock.now())) == [access]
+
+    replace_password(sign_in("ann", "another fine day").access_token, "another fine day", "a third fine day")
+
+    assert_dead(own.access_token)
+    assert authentication.still_valid([access], database_clock.now()) == {}
+    kept = sign_in("ann", "a third fine day")
+    replace_password(kept.access_token, "a third fine day", "a fourth fine day")
+    registration.end_sessions(user.id)
+    assert_dead(kept.access_token)
 
 
 def test_djangos_own_change_of_password_ends_tokens_as_well():
@@ -267,7 +296,7 @@ def test_what_is_remembered_of_tokens_is_forgotten_once_they_have_expired():
     make_user("ann")
     first = sign_in()
     second = authentication.refresh(first.refresh_token)
-    authentication.log_out(refresh_token=second.refresh_token, session_id=None)
+    authentication.log_out(refresh_token=second.refresh_token, identity=None)
     now = database_clock.now()
 
     assert tokens.forget_expired(now + timedelta(days=14)) == 0
@@ -284,10 +313,10 @@ def test_of_many_sessions_those_that_still_hold_are_told_by_two_queries(
     held, left, changed, stopped = (make_user(name) for name in ("ann", "bob", "cyd", "dan"))
     accesses = {name: authentication.authenticate(sign_in(name).access_token) for name in ("ann", "bob", "cyd", "dan")}
     second = authentication.authenticate(sign_in("bob").access_token)
-    authentication.log_out(refresh_token=None, session_id=accesses["bob"].session_id)
-    registration.change_password(changed, "another fine day", field="new")
-    demote(stopped, is_active=False)
-    demote(held, role=Role.VIEWER, team=left.team)
+    tokens.revoke_session(accesses["bob"].session_id)
+    change_password(changed, "another fine day")
+    edit(stopped, is_active=False)
+    edit(held, role=Role.VIEWER, team=left.team)
     now = database_clock.now()
 
     with django_assert_num_queries(2):

@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts import authentication, registration
 from dtq_site.foundation.errors import Conflict, Unauthenticated
-from tests.integration.accounts.making import PASSWORD, make_user, row_counts, sign_in
+from tests.integration.accounts.making import ADDRESS, PASSWORD, make_user, row_counts, sign_in
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -32,7 +32,7 @@ def test_of_simultaneous_registrations_one_wins():
     def register() -> str:
         with own_connection():
             try:
-                registration.register(email="ann@example.com", password=PASSWORD)
+                registration.register(address=ADDRESS, email="ann@example.com", password=PASSWORD)
             except Conflict as refusal:
                 return f"conflict on {refusal.field}"
             return "registered"

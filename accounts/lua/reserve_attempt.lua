@@ -1,10 +1,10 @@
--- reserve_login: count one login for an account and for an address, unless either has used up its window.
--- KEYS account address
--- ARGV attempt:text account_limit:number address_limit:number window_ms:number now_ms:number
+-- reserve_attempt: count one attempt for two keys, unless either has used up its window.
+-- KEYS first second
+-- ARGV attempt:text first_limit:number second_limit:number window_ms:number now_ms:number
 -- RETURNS 0 when it is counted, else the milliseconds until the next one can be
--- KEEPS a login is counted for both or for neither; a key is gone one window after its last login
+-- KEEPS an attempt is counted for both or for neither; a key is gone one window after its last attempt
 --
--- A key is a sorted set of attempts by time. An empty now_ms means the server's own time.
+-- A key is a sorted set of attempts by time; the same key given twice is one key. An empty now_ms means the server's own time.
 
 local time = redis.call("TIME")
 local now = now_ms or time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,11 +18,11 @@ local function wait_ms(key, limit)
   return tonumber(blocking[2]) + window_ms - now
 end
 
-local wait = math.max(wait_ms(KEYS.account, account_limit), wait_ms(KEYS.address, address_limit))
+local wait = math.max(wait_ms(KEYS.first, first_limit), wait_ms(KEYS.second, second_limit))
 if wait > 0 then
   return wait
 end
-for _, key in ipairs({KEYS.account, KEYS.address}) do
+for _, key in ipairs({KEYS.first, KEYS.second}) do
   redis.call("ZADD", key, now, attempt)
   redis.call("PEXPIRE", key, window_ms)
 end
