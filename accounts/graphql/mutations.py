@@ -1,9 +1,7 @@
-"""Signing up, in and out."""
+"""Signing up, in and out; what admins do to accounts stands in `administration.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import graphene
@@ -11,14 +9,16 @@ from graphql import GraphQLResolveInfo
 
 from accounts import authentication, registration
 from accounts.authentication import SignedIn
+from accounts.graphql.administration import AdministrationMutation
+from accounts.graphql.arguments import fields_of
 from accounts.graphql.inputs import LoginInput, RegisterInput
 from accounts.graphql.types import AuthPayload
 from accounts.permissions import public, requires
 from accounts.roles import Role
-from dtq_site.foundation.errors import BadInput, Conflict
+from dtq_site.foundation.errors import BadInput
 
 
-class AccountsMutation(graphene.ObjectType):
+class AccountsMutation(AdministrationMutation, graphene.ObjectType):
     """The fields of Mutation that accounts answer."""
 
     register = graphene.Field(
@@ -57,8 +57,9 @@ class AccountsMutation(graphene.ObjectType):
     @public
     def resolve_register(root: None, info: GraphQLResolveInfo, input: dict[str, Any]) -> SignedIn:
         """Create the account and sign it in."""
-        with _fields_of("input"):
-            return authentication.sign_in(registration.register(**input, address=info.context.address))
+        given = {field: value for field, value in input.items() if value is not None}
+        with fields_of("input"):
+            return authentication.sign_in(registration.register(**given, address=info.context.address))
 
     @staticmethod
     @public
@@ -67,7 +68,7 @@ class AccountsMutation(graphene.ObjectType):
         logins = [input[field] for field in ("username", "email") if input.get(field)]
         if len(logins) != 1:
             raise BadInput("Give either 'username' or 'email'.", field="input.username")
-        with _fields_of("input"):
+        with fields_of("input"):
             return authentication.log_in(login=logins[0], password=input["password"], address=info.context.address)
 
     @staticmethod
@@ -96,13 +97,3 @@ class AccountsMutation(graphene.ObjectType):
             address=context.address,
         )
         return True
-
-
-@contextmanager
-def _fields_of(argument: str) -> Iterator[None]:
-    """Name the field of a refusal as the client wrote it."""
-    try:
-        yield
-    except (BadInput, Conflict) as error:
-        error.field = f"{argument}.{error.field}"
-        raise

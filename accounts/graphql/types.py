@@ -17,6 +17,7 @@ class Team(graphene.ObjectType):
 
     id = graphene.ID(required=True, description="The team's id, a UUID.")
     name = graphene.String(required=True, description="The team's name.")
+    created_at = DateTime(required=True, description="When it was made.")
 
 
 class User(graphene.ObjectType):

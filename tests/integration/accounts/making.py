@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import make_password
 
 from accounts import authentication, registration
 from accounts.authentication import SignedIn
-from accounts.models import Team, User
+from accounts.models import AuditEntry, Team, User
 
 PASSWORD = "a fine day for sailing"
 ADDRESS = "192.0.2.7"
@@ -38,3 +38,8 @@ def change_password(user: User, new: str) -> None:
 def row_counts() -> tuple[int, int]:
     """How many users and teams there are."""
     return User.objects.count(), Team.objects.count()
+
+
+def audited() -> list[tuple[str, str, str, dict]]:
+    """Actor, action, target and facts of every entry of the audit log, the oldest first."""
+    return list(AuditEntry.objects.order_by("id").values_list("actor", "action", "target", "facts"))

@@ -241,10 +241,19 @@ def test_every_field_declares_who_may_call_it():
 
     assert access == {
         "me": set(Role),
+        "teams": {Role.ADMIN},
         "users": {Role.ADMIN},
         "register": PUBLIC,
         "login": PUBLIC,
         "refresh_token": PUBLIC,
         "logout": PUBLIC,
         "change_password": set(Role),
+        "create_user": {Role.ADMIN},
+        "update_user": {Role.ADMIN},
+        "deactivate_user": {Role.ADMIN},
+        "activate_user": {Role.ADMIN},
+        "set_password": {Role.ADMIN},
+        "end_sessions": {Role.ADMIN},
+        "create_team": {Role.ADMIN},
+        "update_team": {Role.ADMIN},
     }

@@ -1,0 +1,52 @@
+"""Reading what clients send: pages, ids, and how a refusal names the field that is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import graphene
+
+from dtq_site.foundation.errors import BadInput, Conflict, NotFound
+from dtq_site.foundation.ids import parse_uuid
+
+DEFAULT_LIMIT, MOST = 50, 1000
+FARTHEST_OFFSET = 2**31 - 1
+PAGE = {
+    "limit": graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST:,}."),
+    "offset": graphene.Int(default_value=0, description="How many to pass over first."),
+}
+"""The arguments of a field that answers with a page."""
+
+
+def read_page(limit: int | None, offset: int | None) -> tuple[int, int]:
+    """Limit and offset, within bounds; raises BadInput."""
+    return _within("limit", limit, DEFAULT_LIMIT, MOST), _within("offset", offset, 0, FARTHEST_OFFSET)
+
+
+def _within(argument: str, value: int | None, default: int, most: int) -> int:
+    if value is None:
+        return default
+    if not 0 <= value <= most:
+        raise BadInput(f"{argument} must be from 0 to {most:,}, not {value:,}.", field=argument)
+    return value
+
+
+def read_id(text: str) -> UUID:
+    """The id that a client sent. Raises NotFound for what can be no id."""
+    found = parse_uuid(text)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@contextmanager
+def fields_of(argument: str) -> Iterator[None]:
+    """Name the field of a refusal as the client wrote it: ``input.email``."""
+    try:
+        yield
+    except (BadInput, Conflict, NotFound) as error:
+        if error.field:
+            error.field = f"{argument}.{error.field}"
+        raise
