@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -19,13 +21,16 @@ from graphql import (
     IntValueNode,
     NamedTypeNode,
     NameNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    OperationType,
     TypeInfo,
     TypeNode,
     ValidationContext,
     ValueNode,
     ValuesOfCorrectTypeRule,
     get_named_type,
+    get_operation_ast,
     is_leaf_type,
     is_specified_scalar_type,
     parse,
@@ -34,6 +39,7 @@ from graphql import (
     validate,
 )
 
+from dtq_site.api.costs import Cost, cost_of
 from dtq_site.api.limits import QueryTooComplex, check_limits
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.strict_json import read_integer
@@ -47,19 +53,47 @@ class InvalidDocument(Exception):
         super().__init__(f"{len(errors)} errors")
 
 
+class Document:
+    """A valid document: `node` is its tree."""
+
+    def __init__(self, schema: GraphQLSchema, node: DocumentNode) -> None:
+        self.node = node
+        self._schema = schema
+        self._costs: dict[str | None, Cost] = {}
+
+    def kind(self, operation_name: str | None) -> OperationType:
+        """Of which kind the operation is; a query, if the name fits none, which its execution will tell."""
+        operation = get_operation_ast(self.node, operation_name)
+        return operation.operation if operation else OperationType.QUERY
+
+    def cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+        """What the operation costs with these variables; nothing, if the name fits none."""
+        if operation_name not in self._costs:
+            operation = get_operation_ast(self.node, operation_name)
+            if operation is None:
+                return 0
+            self._costs[operation_name] = cost_of(self._schema, self.node, operation)
+        return self._costs[operation_name].of(variables)
+
+
 class Documents:
     """Turns texts into valid documents of one schema, and keeps the most recent ones."""
 
     def __init__(self, schema: GraphQLSchema, options: ApiOptions) -> None:
         self._schema = schema
         self._options = options
+        self._rules = [*_RULES, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
         self._kept = lru_cache(maxsize=options.cached_documents)(self._prepare)  # keeps what returns, not what raises
 
     def get(self, text: str) -> DocumentNode:
+        """The tree of the document that `text` spells; see `find`."""
+        return self.find(text).node
+
+    def find(self, text: str) -> Document:
         """The valid document that `text` spells. Raises InvalidDocument, or QueryTooComplex if it exceeds a limit."""
         return self._kept(text) if len(text) <= self._options.cached_document_length else self._prepare(text)
 
-    def _prepare(self, text: str) -> DocumentNode:
+    def _prepare(self, text: str) -> Document:
         try:
             document = parse(text, max_lexical_tokens=self._options.max_tokens, max_comments=self._options.max_tokens)
         except GraphQLSyntaxError as error:
@@ -68,9 +102,11 @@ class Documents:
             raise InvalidDocument([error]) from None
         check_limits(document, self._options)
         adopt_expected_types(self._schema, document)
-        if errors := validate(self._schema, document, _RULES):
+        # A suggestion tells a name of the schema, which introspection is not to tell.
+        hiding = not self._options.introspection
+        if errors := validate(self._schema, document, self._rules, hide_suggestions=hiding):
             raise InvalidDocument(errors, document)
-        return document
+        return Document(self._schema, document)
 
 
 class _ValuesOfCorrectType(ValuesOfCorrectTypeRule):

@@ -7,7 +7,7 @@ from dtq_site.foundation.options import option
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """How many requests run at once, and how large a document may be."""
+    """How many requests run at once, what one may cost, and how many a client may send."""
 
     threads: int = option(
         4,
@@ -15,6 +15,25 @@ class ApiOptions:
         minimum=1,
         maximum=256,
         help="how many GraphQL requests one API process runs at once; each thread keeps a database connection.",
+    )
+    introspection: bool = option(
+        True,
+        env="DTQ_API_INTROSPECTION",
+        help="whether clients may ask for the schema, as GraphQL consoles and code generators do.",
+    )
+    max_request_bytes: int = option(
+        4 * 1024 * 1024,
+        env="DTQ_API_MAX_REQUEST_BYTES",
+        minimum=10_000,
+        maximum=64 * 1024 * 1024,
+        help="the largest body of a request, in bytes.",
+    )
+    max_variables_bytes: int = option(
+        4 * 1024 * 1024,
+        env="DTQ_API_MAX_VARIABLES_BYTES",
+        minimum=1_000,
+        maximum=64 * 1024 * 1024,
+        help="the largest variables of a GraphQL request, in bytes of JSON.",
     )
     max_tokens: int = option(
         10_000, env="DTQ_API_MAX_TOKENS", minimum=100, maximum=1_000_000, help="the most tokens in a GraphQL document."
@@ -39,6 +58,34 @@ class ApiOptions:
         minimum=1,
         maximum=10_000,
         help="the most fields with an alias in a GraphQL operation.",
+    )
+    max_cost: int = option(
+        50_000,
+        env="DTQ_API_MAX_COST",
+        minimum=1_000,
+        maximum=10_000_000,
+        help="what a GraphQL operation may cost: a point for every field that it resolves, those in lists once an item.",
+    )
+    rate: int = option(
+        500,
+        env="DTQ_API_RATE",
+        minimum=0,
+        maximum=1_000_000,
+        help="GraphQL requests a second and user, or address of somebody who has not signed in; 0 is no limit.",
+    )
+    burst: int = option(
+        2_000,
+        env="DTQ_API_BURST",
+        minimum=1,
+        maximum=1_000_000,
+        help="how many of them may come at once after a pause.",
+    )
+    cost_per_request: int = option(
+        1_000,
+        env="DTQ_API_COST_PER_REQUEST",
+        minimum=1,
+        maximum=10_000_000,
+        help="the cost up to which a GraphQL request counts as one for the rate; twice as much counts as two.",
     )
     cached_documents: int = option(
         250,

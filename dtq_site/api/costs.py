@@ -1,0 +1,180 @@
+"""What an operation costs, known before it runs: a point for every field that it resolves, those in lists once an item.
+
+How many items a list has is what the caller asks for in an argument, or else an estimate; both stand in the price of the
+field. Fields behind `@skip` and `@include` always count. Documents must be valid: prices are found by types.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    IntValueNode,
+    ListValueNode,
+    NullValueNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+
+from dtq_site.foundation.strict_json import read_integer
+
+_KEY = "price"
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one field costs beside the fields that are selected below it.
+
+    `items` is the estimate for a list whose length no argument tells. `sized_by` names the argument that does, a number or
+    a list of inputs; on an object, such as a page, it tells the length of the lists right below. A resolver refuses more
+    than `most`.
+    """
+
+    points: int = 1
+    points_per_item: int = 0
+    items: int = 10
+    sized_by: str | None = None
+    most: int | None = None
+
+
+_USUAL = Price()
+
+
+def declare_prices(schema: GraphQLSchema, prices: Mapping[str, Price]) -> None:
+    """Give fields (``Task.logs``) their prices; all others cost a point. Raises KeyError for a field that there is not."""
+    for path, price in prices.items():
+        kind, _, name = path.partition(".")
+        schema.type_map[kind].fields[name].extensions[_KEY] = price
+
+
+def price_of(definition: GraphQLField) -> Price | None:
+    """The price that was declared for a field."""
+    return definition.extensions.get(_KEY)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The length of a list: `usual`, unless a variable tells it."""
+
+    usual: int
+    most: int | None = None
+    variable: str | None = None
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        """The length that these variables ask for; what is no length at all is refused later, at its place."""
+        return self.bounded(_length(variables.get(self.variable), self.usual) if self.variable else self.usual)
+
+    def bounded(self, length: int) -> int:
+        """`length`, within what a resolver would answer."""
+        return max(0, length if self.most is None else min(length, self.most))
+
+
+def _length(value: Any, otherwise: int) -> int:
+    if isinstance(value, list):
+        return len(value)
+    # JSON's 7.0 is an Int too.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return int(value) if is_number else otherwise
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The points of a selection: some for certain, and those of lists, which wait for the variables."""
+
+    points: int = 0
+    lists: tuple[tuple[Size, Cost], ...] = ()
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        """All points, with these variables."""
+        return self.points + sum(size.of(variables) * each.of(variables) for size, each in self.lists)
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.points + other.points, self.lists + other.lists)
+
+    def times(self, size: Size) -> Cost:
+        """The cost of so many."""
+        if size.variable or self.lists:
+            return Cost(0, ((size, self),))
+        return Cost(self.points * size.of({}))
+
+
+def cost_of(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> Cost:
+    """The cost of one operation of a valid document."""
+    kind = schema.get_root_type(operation.operation)
+    return _Reckoner(document, operation).selections(kind, operation.selection_set, None) if kind else Cost()
+
+
+@dataclass
+class _Reckoner:
+    """Adds up one operation; the fragments are put where they are spread."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    fragments: dict[str, FragmentDefinitionNode] = field(init=False)
+    defaults: dict[str, ValueNode | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        fragments = (node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode))
+        self.fragments = {node.name.value: node for node in fragments}
+        variables = self.operation.variable_definitions or ()
+        self.defaults = {node.variable.name.value: node.default_value for node in variables}
+
+    def selections(self, kind: GraphQLNamedType, nodes: SelectionSetNode | None, inherited: Size | None) -> Cost:
+        costs = (self._selection(kind, node, inherited) for node in (nodes.selections if nodes else ()))
+        return sum(costs, Cost())
+
+    def _selection(self, kind: GraphQLNamedType, node: SelectionNode, inherited: Size | None) -> Cost:
+        if isinstance(node, FieldNode):
+            return self._field(kind, node, inherited)
+        fragment = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+        return self.selections(kind, fragment.selection_set, inherited)
+
+    def _field(self, kind: GraphQLNamedType, node: FieldNode, inherited: Size | None) -> Cost:
+        if node.name.value.startswith("__"):
+            return Cost(1)  # introspection has a fixed size, and bounds of its own
+        definition = kind.fields[node.name.value]
+        price, inner = price_of(definition) or _USUAL, get_named_type(definition.type)
+        own, asked = Cost(price.points), self._asked(definition, price, node)
+        if not is_list_type(get_nullable_type(definition.type)):
+            return own + self.selections(inner, node.selection_set, asked)
+        if node.selection_set is None:
+            return own
+        each = Cost(price.points_per_item) + self.selections(inner, node.selection_set, None)
+        return own + each.times(asked or inherited or Size(price.items))
+
+    def _asked(self, definition: GraphQLField, price: Price, node: FieldNode) -> Size | None:
+        """The size that an argument tells."""
+        if price.sized_by is None:
+            return None
+        default = definition.args[price.sized_by].default_value
+        usual = Size(price.items if default in (Undefined, None) else default, price.most)
+        written = next((each.value for each in node.arguments if each.name.value == price.sized_by), None)
+        if isinstance(written, VariableNode):
+            name = written.name.value
+            return Size(_literal_length(self.defaults.get(name), usual.usual), price.most, name)
+        return Size(usual.bounded(_literal_length(written, usual.usual)))
+
+
+def _literal_length(node: ValueNode | None, otherwise: int) -> int:
+    if node is None or isinstance(node, NullValueNode):
+        return otherwise
+    if isinstance(node, ListValueNode):
+        return len(node.values)
+    return _length(read_integer(node.value), otherwise) if isinstance(node, IntValueNode) else 1
