@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,7 @@ from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType,
 from dtq_site.api.context import RequestContext
 from dtq_site.api.documents import Documents, InvalidDocument
 from dtq_site.api.errors import ErrorReporter, MethodNotAllowed
+from dtq_site.api.live_query import LiveQuery, NotExecutable, interest_of
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.errors import BadInput
 
@@ -41,13 +44,32 @@ class Engine:
 
     def answer(self, request: GraphQLRequest, context: RequestContext, *, may_change: bool = True) -> Answer:
         """Run `request`; without `may_change` a mutation is refused. Never raises."""
+
+        def run(document: DocumentNode) -> Answer:
+            self._refuse_other_operations(document, request, may_change)
+            return self._executed(document, request, context)
+
+        return self._guarded(request, run)
+
+    def open(self, request: GraphQLRequest, context: RequestContext) -> Answer | LiveQuery:
+        """Run `request`, or make it ready if it is a subscription. Never raises."""
+
+        def run(document: DocumentNode) -> Answer | LiveQuery:
+            if _kind(document, request) is OperationType.SUBSCRIPTION:
+                return self._live_query(document, request, context)
+            return self._executed(document, request, context)
+
+        return self._guarded(request, run)
+
+    def _guarded(self, request: GraphQLRequest, run: Callable[[DocumentNode], Any]) -> Any:
         document = None
         try:
             document = self._documents.get(request.query)
-            self._refuse_other_operations(document, request, may_change)
-            return self._executed(document, request, context)
+            return run(document)
         except InvalidDocument as invalid:
             return self._refusal([self._reporter.inside(error, invalid.document) for error in invalid.errors])
+        except NotExecutable as unfit:
+            return self._refusal([self._reporter.inside(error, document) for error in unfit.errors])
         except Exception as error:
             return self.refusal(error)
 
@@ -60,17 +82,30 @@ class Engine:
 
     @staticmethod
     def _refuse_other_operations(document: DocumentNode, request: GraphQLRequest, may_change: bool) -> None:
-        operation = get_operation_ast(document, request.operation_name)
-        kind = operation.operation if operation else OperationType.QUERY  # what names no operation fails in `execute`
+        kind = _kind(document, request)
         if kind is OperationType.SUBSCRIPTION:
             raise BadInput("Subscribe over the WebSocket at this address, with the protocol graphql-transport-ws.")
         if kind is OperationType.MUTATION and not may_change:
             raise MethodNotAllowed("Send a mutation with POST; GET is for queries.")
 
-    def _executed(self, document: DocumentNode, request: GraphQLRequest, context: RequestContext) -> Answer:
+    def _live_query(self, document: DocumentNode, request: GraphQLRequest, context: RequestContext) -> LiveQuery:
+        interest = interest_of(self._schema, document, request.variables, request.operation_name, context)
+        variables = json.dumps(request.variables, sort_keys=True)
+        # What hangs on an event depends on nothing of a caller but role and team.
+        caller = (context.identity.role, context.identity.team_id) if context.identity else None
+        return LiveQuery(
+            interest,
+            (request.query, request.operation_name, variables, caller),
+            lambda event: self._executed(document, request, context, event).body,
+        )
+
+    def _executed(
+        self, document: DocumentNode, request: GraphQLRequest, context: RequestContext, root: Any = None
+    ) -> Answer:
         result = execute(
             self._schema,
             document,
+            root_value=root,
             context_value=context,
             variable_values=request.variables,
             operation_name=request.operation_name,
@@ -80,6 +115,11 @@ class Engine:
         if not _was_begun(result):
             return self._refusal(errors)
         return Answer({"data": result.data, **({"errors": errors} if errors else {})})
+
+
+def _kind(document: DocumentNode, request: GraphQLRequest) -> OperationType:
+    operation = get_operation_ast(document, request.operation_name)
+    return operation.operation if operation else OperationType.QUERY  # what names no operation fails in `execute`
 
 
 def _nothing_is_awaitable(_value: Any) -> bool:

@@ -1,6 +1,7 @@
 """The settings of the GraphQL edge."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dtq_site.foundation.options import option
 
@@ -100,4 +101,46 @@ class ApiOptions:
         minimum=0,
         maximum=1_000_000,
         help="the longest GraphQL document that is kept, in characters.",
+    )
+    socket_init_timeout: timedelta = option(
+        timedelta(seconds=5),
+        env="DTQ_SOCKET_INIT_TIMEOUT",
+        minimum=timedelta(milliseconds=100),
+        maximum=timedelta(minutes=5),
+        help="how long a client of the WebSocket may take to say who it is.",
+    )
+    socket_message_bytes: int = option(
+        4 * 1024 * 1024,
+        env="DTQ_SOCKET_MESSAGE_BYTES",
+        minimum=1024,
+        maximum=64 * 1024 * 1024,
+        help="the largest message of a client over the WebSocket, in bytes.",
+    )
+    socket_operations: int = option(
+        200,
+        env="DTQ_SOCKET_OPERATIONS",
+        minimum=1,
+        maximum=100_000,
+        help="how many operations, subscriptions mostly, may live on one WebSocket at once.",
+    )
+    sockets_per_user: int = option(
+        2000,
+        env="DTQ_SOCKETS_PER_USER",
+        minimum=1,
+        maximum=1_000_000,
+        help="how many WebSockets one account may have open to one API process.",
+    )
+    socket_backlog: int = option(
+        1000,
+        env="DTQ_SOCKET_BACKLOG",
+        minimum=10,
+        maximum=1_000_000,
+        help="how many messages may wait for a slow client of the WebSocket before it is cut off.",
+    )
+    socket_patience: timedelta = option(
+        timedelta(seconds=30),
+        env="DTQ_SOCKET_PATIENCE",
+        minimum=timedelta(seconds=1),
+        maximum=timedelta(hours=1),
+        help="how long a client of the WebSocket may read nothing of what waits for it before it is cut off.",
     )
