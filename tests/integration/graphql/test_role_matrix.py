@@ -1,0 +1,310 @@
+"""Who may do what: every operation of the schema, for every role, on what is the own team's and on what is another's.
+
+A new operation needs a row in TABLE. A row says how to make what the operation is about, in a given team, and what each
+caller gets, in the order of CALLERS: first on the own team's, then on another team's.
+
+    yes   it is answered, and shows or changes what it is about
+    no    it is answered without what it is about
+    401   UNAUTHENTICATED, nobody is signed in
+    403   FORBIDDEN, the role does not allow it
+    404   NOT_FOUND, there is none, or none that the caller may see
+
+Every answer is asked for with every field of every type in it. Whoever may see a thing sees all of it, but for HIDDEN.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from pytest_django import Settings
+from redis import Redis
+
+from accounts import authentication, registration
+from accounts.identity import Identity
+from accounts.models import User
+from accounts.roles import Role
+from tasks import submission
+from tasks.domain.submission import Request
+from tasks.models import Task
+from tasks.submission import Owner
+from tests.integration.graphql.documents import document, object_types, operations, selected_types
+from tests.integration.graphql.making import finish, make_task, make_worker
+from tests.support.api import ask
+
+pytestmark = pytest.mark.django_db
+
+CALLERS = ("anonymous", "viewer", "user", "worker", "admin")
+CODES = {"UNAUTHENTICATED": "401", "FORBIDDEN": "403", "NOT_FOUND": "404"}
+OWN, OTHER = "red", "blue"
+PASSWORD = "a fine day for sailing"
+
+HIDDEN = {"user.email"}
+"""What of a task of the own team is only for admins when it was made by somebody of another team."""
+
+Arguments = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an operation is about: its arguments, and the text by which an answer shows it (None: any answer does)."""
+
+    arguments: Arguments
+    sign: str | None = None
+
+
+Make = Callable[[str, Identity | None], Made]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How to make what an operation is about, and what each caller gets."""
+
+    make: Make
+    own: str
+    other: str
+    shows: Callable[[Any, str | None], bool] = lambda answer, sign: sign is None or sign in json.dumps(answer)
+
+
+def anyhow(**arguments: Any) -> Make:
+    """Nothing needs to be there."""
+    return lambda team, caller: Made(arguments)
+
+
+def about(make: Callable[[str], Any], **others: Any) -> Make:
+    """A thing of the team, which is the argument `id`."""
+
+    def made(team: str, caller: Identity | None) -> Made:
+        thing = str(make(team).pk)
+        return Made({"id": thing, **others}, thing)
+
+    return made
+
+
+def among(make: Callable[[str], Any], **arguments: Any) -> Make:
+    """A thing of the team, which may stand in a list."""
+    return lambda team, caller: Made(arguments, str(make(team).pk))
+
+
+# --- what operations are about --------------------------------------------------------------------------------------
+
+
+def a_member(team: str) -> User:
+    name = f"member-{uuid4().hex[:8]}"
+    return registration.create_user(
+        username=name, email=f"{name}@example.com", password=PASSWORD, team=registration.team_named(team)
+    )
+
+
+def a_cancelled_task(team: str) -> Task:
+    task = make_task(team)
+    assert data_of("Mutation.cancelTask", make_caller("admin", team), id=str(task.pk))
+    return task
+
+
+def a_schedule(team: str) -> Any:
+    recurring = {"name": "daily-report", "cronExpression": "0 2 * * *"}
+    answer = data_of("Mutation.createTask", make_caller("admin", team), input=recurring)
+    return apps.get_model("scheduling", "Schedule").objects.get(id=answer["schedule"]["id"])
+
+
+def a_paused_schedule(team: str) -> Any:
+    schedule = a_schedule(team)
+    data_of("Mutation.pauseSchedule", make_caller("admin", team), id=str(schedule.pk))
+    return schedule
+
+
+def a_worker(team: str) -> Any:
+    return make_worker(team=registration.team_named(team))
+
+
+def a_queue(team: str, caller: Identity | None) -> Made:
+    make_task(team, queue="mail")
+    return Made({"name": "mail"}, '"mail"')
+
+
+def among_queues(team: str, caller: Identity | None) -> Made:
+    return Made({}, a_queue(team, caller).sign)
+
+
+def a_queue_and(**others: Any) -> Make:
+    return lambda team, caller: Made({**a_queue(team, caller).arguments, **others}, '"mail"')
+
+
+def a_refresh_token(team: str, caller: Identity | None) -> Made:
+    return Made({"refreshToken": authentication.sign_in(a_member(team)).refresh_token})
+
+
+def a_login(team: str, caller: Identity | None) -> Made:
+    return Made({"input": {"username": a_member(team).username, "password": PASSWORD}})
+
+
+def the_caller(team: str, caller: Identity | None) -> Made:
+    return Made({}, str(caller.user_id) if caller else None)
+
+
+def one_task(team: str, caller: Identity | None) -> Made:
+    make_task(team)
+    return Made({})
+
+
+NEW_TASK = {"name": "send-email", "payload": {"email": "ann@example.com"}}
+ADMIN = "401 403 403 403 yes"
+MEMBER = "401 403 yes  403 yes"
+PUBLIC = "yes yes yes yes yes"
+READER = "401 yes yes 403 yes"
+SIGNED_IN = "401 yes yes yes yes"
+
+TABLE = {
+    # operation                   what it is about                     own team               another team
+    "Query.me": Row(the_caller, SIGNED_IN, SIGNED_IN),
+    "Query.users": Row(among(a_member), ADMIN, ADMIN),
+    "Query.teams": Row(among(registration.team_named), ADMIN, ADMIN),
+    "Query.task": Row(about(make_task), "401 yes yes 404 yes", "401 404 404 404 yes"),
+    "Query.tasks": Row(among(make_task, limit=5), "401 yes yes no  yes", "401 no  no  no  yes"),
+    "Query.taskStats": Row(
+        one_task, READER, "401 no  no  403 yes", shows=lambda answer, sign: answer["total"] == answer["queued"] == 1
+    ),
+    "Query.queue": Row(a_queue, READER, READER),
+    "Query.queues": Row(among_queues, READER, READER),
+    "Query.worker": Row(about(a_worker), READER, "401 404 404 403 yes"),
+    "Query.workers": Row(among(a_worker), READER, "401 no  no  403 yes"),
+    "Query.schedule": Row(about(a_schedule), READER, "401 404 404 403 yes"),
+    "Query.schedules": Row(among(a_schedule), READER, "401 no  no  403 yes"),
+    "Mutation.register": Row(anyhow(input={"email": "new@example.com", "password": PASSWORD}), PUBLIC, PUBLIC),
+    "Mutation.login": Row(a_login, PUBLIC, PUBLIC),
+    "Mutation.refreshToken": Row(a_refresh_token, PUBLIC, PUBLIC),
+    "Mutation.logout": Row(anyhow(), SIGNED_IN, SIGNED_IN),
+    "Mutation.changePassword": Row(anyhow(current=PASSWORD, new="another fine day"), SIGNED_IN, SIGNED_IN),
+    "Mutation.createUser": Row(anyhow(input={"email": "new@example.com"}), ADMIN, ADMIN),
+    "Mutation.updateUser": Row(about(a_member, input={"name": "Ann"}), ADMIN, ADMIN),
+    "Mutation.deactivateUser": Row(about(a_member), ADMIN, ADMIN),
+    "Mutation.activateUser": Row(about(a_member), ADMIN, ADMIN),
+    "Mutation.setPassword": Row(about(a_member, password="another fine day"), ADMIN, ADMIN),
+    "Mutation.endSessions": Row(about(a_member), ADMIN, ADMIN),
+    "Mutation.createTeam": Row(anyhow(input={"name": "new"}), ADMIN, ADMIN),
+    "Mutation.updateTeam": Row(about(registration.team_named, input={"name": "new"}), ADMIN, ADMIN),
+    "Mutation.createTask": Row(anyhow(input=NEW_TASK), MEMBER, MEMBER),
+    "Mutation.createTasks": Row(anyhow(inputs=[NEW_TASK]), MEMBER, MEMBER),
+    "Mutation.updateTask": Row(about(make_task, input={"title": "New"}), MEMBER, "401 403 404 403 yes"),
+    "Mutation.cancelTask": Row(about(make_task), MEMBER, "401 403 404 403 yes"),
+    "Mutation.retryTask": Row(about(a_cancelled_task), MEMBER, "401 403 404 403 yes"),
+    "Mutation.deleteTask": Row(about(lambda team: finish(make_task(team))), ADMIN, ADMIN),
+    "Mutation.pauseQueue": Row(a_queue, ADMIN, ADMIN),
+    "Mutation.resumeQueue": Row(a_queue, ADMIN, ADMIN),
+    "Mutation.updateQueue": Row(a_queue_and(input={"weight": 3}), ADMIN, ADMIN),
+    "Mutation.pauseSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
+    "Mutation.resumeSchedule": Row(about(a_paused_schedule), MEMBER, "401 403 404 403 yes"),
+    "Mutation.deleteSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
+}
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+def make_caller(caller: str, team: str = OWN) -> Identity | None:
+    """Who asks, with PASSWORD, in the team; None for nobody."""
+    if caller == "anonymous":
+        return None
+    name = f"{caller}-{uuid4().hex[:8]}"
+    user = registration.create_user(
+        username=name,
+        email=f"{name}@example.com",
+        password=PASSWORD,
+        role=Role(caller),
+        team=registration.team_named(team),
+    )
+    return user.identity
+
+
+def body_of(operation: str, identity: Identity | None, arguments: Arguments) -> dict[str, Any]:
+    return ask(document(operation, arguments), identity=identity, **arguments)
+
+
+def data_of(operation: str, identity: Identity | None, **arguments: Any) -> Any:
+    body = body_of(operation, identity, arguments)
+    assert "errors" not in body, body
+    return body["data"]["answer"]
+
+
+def outcome(row: Row, made: Made, body: dict[str, Any]) -> str:
+    """What the caller got, in one word."""
+    if "errors" in body:
+        code = body["errors"][0]["extensions"]["code"]
+        return CODES.get(code, str(body["errors"]))
+    return "yes" if row.shows(body["data"]["answer"], made.sign) else "no"
+
+
+def rows_of_all_tables() -> dict[str, list[dict[str, Any]]]:
+    return {model._meta.label: list(model._base_manager.order_by("pk").values()) for model in apps.get_models()}
+
+
+@pytest.fixture(autouse=True)
+def fast_and_uncounted(settings: Settings, redis_server: Redis) -> None:
+    """Hash in microseconds, and forget the attempts of other tests."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+CASES = [
+    pytest.param(operation, caller, team, expected, id=f"{operation}-{caller}-{team}")
+    for operation, row in TABLE.items()
+    for team, words in ((OWN, row.own), (OTHER, row.other))
+    for caller, expected in zip(CALLERS, words.split(), strict=True)
+]
+
+
+@pytest.mark.parametrize(("operation", "caller", "team", "expected"), CASES)
+def test_each_caller_gets_what_the_table_says(operation: str, caller: str, team: str, expected: str) -> None:
+    row = TABLE[operation]
+    identity = make_caller(caller)
+    made = row.make(team, identity)
+    before = rows_of_all_tables()
+
+    body = body_of(operation, identity, made.arguments)
+
+    assert outcome(row, made, body) == expected
+    if expected != "yes" or operation.startswith("Query."):
+        assert rows_of_all_tables() == before
+
+
+def test_every_operation_of_the_schema_is_in_the_table() -> None:
+    assert set(TABLE) == operations(), "give each new operation a row"
+
+
+def test_every_type_of_the_schema_is_selected_by_some_operation_of_the_table() -> None:
+    assert set().union(*map(selected_types, TABLE)) == object_types()
+
+
+@pytest.mark.parametrize("operation", [name for name in TABLE if name.startswith("Query.") and name != "Query.me"])
+def test_whoever_may_see_a_thing_sees_all_of_it(operation: str) -> None:
+    row = TABLE[operation]
+    callers = [make_caller(caller) for caller, word in zip(CALLERS, row.own.split(), strict=True) if word == "yes"]
+    made = row.make(OWN, callers[-1])
+
+    answers = [body_of(operation, caller, made.arguments)["data"] for caller in callers]
+
+    assert answers == [answers[-1]] * len(answers)
+
+
+def test_of_somebody_of_another_team_the_address_alone_is_hidden() -> None:
+    request, team = Request(**NEW_TASK), registration.team_named(OWN)
+    task = submission.submit_one(request, Owner(team.pk, a_member(OTHER).pk))
+    arguments = {"id": str(task.pk)}
+
+    seen, whole = (data_of("Query.task", make_caller(caller), **arguments) for caller in ("viewer", "admin"))
+
+    assert set(differences(seen, whole)) == HIDDEN
+    assert seen["user"]["email"] is None
+
+
+def differences(seen: Any, whole: Any, path: str = "") -> Iterator[str]:
+    if isinstance(seen, dict) and isinstance(whole, dict):
+        for key in seen:
+            yield from differences(seen[key], whole[key], f"{path}.{key}" if path else key)
+    elif seen != whole:
+        yield path
