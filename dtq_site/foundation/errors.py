@@ -76,7 +76,7 @@ class RateLimited(DTQError):
     code = "RATE_LIMITED"
 
     def __init__(self, message: str | None = None, *, retry_after_seconds: float, field: str | None = None) -> None:
-        super().__init__(message, field=field, retryAfterSeconds=round(retry_after_seconds, 3))
+        super().__init__(message, field=field, retryAfter=round(retry_after_seconds, 3))
         self.retry_after_seconds = retry_after_seconds
 
 
