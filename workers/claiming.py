@@ -6,6 +6,7 @@ The guarded claim of the lifecycle decides who has won what. Reached through `ga
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -26,6 +27,7 @@ from workers.domain.shares import shares
 
 MOST_HINTS = 1000
 _QUEUES_SECONDS = 0.5
+_LONGEST_QUEUES_SECONDS = 2.0
 _PAUSED = 0
 _ROW_TRIES = 4
 
@@ -40,6 +42,13 @@ class Caller:
     team_id: UUID | None = None
 
 
+Later = Callable[[Callable[[], None]], None]
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
+
+
 def claim(
     caller: Caller,
     claim_id: UUID,
@@ -48,23 +57,28 @@ def claim(
     *,
     from_database: bool = False,
     repeated: bool = False,
+    later: Later = _at_once,
     clock: Clock = database_clock,
 ) -> list[LeasedTask]:
     """Lease up to `limit` ready tasks to the caller, of each queue its share by weight, each queue in its own order.
 
     What a queue lacks of its share the others give. A `repeated` request, one whose answer may have been lost, is answered
-    with the tasks that its claim has won already, if there are any, for as long as their leases last.
+    with the tasks that its claim has won already, if there are any, for as long as their leases last. `later` is handed
+    what the index must be told and nobody waits for: to be called within a second.
     """
     wanted = Claim(claim_id, caller.worker_id, lease)
     if repeated and (held := lifecycle.claimed_before(wanted, clock.now())):
         return [_leased(task, remaining) for task, remaining in held]
-    claim_from = _claim_rows if from_database or caller.team_id is not None else _claim_from_index
-    weights = open_queues(caller)
+    from_rows = from_database or caller.team_id is not None
+    weights = open_queues(caller, _LONGEST_QUEUES_SECONDS)
     won: list[ClaimedTask] = []
     try:
         while weights and len(won) < limit:
             for queue, share in shares(limit - len(won), weights, jitter()).items():
-                found = claim_from(caller, queue, share, wanted, clock)
+                if from_rows:
+                    found = _claim_rows(caller, queue, share, wanted, clock)
+                else:
+                    found = _claim_from_index(caller, queue, share, wanted, later, clock)
                 won += found
                 if len(found) < share:
                     del weights[queue]
@@ -74,9 +88,11 @@ def claim(
     return [_leased(task, lease) for task in won]
 
 
-def _claim_from_index(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
+def _claim_from_index(
+    caller: Caller, queue: str, limit: int, wanted: Claim, later: Later, clock: Clock
+) -> list[ClaimedTask]:
     try:
-        return _claim_hinted(caller, queue, limit, wanted, clock)
+        return _claim_hinted(caller, queue, limit, wanted, later, clock)
     except IndexLost:
         return _claim_rows(caller, queue, limit, wanted, clock)
 
@@ -93,15 +109,16 @@ def wait(caller: Caller, timeout_seconds: float) -> None:
 _queues: tuple[float, dict[str, int]] = (float("-inf"), {})
 
 
-def open_queues(caller: Caller) -> dict[str, int]:
+def open_queues(caller: Caller, oldest_seconds: float = _QUEUES_SECONDS) -> dict[str, int]:
     """The queues that the caller serves and that are not paused, with their weights, in random order so that none is
     always first. One that has no row yet weighs 1.
 
-    Half a second old at most: a queue paused meanwhile is refused by the claim itself.
+    Not quite new: who waits looks twice a second, so that who claims seldom has to. A queue paused meanwhile is refused
+    by the claim itself.
     """
     global _queues
     read_at, weights = _queues
-    if elapsed_clock() - read_at > _QUEUES_SECONDS:
+    if elapsed_clock() - read_at > oldest_seconds:
         rows = Queue.objects.values_list("name", "paused", "weight")
         weights = {name: _PAUSED if paused else weight for name, paused, weight in rows}
         _queues = (elapsed_clock(), weights)
@@ -109,7 +126,9 @@ def open_queues(caller: Caller) -> dict[str, int]:
     return {name: weights.get(name, 1) for name in served if weights.get(name, 1) != _PAUSED}
 
 
-def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
+def _claim_hinted(
+    caller: Caller, queue: str, limit: int, wanted: Claim, later: Later, clock: Clock
+) -> list[ClaimedTask]:
     """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
     index = redis_index()
     ask = limit
@@ -117,6 +136,9 @@ def _claim_hinted(caller: Caller, queue: str, limit: int, wanted: Claim, clock: 
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
         won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
         taken = {task.pk for task in won}
+        if len(won) == len(hints):
+            later(lambda hints=hints: index.confirm(hints))
+            return won
         try:
             left = _still_ready([hint for hint in hints if hint.id not in taken])
         except Error:

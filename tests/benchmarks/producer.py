@@ -44,15 +44,21 @@ class Producer:
         self._application.create_many(count)
         return time.perf_counter() - begun
 
-    def time_arrivals(self, count: int, seed: int, shortest_seconds: float, longest_seconds: float) -> list[float]:
-        """Create single tasks with random pauses before them; returns the ms from each call to its handler's first line."""
+    def time_arrivals(
+        self, count: int, seed: int, shortest_seconds: float, longest_seconds: float
+    ) -> list[tuple[float, float]]:
+        """Create single tasks with random pauses before them; returns for each the ms to its handler's first line, from the
+        return of the call that creates it and from before that call.
+        """
         pauses = random.Random(seed)
         taken = []
         for _ in range(count):
             time.sleep(pauses.uniform(shortest_seconds, longest_seconds))
             called = time.monotonic_ns()
             self._application.create_arrival()
-            taken.append((_next_arrival() - called) / 1e6)
+            returned = time.monotonic_ns()
+            begun = _next_arrival()
+            taken.append(((begun - returned) / 1e6, (begun - called) / 1e6))
         return taken
 
     def clear(self) -> None:

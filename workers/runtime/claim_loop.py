@@ -75,8 +75,8 @@ class ClaimLoop(Service):
     def _wanted(self) -> int:
         """How many tasks to ask for; while some still wait in line, nothing before there is room for a good number."""
         stuck = sum(attempt.running_seconds > HORIZON_SECONDS for attempt in self._held.running())
-        ahead = look_ahead(self._executor.run_times.p95(), self._slots - stuck)
-        self._executor.low_water = ahead // 2
+        ahead = look_ahead(self._executor.run_times, self._slots - stuck)
+        self._executor.low_water = ahead // 4
         if self._held.waiting > self._executor.low_water or self._held.table.retiring:
             return 0
         return min(self._slots + ahead - self._held.unfinished, self._held.room)
@@ -89,6 +89,7 @@ class ClaimLoop(Service):
         tasks = self._transport.claim(uuid.uuid4(), wanted, self._lease, from_database=look)
         attempts = self._held.add(tasks, sent)
         self._executor.start([attempt for attempt in attempts if not attempt.task.begin_first])
+        self._transport.after_start()
         self._start_noted([attempt for attempt in attempts if attempt.task.begin_first])
         return len(attempts)
 

@@ -14,6 +14,7 @@ HORIZON_SECONDS = 0.05
 MOST = 200
 _REMEMBERED = 100
 _FEWEST = 10
+_DEVIATIONS = 2  # the sum of many run times stays below its mean and so many standard deviations 98 times in 100
 
 
 class RunTimes:
@@ -26,19 +27,28 @@ class RunTimes:
         """Remember one attempt."""
         self._latest.append(seconds)
 
-    def p95(self) -> float:
-        """The time within which 95 of 100 attempts end; endless while too few are known."""
-        times = sorted(self._latest)
-        return times[math.ceil(len(times) * 0.95) - 1] if len(times) >= _FEWEST else math.inf
+    def fitting(self, seconds: float) -> int:
+        """How many attempts, one after the other, are over within so many seconds; none while too few are known.
+
+        It goes by the sum of the run times and how far they scatter: the largest n with n mean + 2 deviation sqrt(n)
+        within the time.
+        """
+        times = list(self._latest)
+        if len(times) < _FEWEST:
+            return 0
+        mean = max(math.fsum(times) / len(times), 1e-6)
+        deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in times) / len(times))
+        reach = _DEVIATIONS * deviation / 2
+        return int(((math.sqrt(reach**2 + mean * seconds) - reach) / mean) ** 2)
 
 
-def look_ahead(p95_seconds: float, turning_slots: int) -> int:
+def look_ahead(run_times: RunTimes, turning_slots: int) -> int:
     """How many more tasks than slots will start within the horizon.
 
     `turning_slots` are those that are free or have been taken just now: one that has been taken for longer than the
     horizon may be taken for long.
     """
-    return min(MOST, int(turning_slots * HORIZON_SECONDS / max(p95_seconds, 1e-6)))
+    return min(MOST, run_times.fitting(turning_slots * HORIZON_SECONDS))
 
 
 def rows_for(slots: int) -> int:

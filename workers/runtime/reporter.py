@@ -23,7 +23,7 @@ from workers.transports.base import Note, Transport, Unreachable
 
 BATCH = 200
 MOST_NOTES = 10_000
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.02
 """How long outcomes gather under load: a delivery costs as much as a hundred outcomes in it."""
 
 PATIENCE_SECONDS = 1.0

@@ -45,6 +45,9 @@ class Transport(Protocol):
     def claim(self, claim_id: UUID, limit: int, lease: timedelta, *, from_database: bool) -> list[LeasedTask]:
         """Lease up to `limit` tasks; `from_database` asks the rows instead of the index."""
 
+    def after_start(self) -> None:
+        """Called when what was claimed has been started: do what could wait until then. Never raises."""
+
     def wait(self, timeout_seconds: float) -> None:
         """Sleep until there may be work, at most that long."""
 

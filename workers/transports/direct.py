@@ -37,6 +37,7 @@ class DirectTransport:
     def __init__(self, card: WorkerCard) -> None:
         self._card = card
         self._caller = Caller(card.id, frozenset(card.handlers), frozenset(card.queues), card.team_id)
+        self._postponed: list[Callable[[], None]] = []
 
     def sign_on(self, card: WorkerCard) -> None:
         """See Transport."""
@@ -54,7 +55,16 @@ class DirectTransport:
 
     def claim(self, claim_id: UUID, limit: int, lease: timedelta, *, from_database: bool) -> list[LeasedTask]:
         """See Transport."""
-        return _reaching(lambda: gateway.claim(self._caller, claim_id, limit, lease, from_database=from_database))
+        return _reaching(
+            lambda: gateway.claim(
+                self._caller, claim_id, limit, lease, from_database=from_database, later=self._postponed.append
+            )
+        )
+
+    def after_start(self) -> None:
+        """See Transport. Tells the index what has been claimed."""
+        while self._postponed:
+            self._postponed.pop()()
 
     def wait(self, timeout_seconds: float) -> None:
         """See Transport."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -280,6 +280,20 @@ def test_what_is_won_is_kept_when_the_stale_hints_beside_it_cannot_be_judged(mon
 
     Task.objects.filter(pk=good.pk).update(status=TaskStatus.COMPLETED)
     eventually(lambda: claim(2) == [] and index.depth("default") == 0, 5)
+
+
+def test_what_the_index_is_told_of_a_claim_can_wait_until_the_task_has_started():
+    index = whole()
+    task = create()
+    index.add([hint_of(task)])
+    later: list[Callable[[], None]] = []
+
+    assert claim(1, later=later.append) == [task]
+    assert index.depth("default") == 1
+
+    for call in later:
+        call()
+    assert index.depth("default") == 0
 
 
 # --- shares of queues ----------------------------------------------------------------------------------------------
