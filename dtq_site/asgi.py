@@ -1,22 +1,30 @@
-"""The server's entry point: HTTP goes to Django."""
+"""The server's entry point: HTTP goes to Django, the WebSocket `/graphql` to the API."""
 
 import os
 
-from channels.routing import ProtocolTypeRouter
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dtq_site.settings")
+
+
+async def _refuse(scope, receive, send) -> None:
+    """Close a WebSocket to any other path; a router without an answer for it would write a trace to the log."""
+    await send({"type": "websocket.close"})
 
 
 def _compose() -> ProtocolTypeRouter:
     http = get_asgi_application()  # loads the apps; what follows may import from them
 
     from accounts import demo
+    from dtq_site.live import graphql_socket
     from dtq_site.unparsed_bodies import leave_bodies_alone
 
     demo.refuse_in_production()
     leave_bodies_alone()
-    return ProtocolTypeRouter({"http": http})
+    websocket = URLRouter([re_path(r"^graphql/?$", graphql_socket), re_path(r"", _refuse)])
+    return ProtocolTypeRouter({"http": http, "websocket": websocket})
 
 
 application = _compose()

@@ -39,6 +39,11 @@ def _visible_to(identity: Identity) -> QuerySet[Worker]:
     return Worker.objects.filter(Q(team=None) | Q(team_id=identity.team_id))
 
 
+def last_words() -> list[tuple[UUID, str, datetime]]:
+    """What each worker last said of itself, and when."""
+    return list(Worker.objects.values_list("id", "status", "last_heartbeat"))
+
+
 def by_ids(worker_ids: Iterable[UUID]) -> dict[UUID, Worker]:
     """Those of the workers that are still remembered."""
     return Worker.objects.in_bulk(list(worker_ids))

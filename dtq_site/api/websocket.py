@@ -1,0 +1,306 @@
+"""The endpoint `/graphql` over WebSocket: one conversation in graphql-transport-ws, as an ASGI application.
+
+Operations of one socket are begun one after the other, each on a thread as those of HTTP are: what a client sends after a
+subscription is run when that has started. Messages to the client go through an outbox at the pace at which it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from accounts.authentication import Access, authenticate
+from dtq_site.api.context import RequestContext
+from dtq_site.api.engine import Answer, Engine, GraphQLRequest
+from dtq_site.api.hub import Hub, Subscription
+from dtq_site.api.live_query import LiveQuery
+from dtq_site.api.options import ApiOptions
+from dtq_site.api.outbox import Outbox, Overflow
+from dtq_site.api.protocol import (
+    PING,
+    SUBPROTOCOL,
+    Authenticate,
+    CloseCode,
+    Closing,
+    Complete,
+    Operation,
+    Pong,
+    Reply,
+    Session,
+    complete_message,
+    error_message,
+    json_text,
+    next_message,
+)
+from dtq_site.api.sockets import Sockets
+from dtq_site.api.threads import RequestThreads
+from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.errors import DTQError, Unauthenticated
+
+WINDOW_BYTES = 1024 * 1024
+"""How much a client may have to read; see `outbox.py`."""
+
+_CLOSE_SECONDS = 5.0
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class TooManyOperations(DTQError):
+    """Too many operations live on this socket: complete some, or open another socket."""
+
+    code = "TOO_MANY_OPERATIONS"
+
+
+@dataclass(frozen=True)
+class SocketEndpoint:
+    """What all sockets of the process share. As an ASGI application it holds one conversation each time it is called."""
+
+    engine: Engine
+    threads: RequestThreads
+    hub: Hub
+    sockets: Sockets
+    options: ApiOptions
+    allowed_origins: tuple[str, ...]
+    context_of: Callable[[Access, Scope], RequestContext]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold the conversation."""
+        await GraphQLSocket(self, scope, receive, send).run()
+
+
+class GraphQLSocket:
+    """One WebSocket."""
+
+    def __init__(self, endpoint: SocketEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        self._endpoint, self._scope, self._receive, self._send = endpoint, scope, receive, send
+        self.access: Access | None = None
+        self._token = ""
+        self._headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        options = endpoint.options
+        self._session = Session(
+            opened_at=elapsed_clock(),
+            init_seconds=options.socket_init_timeout.total_seconds(),
+            max_bytes=options.socket_message_bytes,
+        )
+        self._outbox = Outbox(max_messages=options.socket_backlog, window_bytes=WINDOW_BYTES)
+        self._to_send = asyncio.Event()
+        self._to_begin: asyncio.Queue[Operation] = asyncio.Queue()
+        self._subscriptions: dict[Operation, Subscription] = {}
+        self._main: asyncio.Task[Any] | None = None
+        self._closing: Closing | None = None
+
+    async def run(self) -> None:
+        """Hold the conversation from the handshake to the end; leaves nothing behind."""
+        await self._receive()  # websocket.connect
+        if not is_origin_allowed(self._headers, self._endpoint.allowed_origins):
+            await self._send({"type": "websocket.close"})
+            return
+        speaks = SUBPROTOCOL in self._scope["subprotocols"]
+        await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if speaks else None})
+        if not speaks:  # a refusal of the handshake would not tell the client why
+            await self._send({"type": "websocket.close", "code": int(CloseCode.WRONG_SUBPROTOCOL)})
+            return
+        self._main = asyncio.current_task()
+        helpers = [self._helper(self._send_out()), self._helper(self._begin_all())]
+        try:
+            await self._converse()
+        except Closing as closing:
+            await self._close(closing)
+        except asyncio.CancelledError:
+            if self._closing is None:
+                raise
+            self._main.uncancel()
+            await self._close(self._closing)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            for subscription in self._subscriptions.values():
+                self._endpoint.hub.close(subscription)
+            self._endpoint.sockets.discard(self)
+
+    def hang_up(self, closing: Closing) -> None:
+        """Have the socket closed; the first reason counts."""
+        if self._closing is None and self._main is not None:
+            self._closing = closing
+            self._main.cancel()
+
+    @property
+    def stalled_since(self) -> float | None:
+        """Since when messages have waited without the client reading any."""
+        return self._outbox.stalled_since
+
+    def _helper(self, work: Any) -> asyncio.Task[None]:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._hang_up_for(error)
+
+        helper = asyncio.ensure_future(work)
+        helper.add_done_callback(ended)
+        return helper
+
+    def _hang_up_for(self, error: BaseException) -> None:
+        self.hang_up(error if isinstance(error, Closing) else self._closing_for(error))
+
+    def _closing_for(self, error: BaseException) -> Closing:
+        if isinstance(error, Unauthenticated):
+            return Closing(CloseCode.FORBIDDEN, f"Forbidden: {error.message}")
+        shown = self._endpoint.engine.refusal(error)
+        code = CloseCode.UNAVAILABLE if shown.refused == "UNAVAILABLE" else CloseCode.INTERNAL
+        return Closing(code, shown.body["errors"][0]["message"])
+
+    async def _close(self, closing: Closing) -> None:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await self._send({"type": "websocket.close", "code": int(closing.code), "reason": closing.reason})
+
+    # --- from the client -------------------------------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        while (event := await self._next_event())["type"] != "websocket.disconnect":
+            command = self._session.take(event["text"] if event.get("text") is not None else event["bytes"])
+            match command:
+                case Authenticate():
+                    await self._introduce(command.payload)
+                case Reply():
+                    await self._send_text(command.text)
+                case Pong():
+                    self._outbox.pong()
+                    self._to_send.set()
+                case Operation():
+                    self._line_up(command)
+                case Complete():
+                    self._forget(command.operation)
+
+    async def _next_event(self) -> Mapping[str, Any]:
+        if not self._session.awaits_introduction:
+            return await self._receive()
+        try:
+            return await asyncio.wait_for(self._receive(), max(self._session.init_deadline - elapsed_clock(), 0))
+        except TimeoutError:
+            self._session.check_time(self._session.init_deadline)
+            raise
+
+    async def _introduce(self, payload: Mapping[str, Any]) -> None:
+        try:
+            self._token = token_in(payload, self._headers)
+            self.access = await self._endpoint.threads.run(lambda: authenticate(self._token))
+        except Exception as error:
+            raise self._closing_for(error) from None
+        self._endpoint.sockets.admit(self, self.access)
+        await self._send_text(self._session.acknowledge())
+
+    def _line_up(self, operation: Operation) -> None:
+        if self._session.living > self._endpoint.options.socket_operations:
+            self._refuse(operation, self._endpoint.engine.refusal(TooManyOperations()))
+        else:
+            self._to_begin.put_nowait(operation)
+
+    def _forget(self, operation: Operation | None) -> None:
+        if operation is not None:
+            self._outbox.drop(operation)
+            subscription = self._subscriptions.pop(operation, None)
+            if subscription is not None:
+                self._endpoint.hub.close(subscription)
+
+    # --- operations ------------------------------------------------------------------------------------------------
+
+    async def _begin_all(self) -> None:
+        while True:
+            operation = await self._to_begin.get()
+            if self._session.lives(operation):
+                opened = await self._endpoint.threads.run(lambda operation=operation: self._open(operation))
+                if self._session.lives(operation):
+                    await self._answer(operation, opened)
+
+    def _open(self, operation: Operation) -> Answer | LiveQuery:
+        engine = self._endpoint.engine
+        try:  # every operation asks anew who this is, as every request over HTTP does
+            context = self._endpoint.context_of(authenticate(self._token), self._scope)
+        except Unauthenticated as error:
+            raise self._closing_for(error) from None
+        except Exception as error:
+            return engine.refusal(error)
+        with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+            return engine.open(GraphQLRequest(operation.query, operation.variables, operation.name), context)
+
+    async def _answer(self, operation: Operation, opened: Answer | LiveQuery) -> None:
+        if isinstance(opened, LiveQuery):
+            await self._follow(operation, opened)
+        elif opened.refused is not None:
+            self._refuse(operation, opened)
+        else:
+            self._deliver(operation, None, json_text(opened.body))
+            self._finish(operation)
+
+    async def _follow(self, operation: Operation, query: LiveQuery) -> None:
+        subscription = Subscription(
+            query,
+            deliver=lambda subject, text: self._deliver(operation, subject, text),
+            end=lambda: self._finish(operation),
+        )
+        self._subscriptions[operation] = subscription
+        await self._endpoint.hub.open(subscription)
+        if not self._session.lives(operation):  # it was completed while it started
+            self._endpoint.hub.close(subscription)
+
+    def _refuse(self, operation: Operation, answer: Answer) -> None:
+        self._session.end(operation)
+        self._post(operation, error_message(operation, answer.body["errors"]))
+
+    def _deliver(self, operation: Operation, subject: Hashable, payload: str) -> None:
+        if self._session.lives(operation):
+            self._post(operation, next_message(operation, payload), subject)
+
+    def _finish(self, operation: Operation) -> None:
+        if self._session.lives(operation):
+            self._session.end(operation)
+            self._subscriptions.pop(operation, None)
+            self._post(operation, complete_message(operation))
+
+    # --- to the client ---------------------------------------------------------------------------------------------
+
+    def _post(self, operation: Operation, text: str, subject: Hashable = None) -> None:
+        try:
+            self._outbox.put(operation, text, elapsed_clock(), subject=subject)
+        except Overflow:
+            self.hang_up(Closing(CloseCode.TOO_SLOW, "The client does not read as fast as it is sent to"))
+        self._to_send.set()
+
+    async def _send_out(self) -> None:
+        while True:
+            await self._to_send.wait()
+            self._to_send.clear()
+            while (text := self._outbox.take(elapsed_clock())) is not None:
+                await self._send_text(text)
+                if self._outbox.wants_ping():
+                    await self._send_text(PING)
+
+    async def _send_text(self, text: str) -> None:
+        await self._send({"type": "websocket.send", "text": text})
+
+
+def is_origin_allowed(headers: Mapping[str, str], allowed: tuple[str, ...]) -> bool:
+    """Whether a page of that origin may connect: ours may, those named may, and who is no browser's page sends none."""
+    origin = headers.get("origin")
+    return origin is None or origin in allowed or urlsplit(origin).netloc == headers.get("host")
+
+
+def token_in(payload: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """The access token of a `connection_init`, or else of the handshake; raises Unauthenticated if there is none.
+
+    It is looked for as `Authorization` or `token`, in any case, also among `headers` within the payload.
+    """
+    within = payload.get("headers")
+    for place in (payload, within if isinstance(within, dict) else {}, headers):
+        named = {name.lower(): value for name, value in place.items() if isinstance(value, str)}
+        for name in ("authorization", "token"):
+            if token := named.get(name, "").strip():
+                scheme, _, rest = token.partition(" ")
+                return rest.strip() if scheme.lower() == "bearer" else token
+    raise Unauthenticated
