@@ -1,21 +1,24 @@
-"""Users and teams in the Django admin. Whatever is edited here is written by `registration.py`."""
+"""Users, teams and the audit log in the Django admin. Whatever is edited here is written by `registration.py`."""
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts import authentication, credentials, registration
-from accounts.models import Team, User
+from accounts.identity import Identity
+from accounts.models import AuditEntry, Team, User
 from accounts.views import request_address
-from dtq_site.foundation.errors import BadInput, DTQError
+from dtq_site.foundation.errors import BadInput, Conflict, DTQError
 
 
 class NormalisedForm(forms.ModelForm):
@@ -52,6 +55,21 @@ class AccountForm(NormalisedForm, UserChangeForm):
         fields = "__all__"
 
 
+class PasswordForm(AdminPasswordChangeForm):
+    """Another password for an account, or none."""
+
+    def __init__(self, user: User, *args: Any, by: Identity, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self._by = by
+
+    def save(self, commit: bool = True) -> User:
+        """Write it."""
+        new = self.cleaned_data["password1"] if self.cleaned_data["set_usable_password"] else None
+        registration.set_password(self.user.id, new, self._by)
+        self.user.refresh_from_db()
+        return self.user
+
+
 class ThrottledLoginForm(AdminAuthenticationForm):
     """The admin's door: the same limits on guessing as the API's, and either of the two names."""
 
@@ -73,8 +91,22 @@ class ThrottledLoginForm(AdminAuthenticationForm):
 admin.site.login_form = ThrottledLoginForm
 
 
+class RefusalsShown(admin.ModelAdmin):
+    """Tells of a change that was refused only when it was written, and leads back to the page."""
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Django's page."""
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except (BadInput, Conflict) as refusal:
+            messages.error(request, refusal.message)
+            return HttpResponseRedirect(request.get_full_path())
+
+
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(RefusalsShown, UserAdmin):
     """Accounts: add, edit, deactivate. Nobody is deleted, for their tasks name them."""
 
     add_form = NewUserForm
@@ -100,6 +132,12 @@ class AccountAdmin(UserAdmin):
         """Never: make the account inactive instead."""
         return False
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Django's page, whose form is told who acts."""
+        page = copy.copy(self)  # this object serves all requests at once
+        page.change_password_form = partial(PasswordForm, by=request.user.identity)
+        return super(AccountAdmin, page).user_change_password(request, id, form_url)
+
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
         """Write what the form shows."""
         by = request.user.identity
@@ -112,7 +150,7 @@ class AccountAdmin(UserAdmin):
 
 
 @admin.register(Team)
-class TeamAdmin(admin.ModelAdmin):
+class TeamAdmin(RefusalsShown):
     """Teams: add and rename."""
 
     fields = ("name",)
@@ -129,3 +167,27 @@ class TeamAdmin(admin.ModelAdmin):
             registration.rename_team(obj.id, obj.name, request.user.identity)
         else:
             obj.id = registration.add_team(obj.name, request.user.identity).id
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(admin.ModelAdmin):
+    """The audit log, to read."""
+
+    list_display = ("at", "actor", "action", "target")
+    list_filter = ("action",)
+    search_fields = ("actor", "target", "facts")
+    fields = ("at", "actor", "actor_id", "action", "target", "facts")
+    readonly_fields = fields
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: `audit.record` writes it."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+        """Never."""
+        return False

@@ -101,7 +101,7 @@ def _insert(user: User, team: Team | None, by: Identity | None, action: str) -> 
     except IntegrityError:
         _raise_conflict(user)
         raise
-    facts = {"username": user.username, "role": user.role, "team": user.team.name}
+    facts = {"username": user.username, "role": _told(user.role), "team": user.team.name}
     audit.record(by, action, _target(user.id), facts)
 
 
@@ -173,7 +173,9 @@ def _keep_an_administrator(user: User) -> None:
 
 def _told(value: Any) -> Any:
     """The value as the audit log has it."""
-    return value.name if isinstance(value, Team) else value
+    if isinstance(value, Team):
+        return value.name
+    return str(value) if isinstance(value, Role) else value
 
 
 def _target(user_id: UUID) -> str:

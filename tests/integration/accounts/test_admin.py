@@ -7,10 +7,10 @@ from django.test import Client
 from django.urls import include, path
 
 from accounts import authentication
-from accounts.models import Team, User
+from accounts.models import AuditEntry, Team, User
 from accounts.roles import Role
 from dtq_site.foundation.errors import Unauthenticated
-from tests.integration.accounts.making import PASSWORD, make_user, row_counts, sign_in
+from tests.integration.accounts.making import PASSWORD, audited, make_user, row_counts, sign_in
 
 urlpatterns = [path("", include("accounts.urls")), path("admin/", admin.site.urls)]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -54,7 +54,8 @@ def test_the_door_counts_failures_like_the_api():
 
 
 @pytest.mark.parametrize(
-    "page", ["user/", "user/add/", "team/", "team/add/", "user/{user}/change/", "user/{user}/password/"]
+    "page",
+    ["user/", "user/add/", "team/", "team/add/", "user/{user}/change/", "user/{user}/password/", "auditentry/"],
 )
 def test_every_page_opens(browser: Client, page: str):
     assert browser.get("/admin/accounts/" + page.format(user=User.objects.get().id)).status_code == 200
@@ -69,6 +70,8 @@ def test_a_new_account_can_sign_in(browser: Client):
     user = sign_in("ann").user
     assert response.status_code == 302
     assert (user.email, user.role, user.team, user.is_active) == ("ann@example.com", "worker", team, True)
+    facts = {"username": "ann", "role": "worker", "team": "root"}
+    assert audited()[-1] == ("root", "user.created", f"user:{user.id}", facts)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,31 @@ def test_an_edit_moves_demotes_and_deactivates_but_renames_nobody(browser: Clien
     assert response.status_code == 302
     assert (ann.username, ann.email, ann.name) == ("ann", "ann@example.org", "Ann")
     assert (ann.role, ann.team, ann.is_active, ann.token_version) == ("viewer", team, False, 1)
+    assert audited()[-1] == (
+        "root",
+        "user.changed",
+        f"user:{ann.id}",
+        {
+            "username": "ann",
+            "email": ["ann@example.com", "ann@example.org"],
+            "name": ["", "Ann"],
+            "role": ["user", "viewer"],
+            "team": ["ann", "root"],
+            "is_active": [True, False],
+        },
+    )
+
+
+def test_the_last_active_administrator_stays(browser: Client):
+    root = User.objects.get()
+    before = User.objects.values().get()
+    form = {"email": root.email, "name": "", "role": "user", "team": root.team_id, "is_active": "on"}
+
+    response = browser.post(f"/admin/accounts/user/{root.id}/change/", form, follow=True)
+
+    assert "This is the last active administrator; make another one first." in response.content.decode()
+    assert "was changed successfully" not in response.content.decode()
+    assert User.objects.values().get() == before
 
 
 def test_a_new_password_ends_the_accounts_tokens(browser: Client):
@@ -114,6 +142,28 @@ def test_a_new_password_ends_the_accounts_tokens(browser: Client):
     with pytest.raises(Unauthenticated):
         authentication.identity_from_token(token)
     assert sign_in("ann", "another fine day").user == ann
+    assert audited()[-1] == ("root", "user.password_set", f"user:{ann.id}", {"username": "ann"})
+
+
+def test_administrators_who_set_their_own_password_stay_signed_in(browser: Client):
+    root = User.objects.get()
+
+    form = {"password1": "another fine day", "password2": "another fine day", "usable_password": "true"}
+    browser.post(f"/admin/accounts/user/{root.id}/password/", form)
+
+    assert browser.get("/admin/").status_code == 200
+    assert sign_in("root", "another fine day").user == root
+
+
+def test_a_refused_password_changes_nothing(browser: Client):
+    ann = make_user("ann")
+    before = User.objects.values().get(id=ann.id), audited()
+
+    form = {"password1": "12345678", "password2": "12345678", "usable_password": "true"}
+    response = browser.post(f"/admin/accounts/user/{ann.id}/password/", form)
+
+    assert list(errors_of(response)) == ["password2"]
+    assert (User.objects.values().get(id=ann.id), audited()) == before
 
 
 def test_a_password_taken_away_ends_the_accounts_tokens(browser: Client):
@@ -126,6 +176,7 @@ def test_a_password_taken_away_ends_the_accounts_tokens(browser: Client):
     for attempt in (lambda: authentication.identity_from_token(token), sign_in):
         with pytest.raises(Unauthenticated):
             attempt()
+    assert audited()[-1] == ("root", "user.password_removed", f"user:{ann.id}", {"username": "ann"})
 
 
 def test_nobody_and_no_team_is_deleted(browser: Client):
@@ -144,3 +195,28 @@ def test_a_team_is_added_and_renamed(browser: Client):
     assert "name" in errors_of(browser.post("/admin/accounts/team/add/", {"name": "Rowers"}))
 
     assert list(Team.objects.values_list("name", flat=True)) == ["Rowers", "root"]
+    assert [entry[:3] for entry in audited()[-2:]] == [
+        ("root", "team.created", f"team:{team.id}"),
+        ("root", "team.changed", f"team:{team.id}"),
+    ]
+
+
+def test_a_name_with_characters_that_nobody_sees_is_refused(browser: Client):
+    team = Team.objects.get()
+
+    response = browser.post(f"/admin/accounts/team/{team.id}/change/", {"name": "a\x7fb"}, follow=True)
+
+    assert "It has control characters or half a surrogate pair; remove them." in response.content.decode()
+    assert Team.objects.get().name == team.name
+
+
+def test_the_audit_log_is_read_and_not_written(browser: Client):
+    entry, before = AuditEntry.objects.get(), AuditEntry.objects.values().get()
+    pages = f"/admin/accounts/auditentry/{entry.id}/"
+
+    assert "user.created" in browser.get(pages + "change/").content.decode()
+    assert "user.created" in browser.get("/admin/accounts/auditentry/?q=root").content.decode()
+    assert browser.post(pages + "change/", {"action": "other"}).status_code == 403
+    assert browser.post(pages + "delete/", {"post": "yes"}).status_code == 403
+    assert browser.get("/admin/accounts/auditentry/add/").status_code == 403
+    assert AuditEntry.objects.values().get() == before
