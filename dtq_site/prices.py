@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dtq_site.api.costs import Price
+from scheduling.graphql.types import MOST_RUNS
 from tasks.graphql.queries import MOST_TASKS
 from tasks.submission import MAX_TASKS_PER_CALL
 
@@ -23,6 +24,8 @@ PRICES: Mapping[str, Price] = {
     "Queue.processing": Price(points=5),
     "Query.workers": Price(items=50),
     "Query.schedules": Price(items=50),
+    "Schedule.nextRuns": Price(sized_by="count", most=MOST_RUNS),
+    "Query.previewSchedule": Price(sized_by="count", most=MOST_RUNS),
     "Query.users": Price(items=50),
     "Query.teams": Price(items=50),
     "Task.logs": Price(items=20),

@@ -13,4 +13,4 @@ class SchedulingConfig(AppConfig):
         from scheduling import schedules
         from tasks import recurrence
 
-        recurrence.fill(schedules.create)
+        recurrence.fill(schedules.create_recurring)

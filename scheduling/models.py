@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 
 from dtq_site.foundation.database import KeyField
+from scheduling.domain.misfires import MisfirePolicy
+from scheduling.domain.overlaps import OverlapPolicy
 
 
 class Schedule(models.Model):
@@ -13,16 +15,28 @@ class Schedule(models.Model):
     id = models.UUIDField(primary_key=True)
     team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="+")
     user = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True, related_name="+")
-    cron_expression = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    cron_expression = models.CharField(max_length=200, null=True, help_text="empty where an interval says when")
+    interval_seconds = models.PositiveIntegerField(null=True)
+    counts_from = models.DateTimeField(null=True, help_text="the moment from which its interval counts")
     timezone = models.CharField(max_length=64)
+    starts_at = models.DateTimeField(null=True, help_text="no slot is before it")
+    ends_at = models.DateTimeField(null=True, help_text="no slot is after it")
+    jitter_seconds = models.PositiveIntegerField(default=0, help_text="how long after its slot it fires at most")
+    misfire_policy = models.CharField(max_length=16, default=MisfirePolicy.FIRE_ONCE)
+    overlap_policy = models.CharField(max_length=16, default=OverlapPolicy.ALLOW)
+
     paused = models.BooleanField(default=False)
     revision = models.PositiveIntegerField(
         default=1, help_text="grows with every change, so that no stale step is taken"
     )
-    next_due = models.DateTimeField(null=True, help_text="the coming slot; empty while paused")
+    next_slot = models.DateTimeField(null=True, help_text="the coming slot; empty while paused, and after the last one")
+    next_due = models.DateTimeField(null=True, help_text="when the coming slot fires: it and its jitter")
     coming_task_id = models.UUIDField(null=True, help_text="the PENDING task of the coming slot")
+    behind_task_id = models.UUIDField(null=True, help_text="the task for whose end the coming slot waits")
+    last_task_id = models.UUIDField(null=True, help_text="the task of the slot that fired last")
     last_fired_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField()
 
     name = KeyField(max_length=100, help_text="the name of the task that it makes")
     title = models.CharField(max_length=200)
@@ -35,6 +49,9 @@ class Schedule(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["paused", "next_due"], name="schedule_due")]
+
+    def __str__(self) -> str:
+        return str(self.title)
 
 
 class LeaderLease(models.Model):

@@ -17,6 +17,20 @@ class SchedulingOptions:
         maximum=timedelta(minutes=1),
         help="how long a scheduler leads without renewing; another one takes over at most this much later.",
     )
+    misfire_grace: timedelta = option(
+        timedelta(seconds=15),
+        env="DTQ_MISFIRE_GRACE",
+        minimum=timedelta(seconds=1),
+        maximum=timedelta(hours=1),
+        help="how late a slot of a schedule may fire without counting as missed; more than a takeover takes.",
+    )
+    misfire_limit: int = option(
+        100,
+        env="DTQ_MISFIRE_LIMIT",
+        minimum=1,
+        maximum=10_000,
+        help="how many overdue slots of a schedule that fires all of them are made up for, the newest.",
+    )
     completed_retention: timedelta = option(
         timedelta(days=30),
         env="DTQ_COMPLETED_RETENTION",

@@ -21,6 +21,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from croniter import croniter
 from croniter.croniter import CroniterBadCronError, CroniterBadDateError
 
+from dtq_site.foundation.errors import BadInput
+
 ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -32,103 +34,119 @@ ALIASES = {
 }
 MAX_LENGTH = 200
 CLOCK_CORRECTION = timedelta(hours=3)
-_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
-_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_NAMES: tuple[dict[str, int], ...] = (
-    {},
-    {},
-    {},
-    {
-        name: number
-        for number, name in enumerate(
-            ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
-        )
-    },
-    {name: number for number, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])},
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+
+    def number(self, text: str) -> int:
+        if text in self.names:
+            return self.low + self.names.index(text)
+        if text.isascii() and text.isdigit():
+            return int(text)
+        raise _bad(f"{text!r} is no value of the field {self.name}.")
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_FIELDS = (
+    _Field("second", 0, 59),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("day of week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
 )
 _ITEM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
-_YEARS_AHEAD = 9  # 29 February can be eight years away
-
-
-class BadCron(ValueError):
-    """The expression or the time zone is not allowed; `part` says which of the two."""
-
-    def __init__(self, message: str, part: str = "cronExpression") -> None:
-        super().__init__(message)
-        self.part = part
+_YEARS_AHEAD = 40  # 29 February on one day of the week, over a century's turn
 
 
 @dataclass(frozen=True)
 class Cron:
-    """A checked expression: five plain fields, and whether it names fixed times."""
+    """A checked expression: five plain fields, or six with the seconds first."""
 
     expression: str
-    fixed_time: bool
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Its fields from the minute on."""
+        return tuple(self.expression.split()[-5:])
+
+    @property
+    def has_seconds(self) -> bool:
+        """Whether it has a field for seconds."""
+        return len(self.expression.split()) == len(_FIELDS)
+
+    @property
+    def fixed_time(self) -> bool:
+        """Whether it names times of the day: neither minute nor hour begins with a star."""
+        minute, hour, *_ = self.fields
+        return not minute.startswith("*") and not hour.startswith("*")
 
 
+def _bad(message: str) -> BadInput:
+    return BadInput(message, field="cronExpression")
+
+
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Cron:
-    """Check an expression of five fields or an alias such as ``@daily``. Raises BadCron with a message for people."""
+    """Check an expression of five or six fields or an alias such as ``@daily``. Raises BadInput on ``cronExpression``."""
     if len(text) > MAX_LENGTH:
-        raise BadCron(f"A cron expression has at most {MAX_LENGTH} characters, not {len(text):,}.")
+        raise _bad(f"A cron expression has at most {MAX_LENGTH} characters, not {len(text):,}.")
     expression = ALIASES.get(text.strip().lower(), text.strip())
     if expression.startswith("@"):
-        raise BadCron(f"{text!r} is not known; use one of {', '.join(ALIASES)} or five fields.")
-    fields = expression.split()
-    if len(fields) != len(_FIELDS):
-        raise BadCron(f"{text!r} has {len(fields)} fields; a cron expression has five: {', '.join(_FIELDS)}.")
-    checked = " ".join(_checked(field, index) for index, field in enumerate(fields))
-    try:
-        _naive_after(checked, datetime(2000, 1, 1))
-    except (CroniterBadCronError, CroniterBadDateError, ValueError):
-        raise BadCron(f"{text!r} is never due: there is no such day.") from None
-    return Cron(checked, not checked.split()[0].startswith("*") and not checked.split()[1].startswith("*"))
+        raise _bad(f"{text!r} is not known; use one of {', '.join(ALIASES)} or five fields.")
+    items = expression.lower().split()
+    if len(items) not in (5, 6):
+        raise _bad(
+            f"{text!r} has {len(items)} fields; a cron expression has five: "
+            f"{', '.join(field.name for field in _FIELDS[1:])}; or six, with the second first."
+        )
+    fields = _FIELDS[-len(items) :]
+    checked = Cron(" ".join(_checked(item, field) for item, field in zip(items, fields, strict=True)))
+    if next(_walk(checked, datetime(2000, 1, 1)), None) is None:
+        raise _bad(f"{text!r} is never due: there is no such day.")
+    return checked
 
 
-def _checked(field: str, index: int) -> str:
-    return ",".join(_checked_item(item, index) for item in field.lower().split(","))
+def _checked(text: str, field: _Field) -> str:
+    return ",".join(_checked_item(item, field) for item in text.split(","))
 
 
-def _checked_item(item: str, index: int) -> str:
-    low, high = _BOUNDS[index]
+def _checked_item(item: str, field: _Field) -> str:
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise BadCron(
-            f"{item!r} in the field {_FIELDS[index]} is not understood; use *, 5, 1-5, */10 or a list of these."
-        )
+        raise _bad(f"{item!r} in the field {field.name} is not understood; use *, 5, 1-5, */10 or a list of these.")
     star, first, last, step = match.groups()
-    if step is not None and not 1 <= int(step) <= high:
-        raise BadCron(f"{item!r} in the field {_FIELDS[index]}: a step is from 1 to {high}.")
+    if step is not None and not 1 <= int(step) <= field.high:
+        raise _bad(f"{item!r} in the field {field.name}: a step is from 1 to {field.high}.")
     if star:
         return item
-    start = _number(first, index)
-    end = start if last is None else _number(last, index)
+    start = field.number(first)
+    end = start if last is None else field.number(last)
     if last is None and step is not None:
-        end = high
+        end = field.high
     for value in (start, end):
-        if not low <= value <= high:
-            raise BadCron(f"{item!r} in the field {_FIELDS[index]}: values are from {low} to {high}.")
+        if not field.low <= value <= field.high:
+            raise _bad(f"{item!r} in the field {field.name}: values are from {field.low} to {field.high}.")
     if end < start:
-        raise BadCron(f"{item!r} in the field {_FIELDS[index]}: a range goes upwards.")
+        raise _bad(f"{item!r} in the field {field.name}: a range goes upwards.")
     # croniter reads N-N as the whole field
     return f"{start}" if start == end else f"{start}-{end}" + (f"/{step}" if step else "")
 
 
-def _number(text: str, index: int) -> int:
-    if text in _NAMES[index]:
-        return _NAMES[index][text]
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise BadCron(f"{text!r} is no value of the field {_FIELDS[index]}.")
-
-
 def zone(name: str) -> ZoneInfo:
-    """The IANA time zone of that name. Raises BadCron."""
-    if name not in _zones():
-        raise BadCron(f"{name!r} is no IANA time zone; use a name such as Europe/Berlin or UTC.", "timezone")
+    """The IANA time zone of that name. Raises BadInput on ``timezone``."""
     try:
-        return ZoneInfo(name)
+        if name in _zones():
+            return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise BadCron(f"{name!r} is no IANA time zone; use a name such as Europe/Berlin or UTC.", "timezone") from None
+        pass
+    raise BadInput(f"{name!r} is no IANA time zone; use a name such as Europe/Berlin or UTC.", field="timezone")
 
 
 @lru_cache(maxsize=1)
@@ -136,60 +154,72 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def next_after(cron: Cron, timezone: ZoneInfo, after: datetime) -> datetime:
-    """The first moment later than `after` (aware) at which the expression is due, aware, in UTC."""
-    return next(upcoming(cron, timezone, after))
+# --- from wall time to moments -------------------------------------------------------------------------------------
 
 
 def upcoming(cron: Cron, timezone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """The moments later than `after` (aware) at which the expression is due, in order, each once, aware, in UTC."""
-    last = after.astimezone(UTC)
+    begin = after.astimezone(UTC)
+    offset, wall = _offset(begin, timezone), _wall_reached(cron, begin, timezone)
     while True:
-        last = _next_fixed(cron, timezone, last) if cron.fixed_time else _next_elapsed(cron, timezone, last)
-        yield last
-
-
-def _next_fixed(cron: Cron, timezone: ZoneInfo, after: datetime) -> datetime:
-    """Walk the wall clock from before any change that could matter; each wall time stands for its first moment."""
-    wall = _wall(after, timezone) - timedelta(hours=26)
-    while True:
-        wall = _naive_after(cron.expression, wall)
-        moment = _first_moment(wall, timezone)
-        if moment is not None and moment > after:
-            return moment
-
-
-def _first_moment(wall: datetime, timezone: ZoneInfo) -> datetime | None:
-    """The first moment at which the wall clock shows `wall`; the end of the gap if it never does; None after a correction."""
-    moment = wall.replace(tzinfo=timezone, fold=0).astimezone(UTC)
-    if _wall(moment, timezone) == wall:
-        return moment
-    # In a gap fold=0 reckons with the offset before it and fold=1 with the one after.
-    gap = moment - wall.replace(tzinfo=timezone, fold=1).astimezone(UTC)
-    if gap >= CLOCK_CORRECTION:
-        return None
-    return _change_between(moment - timedelta(days=1), moment + timedelta(days=1), timezone)
-
-
-def _next_elapsed(cron: Cron, timezone: ZoneInfo, after: datetime) -> datetime:
-    """Walk stretches of constant offset: within one, wall time and elapsed time run alike."""
-    begin, offset = after, _offset(after, timezone)
-    wall = (after + offset).replace(tzinfo=None)
-    while True:
-        moment = (_naive_after(cron.expression, wall) - offset).replace(tzinfo=UTC)
-        change = _next_change(begin, moment, timezone)
+        change = None
+        for due in _walk(cron, wall):
+            moment = (due - offset).replace(tzinfo=UTC)
+            if change := _next_change(begin, moment, timezone):
+                break
+            yield moment
+            begin = moment
         if change is None:
-            return moment
-        # Go on from one second before the change, read by the new offset: a job due at the change itself counts.
-        begin, offset = change, _offset(change, timezone)
-        wall = (change - timedelta(seconds=1) + offset).replace(tzinfo=None)
+            return
+        before, offset = offset, _offset(change, timezone)
+        wall = _wall_to_pass(cron, change, before, offset)
+        if _counts_once(cron, before, offset) and due < wall:
+            yield change  # for all that was due in the gap, and at its end
+        else:
+            wall -= SECOND  # what is due at that very time counts
+        begin = change
+
+
+def touched(cron: Cron, timezone: ZoneInfo, moment: datetime) -> bool:
+    """Whether a change of the clock touches a moment at which the expression is due.
+
+    It does if the wall clock shows that time twice, or if the moment is the end of a gap that swallowed what was due.
+    """
+    local = moment.astimezone(timezone)
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        return True
+    before, offset = _offset(moment - SECOND, timezone), _offset(moment, timezone)
+    if offset <= before or not _counts_once(cron, before, offset):
+        return False
+    return next(_walk(cron, _naive(moment, before) - SECOND)) < _naive(moment, offset)
+
+
+def _wall_reached(cron: Cron, moment: datetime, timezone: ZoneInfo) -> datetime:
+    """The wall time up to which everything has been due by `moment`."""
+    local = moment.astimezone(timezone)
+    before, offset = local.replace(fold=0).utcoffset(), _offset(moment, timezone)
+    assert before is not None
+    if not local.fold:
+        return local.replace(tzinfo=None, microsecond=0)
+    change = _change_between(moment - (before - offset), moment, timezone)
+    return max(local.replace(tzinfo=None, fold=0, microsecond=0), _wall_to_pass(cron, change, before, offset) - SECOND)
+
+
+def _wall_to_pass(cron: Cron, change: datetime, before: timedelta, offset: timedelta) -> datetime:
+    """From which wall time on jobs are due after a change: for fixed times not before what the clock had shown already."""
+    return _naive(change, max(before, offset) if _counts_once(cron, before, offset) else offset)
+
+
+def _counts_once(cron: Cron, before: timedelta, offset: timedelta) -> bool:
+    """Whether what such a change skips is made up for, and what it repeats held back."""
+    return cron.fixed_time and abs(offset - before) < CLOCK_CORRECTION
 
 
 def _next_change(start: datetime, end: datetime, timezone: ZoneInfo) -> datetime | None:
     """The first moment after `start`, up to `end`, at which the zone's offset changes; None if it does not."""
     offset, low = _offset(start, timezone), start
     while low < end:
-        high = min(low + timedelta(days=7), end)
+        high = end if end - low < DAY else low + DAY
         if _offset(high, timezone) != offset:
             return _change_between(low, high, timezone)
         low = high
@@ -199,7 +229,7 @@ def _next_change(start: datetime, end: datetime, timezone: ZoneInfo) -> datetime
 def _change_between(low: datetime, high: datetime, timezone: ZoneInfo) -> datetime:
     """The full second, after `low` and up to `high`, at which the offset of `low` ends."""
     offset = _offset(low, timezone)
-    while high - low > timedelta(seconds=1):
+    while high - low > SECOND:
         middle = low + (high - low) / 2
         if _offset(middle, timezone) == offset:
             low = middle
@@ -214,12 +244,22 @@ def _offset(moment: datetime, timezone: ZoneInfo) -> timedelta:
     return offset
 
 
-def _wall(moment: datetime, timezone: ZoneInfo) -> datetime:
-    return moment.astimezone(timezone).replace(tzinfo=None, fold=0)
+def _naive(moment: datetime, offset: timedelta) -> datetime:
+    return (moment + offset).replace(tzinfo=None)
 
 
-def _naive_after(expression: str, wall: datetime) -> datetime:
-    due: datetime = croniter(
-        expression, wall, ret_type=datetime, implement_cron_bug=True, max_years_between_matches=_YEARS_AHEAD
-    ).get_next()
-    return due
+def _walk(cron: Cron, wall: datetime) -> Iterator[datetime]:
+    """The wall times after `wall` that the expression names, to the end of the calendar."""
+    try:
+        walk = croniter(
+            cron.expression,
+            wall,
+            ret_type=datetime,
+            implement_cron_bug=True,
+            max_years_between_matches=_YEARS_AHEAD,
+            second_at_beginning=cron.has_seconds,
+        )
+        while True:
+            yield walk.get_next()
+    except (CroniterBadCronError, CroniterBadDateError, OverflowError, ValueError):
+        return

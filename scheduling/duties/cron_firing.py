@@ -54,6 +54,10 @@ class CronFiring(Duty):
             reason = error.message if isinstance(error, DTQError) else repr(error)
             self.observer.emit("schedule.failed", schedule=str(schedule_id), error=reason)
             return False
-        if fired:
-            self.observer.emit("schedule.fired", schedule=str(schedule_id))
-        return fired
+        if fired is None:
+            return False
+        if fired.released:
+            self.observer.emit("schedule.fired", schedule=str(schedule_id), tasks=len(fired.released))
+        else:
+            self.observer.emit("schedule.waits" if fired.waits else "schedule.skipped", schedule=str(schedule_id))
+        return True

@@ -154,6 +154,7 @@ def one_task(team: str, caller: Identity | None) -> Made:
 
 
 NEW_TASK = {"name": "send-email", "payload": {"email": "ann@example.com"}}
+NEW_SCHEDULE = {"name": "daily-report", "cronExpression": "0 2 * * *"}
 ADMIN = "401 403 403 403 yes"
 MEMBER = "401 403 yes  403 yes"
 PUBLIC = "yes yes yes yes yes"
@@ -176,6 +177,7 @@ TABLE = {
     "Query.workers": Row(among(a_worker), READER, "401 no  no  403 yes"),
     "Query.schedule": Row(about(a_schedule), READER, "401 404 404 403 yes"),
     "Query.schedules": Row(among(a_schedule), READER, "401 no  no  403 yes"),
+    "Query.previewSchedule": Row(anyhow(cronExpression="@daily"), READER, READER),
     "Mutation.register": Row(anyhow(input={"email": "new@example.com", "password": PASSWORD}), PUBLIC, PUBLIC),
     "Mutation.login": Row(a_login, PUBLIC, PUBLIC),
     "Mutation.refreshToken": Row(a_refresh_token, PUBLIC, PUBLIC),
@@ -198,6 +200,9 @@ TABLE = {
     "Mutation.pauseQueue": Row(a_queue, ADMIN, ADMIN),
     "Mutation.resumeQueue": Row(a_queue, ADMIN, ADMIN),
     "Mutation.updateQueue": Row(a_queue_and(input={"weight": 3}), ADMIN, ADMIN),
+    "Mutation.createSchedule": Row(anyhow(input=NEW_SCHEDULE), MEMBER, MEMBER),
+    "Mutation.updateSchedule": Row(about(a_schedule, input={"priority": 7}), MEMBER, "401 403 404 403 yes"),
+    "Mutation.runScheduleNow": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.pauseSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.resumeSchedule": Row(about(a_paused_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.deleteSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),

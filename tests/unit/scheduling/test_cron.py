@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduling.domain.cron import ALIASES, BadCron, next_after, parse, upcoming, zone
+from dtq_site.foundation.errors import BadInput
+from scheduling.domain.cron import ALIASES, parse, upcoming, zone
+
+
+def next_after(cron, timezone, after):
+    return next(upcoming(cron, timezone, after))
 
 
 def runs(expression: str, timezone: str, after: str, count: int) -> list[str]:
@@ -175,7 +180,8 @@ def test_moments_always_go_forward_and_asking_from_one_gives_the_next(expression
     [
         ("", "has 0 fields"),
         ("* * * *", "has 4 fields"),
-        ("0 0 12 * * *", "has 6 fields"),
+        ("0 0 0 12 * * *", "has 7 fields"),
+        ("60 * * * * *", "field second: values are from 0 to 59"),
         ("@reboot", "is not known"),
         ("60 * * * *", "values are from 0 to 59"),
         ("* 24 * * *", "values are from 0 to 23"),
@@ -202,19 +208,19 @@ def test_moments_always_go_forward_and_asking_from_one_gives_the_next(expression
     ],
 )
 def test_an_expression_that_is_not_understood_is_refused_with_the_reason(text, told):
-    with pytest.raises(BadCron) as refusal:
+    with pytest.raises(BadInput) as refusal:
         parse(text)
 
     assert told in str(refusal.value)
-    assert refusal.value.part == "cronExpression"
+    assert refusal.value.field == "cronExpression"
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Olympus", "europe/berlin", "../etc/passwd", "Europe", "UTC+2"])
 def test_a_zone_that_is_none_is_refused(name):
-    with pytest.raises(BadCron) as refusal:
+    with pytest.raises(BadInput) as refusal:
         zone(name)
 
-    assert refusal.value.part == "timezone"
+    assert refusal.value.field == "timezone"
 
 
 def test_every_alias_is_a_good_expression():
