@@ -25,4 +25,4 @@ class Mutation(TasksMutation, SchedulingMutation, AccountsMutation, graphene.Obj
 task_fields_of_workers.register()
 task_fields_of_schedules.register()
 schema = graphene.Schema(query=Query, mutation=Mutation)
-lenient_enums(schema, "TaskStatus")
+lenient_enums(schema, "TaskStatus", "MisfirePolicy", "OverlapPolicy")
