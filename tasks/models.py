@@ -1,7 +1,7 @@
 """Columns, indexes and constraints of tasks; no behaviour.
 
 Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
-`metrics.py` for sums, `locks.py` for locks and who waits for them.
+`metrics.py` for sums, `locks.py` for locks and who waits for them, `bulk.py` for requests that concern many tasks.
 """
 
 from __future__ import annotations
@@ -83,12 +83,13 @@ class Task(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "idempotency_key"], name="task_key_of_team")]
         indexes = [
-            models.Index(fields=["team", "id"], name="task_newest_of_team"),
-            # A line is walked by rank and id; with the name beside them that takes no look at the rows.
-            models.Index(fields=["queue", "status", "rank", "id", "name"], name="task_line"),
-            models.Index(fields=["status", "hold", "scheduled_at"], name="task_due_by_hold"),
+            # What stands behind the id in an index is there so that a list looks at no row that it does not show.
+            models.Index(fields=["team", "status", "id", "queue", "name"], name="task_of_team"),
+            models.Index(fields=["queue", "status", "rank", "id", "name", "team"], name="task_line"),
+            models.Index(fields=["status", "updated_at", "id", "team"], name="task_changed"),
             models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
-            models.Index(fields=["status", "completed_at"], name="task_end"),
+            # Only what waits has a hold, so this index stays as it is while a task is claimed and completed.
+            models.Index(fields=["hold", "scheduled_at"], name="task_due_by_hold"),
         ]
 
 
@@ -161,3 +162,17 @@ class LockWaiter(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["name", "rank", "task_id"], name="lock_line")]
+
+
+class BulkRequest(models.Model):
+    """A request to cancel or retry all tasks that meet a filter, on its way through them in the order of their ids."""
+
+    id = models.UUIDField(primary_key=True)
+    verb = models.CharField(max_length=8)
+    team_id = models.UUIDField(null=True, help_text="whose tasks; null is every team's")
+    filter = models.JSONField()
+    matched = models.PositiveIntegerField(help_text="how many there were at the time of the request")
+    done = models.PositiveIntegerField(default=0)
+    last_id = models.UUIDField(null=True, help_text="the last task that was looked at")
+    requested_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, db_index=True)

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
-from enum import Enum
 from uuid import UUID
 
 from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Window
-from django.db.models.functions import Coalesce, Lower, RowNumber
+from django.db.models.functions import Coalesce, RowNumber
 
 from accounts.identity import Identity
 from accounts.roles import Role
 from tasks.domain.states import TaskStatus
+from tasks.filters import TaskFilter, created_since
+from tasks.listing import Page, Position, TaskOrder, page
 from tasks.models import Queue, Task, TaskLog
 
 MOST_LOG_LINES = 1000
 LARGE_COLUMNS = frozenset({"description", "payload", "result", "error"})
-
-_ID_START = re.compile(r"[0-9a-f]{8}[0-9a-f-]{0,28}")
-_LOWEST_ID, _HIGHEST_ID = "00000000000070008000000000000000", "ffffffffffff7fffbfffffffffffffff"
-
-
-class TaskOrder(Enum):
-    """The orders of a list. Ids grow with time, so the first two need no sorting."""
-
-    NEWEST = ("-id",)
-    OLDEST = ("id",)
-    PRIORITY = ("-priority", "id")
-    UPDATED = ("-updated_at", "-id")
-
-
-@dataclass(frozen=True)
-class TaskFilter:
-    """Which tasks of a list are wanted; None is any. A task of `created_after` itself is in, one of `created_before` out."""
-
-    status: TaskStatus | None = None
-    name: str | None = None
-    queue: str | None = None
-    priority: int | None = None
-    search: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-    def condition(self) -> Q:
-        """What the rows must meet."""
-        columns = {
-            "status": self.status,
-            "name": self.name,
-            "queue": self.queue,
-            "priority": self.priority,
-            "created_at__gte": self.created_after,
-            "created_at__lt": self.created_before,
-        }
-        return Q(**{column: value for column, value in columns.items() if value is not None})
-
 
 # --- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -77,33 +39,35 @@ def task(task_id: UUID, identity: Identity) -> Task | None:
 
 
 def tasks(
-    identity: Identity, wanted: TaskFilter, order: TaskOrder, limit: int, offset: int, *, without: Collection[str] = ()
-) -> list[Task]:
-    """A page of the tasks that the account may see. Columns in `without` are read only if somebody asks for them."""
-    found = visible_to(identity).filter(wanted.condition())
-    if wanted.search:
-        found = found.alias(lower_name=Lower("name")).filter(_matches(wanted.search))
-    return list(found.order_by(*order.value).defer(*without)[offset : offset + limit])
+    identity: Identity,
+    wanted: TaskFilter,
+    order: TaskOrder,
+    limit: int,
+    *,
+    offset: int = 0,
+    after: Position | None = None,
+    without: Collection[str] = (),
+) -> Page:
+    """A page of the tasks that the account may see; see `listing.page`."""
+    wanted = _confined(wanted, identity)
+    return page(visible_to(identity), wanted, order, limit, offset=offset, after=after, without=without)
 
 
-def _matches(text: str) -> Q:
-    """Name or title contain the text, in any case; or the id begins with it, if it has at least the first eight digits."""
-    if "\0" in text:  # no text of ours has it, and SQLite takes it for the end of the pattern
-        return Q(pk__in=[])
-    matches = Q(lower_name__contains=text.lower()) | Q(title__icontains=text)
-    start = text.strip().lower()
-    if _ID_START.fullmatch(start):
-        digits = start.replace("-", "")[:32]
-        low, high = UUID(digits + _LOWEST_ID[len(digits) :]), UUID(digits + _HIGHEST_ID[len(digits) :])
-        if low.version == 7:  # as all of ours; MariaDB sorts other versions by their own rule
-            matches |= Q(pk__range=(low, high))
-    return matches
+def _confined(wanted: TaskFilter, identity: Identity) -> TaskFilter:
+    """The same filter, naming the team that it comes down to."""
+    return wanted if identity.is_admin or wanted.team_id else replace(wanted, team_id=identity.team_id)
 
 
 def counts_by_status(identity: Identity, queue: str | None = None, since: datetime | None = None) -> Counter[str]:
-    """How many of the tasks that the account may see are in each state; `since` counts from their creation."""
-    found = visible_to(identity).filter(TaskFilter(queue=queue, created_after=since).condition())
-    return Counter(dict(found.order_by().values_list("status").annotate(Count("pk"))))
+    """How many of the tasks that the account may see are in each state; `since` counts from their creation.
+
+    Read off the index of the team alone, but for the few rows around `since`.
+    """
+    found = visible_to(identity).filter(TaskFilter(queue=queue).condition()).order_by().values_list("status")
+    counts: Counter[str] = Counter()
+    for part in [Q()] if since is None else created_since(since):
+        counts.update(dict(found.filter(part).annotate(Count("pk"))))
+    return counts
 
 
 def log_lines(task_ids: Collection[UUID]) -> list[TaskLog]:

@@ -55,6 +55,11 @@ def online(now: datetime) -> list[Worker]:
     return list(heard.exclude(status=WorkerStatus.STOPPED))
 
 
+def latest_heard(limit: int = 100) -> list[Worker]:
+    """The workers that are remembered, online or not, the one that was heard of last first."""
+    return list(Worker.objects.order_by("-last_heartbeat")[:limit])
+
+
 def online_handlers(now: datetime) -> list[tuple[UUID | None, frozenset[str]]]:
     """For each worker that is online, the team that it serves (None: all) and the names that it knows."""
     return [(worker.team_id, frozenset(worker.handlers)) for worker in online(now)]

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.datastructures import BaseTable
 
 from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.clock import DatabaseClock
@@ -84,6 +85,31 @@ class Unindexed(models.Transform):
         """The column as an expression."""
         column, parameters = compiler.compile(self.lhs)
         return f"CONCAT({column}, '')", parameters
+
+
+class _ThroughIndex(BaseTable):
+    """A table of which the rows are found by one index."""
+
+    index: str
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        """The table, and on MySQL and MariaDB which index."""
+        table, parameters = super().as_sql(compiler, connection)
+        hint = f" FORCE INDEX ({connection.ops.quote_name(self.index)})" if connection.vendor == "mysql" else ""
+        return table + hint, parameters
+
+
+def through_index(rows: models.QuerySet, index: str) -> models.QuerySet:
+    """The same rows, found by that index of theirs, whatever the database would guess.
+
+    MariaDB takes what is looked for to be spread evenly over a table; with a LIMIT it then scans in the order of another index.
+    """
+    forced = rows.all()
+    name = forced.query.get_initial_alias()
+    table = _ThroughIndex(forced.query.alias_map[name].table_name, name)
+    table.index = index
+    forced.query.alias_map[name] = table
+    return forced
 
 
 def is_lock_conflict(error: Exception) -> bool:

@@ -39,6 +39,11 @@ def _uuid7(tick: int, random_62: int) -> uuid.UUID:
     return uuid.UUID(int=(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | random_62)
 
 
+def lowest_at(milliseconds: int) -> uuid.UUID:
+    """The lowest id of a moment, in milliseconds since 1970: ids of later moments are above it, those of earlier ones below."""
+    return _uuid7(min(max(milliseconds, 0), 2**48 - 1) << 12, 0)
+
+
 def parse_uuid(text: object) -> uuid.UUID | None:
     """The UUID that `text` spells, or None if it spells none."""
     try:

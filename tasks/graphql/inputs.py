@@ -14,14 +14,23 @@ from django.conf import settings
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from dtq_site.foundation.ids import parse_uuid
 from dtq_site.foundation.scalars import JSON, DateTime
+from tasks import filters, listing
 from tasks.announced import declared_defaults
 from tasks.domain.submission import Defaults, Request, make_spec
 from tasks.graphql.scalars import Priority
+from tasks.graphql.types import TaskStatus
 from tasks.models import Task
 from tasks.queues import HEAVIEST
 from tasks.recurrence import Recurrence
 
 DEFAULT_TIMEZONE = "UTC"
+MOST_IDS = 1000
+NOBODY = UUID(int=0)
+SEARCH = (
+    "Only tasks with this text in name, title or description, in any case, or whose id begins with it (8 digits or more). "
+    f"A list looks for text in the first {listing.SEARCHED:,} tasks in its order, or of the newest if it is in no order of "
+    "time of creation, that meet the other conditions."
+)
 _RECURRENCE = ("cron_expression", "is_recurring", "timezone")
 
 
@@ -68,6 +77,38 @@ class UpdateQueueInput(graphene.InputObjectType):
     ageing_seconds = graphene.Int(
         description="The age that is worth one level of priority, up to a week; null or 0: priority always goes before age."
     )
+
+
+class TaskFilter(graphene.InputObjectType):
+    """Which tasks: those that meet every condition that is given."""
+
+    ids = graphene.List(
+        graphene.NonNull(graphene.ID), description=f"Only tasks with one of these ids, at most {MOST_IDS:,}."
+    )
+    status = graphene.List(graphene.NonNull(TaskStatus), description="Only tasks in one of these states.")
+    name = graphene.String(description="Only tasks for this handler.")
+    queue = graphene.String(description="Only tasks of this queue.")
+    priority = Priority(description="Only tasks of exactly this priority.")
+    team_id = graphene.ID(description="Only tasks of this team; others than your own only for admins.")
+    schedule_id = graphene.ID(description="Only tasks that this schedule has made.")
+    worker_id = graphene.ID(description="Only tasks that this worker runs now.")
+    created_after = DateTime(description="Only tasks that were created at this moment or later.")
+    created_before = DateTime(description="Only tasks that were created before this moment.")
+    search = graphene.String(description=SEARCH)
+    error = graphene.String(description="Only tasks with this text in their error, in any case.")
+
+
+def read_filter(input: Mapping[str, Any]) -> filters.TaskFilter:
+    """The filter that a TaskFilter means; ids that are none find nothing. Raises BadInput."""
+    wanted = {field: value for field, value in input.items() if value is not None}
+    if len(wanted.get("ids", ())) > MOST_IDS:
+        raise BadInput(f"{len(wanted['ids']):,} ids; at most {MOST_IDS:,} are allowed.", field="ids")
+    if "ids" in wanted:
+        wanted["ids"] = [found for found in map(parse_uuid, wanted["ids"]) if found is not None]
+    for field in ("team_id", "schedule_id", "worker_id"):
+        if field in wanted:
+            wanted[field] = parse_uuid(wanted[field]) or NOBODY
+    return filters.TaskFilter(**wanted)
 
 
 def read_id(text: str) -> UUID:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,17 @@ from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput, NotFound
 from dtq_site.foundation.scalars import DateTime
-from tasks import models, selectors
+from tasks import explanation, models, selectors
 from tasks.domain.states import TaskStatus as Status
-from tasks.graphql.inputs import read_id
-from tasks.graphql.related import unselected_columns, with_counts, with_related
+from tasks.filters import TaskFilter as Wanted
+from tasks.graphql.cursors import cursor_of, position_at
+from tasks.graphql.inputs import SEARCH, TaskFilter, fields_of, read_filter, read_id
+from tasks.graphql.related import selections_of_nodes, unselected_columns, with_counts, with_related
 from tasks.graphql.scalars import Priority
-from tasks.graphql.types import Queue, Task, TaskOrder, TaskStats, TaskStatus
+from tasks.graphql.selection import Selection
+from tasks.graphql.types import Explanation, Queue, Task, TaskConnection, TaskOrder, TaskStats, TaskStatus
+from tasks.listing import Page
+from tasks.listing import TaskOrder as Order
 
 DEFAULT_LIMIT, MOST_TASKS, FARTHEST_OFFSET = 50, 1000, 2**31 - 1
 
@@ -34,9 +39,7 @@ class TasksQuery(graphene.ObjectType):
         name=graphene.String(description="Only tasks for this handler."),
         queue=graphene.String(description="Only tasks of this queue."),
         priority=Priority(description="Only tasks of exactly this priority."),
-        search=graphene.String(
-            description="Only tasks with this text in name or title, in any case, or whose id begins with it."
-        ),
+        search=graphene.String(description=SEARCH),
         created_after=DateTime(description="Only tasks that were created at this moment or later."),
         created_before=DateTime(description="Only tasks that were created before this moment."),
         order_by=TaskOrder(description="In which order; the newest first, if left out."),
@@ -44,12 +47,27 @@ class TasksQuery(graphene.ObjectType):
         offset=graphene.Int(default_value=0, description="How many to pass over first."),
         description="Tasks that the caller may see.",
     )
+    tasks_connection = graphene.Field(
+        TaskConnection,
+        required=True,
+        first=graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST_TASKS:,}."),
+        after=graphene.String(description="The cursor from which to go on; from the beginning, if left out."),
+        filter=TaskFilter(description="Which tasks; all, if left out."),
+        order_by=TaskOrder(description="In which order; the newest first, if left out."),
+        description="Tasks that the caller may see, page by page, each page as fast as the first.",
+    )
     task_stats = graphene.Field(
         TaskStats,
         required=True,
         queue=graphene.String(description="Only tasks of this queue."),
         since=DateTime(description="Only tasks that were created at this moment or later."),
         description="How many of the tasks that the caller may see are in which state.",
+    )
+    explain = graphene.Field(
+        Explanation,
+        required=True,
+        id=graphene.ID(required=True, description="The task's id."),
+        description="Why a task is not running: all that stands in its way now, or what became of it.",
     )
     queues = graphene.List(graphene.NonNull(Queue), required=True, description="All queues, by name.")
     queue = graphene.Field(
@@ -67,7 +85,8 @@ class TasksQuery(graphene.ObjectType):
     def resolve_tasks(
         root: None,
         info: GraphQLResolveInfo,
-        order_by: selectors.TaskOrder | None = None,
+        status: Status | None = None,
+        order_by: Order | None = None,
         limit: int | None = None,
         offset: int | None = None,
         **wanted: Any,
@@ -75,13 +94,40 @@ class TasksQuery(graphene.ObjectType):
         """A page, with all that is selected of it."""
         page = selectors.tasks(
             info.context.identity,
-            selectors.TaskFilter(**wanted),
-            order_by or selectors.TaskOrder.NEWEST,
+            Wanted(status=None if status is None else [status], **wanted),
+            order_by or Order.NEWEST,
             _within("limit", limit, DEFAULT_LIMIT, MOST_TASKS),
-            _within("offset", offset, 0, FARTHEST_OFFSET),
-            without=unselected_columns(info),
+            offset=_within("offset", offset, 0, FARTHEST_OFFSET),
+            without=unselected_columns(Selection.below(info)),
         )
-        return with_related(page, info)
+        return with_related(page.tasks, info)
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER, Role.WORKER)
+    def resolve_tasks_connection(
+        root: None,
+        info: GraphQLResolveInfo,
+        first: int | None = None,
+        after: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        order_by: Order | None = None,
+    ) -> dict[str, Any]:
+        """A page, with all that is selected of it."""
+        order = order_by or Order.NEWEST
+        with fields_of("filter"):
+            wanted = read_filter(filter or {})
+        shown = selections_of_nodes(Selection.below(info))
+        page = selectors.tasks(
+            info.context.identity,
+            wanted,
+            order,
+            _within("first", first, DEFAULT_LIMIT, MOST_TASKS),
+            after=None if after is None else position_at(after, order),
+            without=unselected_columns(*shown),
+        )
+        for selection in shown:
+            with_related(page.tasks, info, selection)
+        return _connection(page, order, after)
 
     @staticmethod
     @requires(Role.VIEWER, Role.USER)
@@ -91,6 +137,13 @@ class TasksQuery(graphene.ObjectType):
         """One count for each state, and their sum."""
         counts = selectors.counts_by_status(info.context.identity, queue, since)
         return {"total": counts.total()} | {status.lower(): counts[status] for status in Status}
+
+    @staticmethod
+    @requires(Role.VIEWER, Role.USER, Role.WORKER)
+    def resolve_explain(root: None, info: GraphQLResolveInfo, id: str) -> dict[str, Any]:
+        """The reasons, and one text of their messages."""
+        reasons = explanation.explain(visible_task(info, id), info.context.clock.now())
+        return {"sentence": " ".join(reason.message for reason in reasons), "reasons": reasons}
 
     @staticmethod
     @requires(Role.VIEWER, Role.USER)
@@ -114,6 +167,21 @@ def visible_task(info: GraphQLResolveInfo, id: str) -> models.Task:
     if task is None:
         raise NotFound
     return task
+
+
+def _connection(page: Page, order: Order, after: str | None) -> dict[str, Any]:
+    cursors = [cursor_of(order, position) for position in page.positions]
+    last = cursors[-1] if cursors else None
+    return {
+        "edges": [{"cursor": cursor, "node": task} for cursor, task in zip(cursors, page.tasks, strict=True)],
+        "nodes": page.tasks,
+        "page_info": {
+            "has_next_page": page.end is not None,
+            "has_previous_page": after is not None,
+            "start_cursor": cursors[0] if cursors else None,
+            "end_cursor": last if page.end is None else cursor_of(order, page.end),
+        },
+    }
 
 
 def _within(argument: str, value: int | None, default: int, most: int) -> int:

@@ -30,19 +30,29 @@ def answer_on_task(fields: Mapping[str, graphene.Field], load: Load) -> None:
     _loaders.append((frozenset(map(to_camel_case, fields)), load))
 
 
-def with_related(tasks: Sequence[models.Task], info: GraphQLResolveInfo) -> Sequence[models.Task]:
-    """The tasks that the field being resolved answers with, ready for everything that is selected of them."""
-    selection = Selection.below(info)
+def with_related(
+    tasks: Sequence[models.Task], info: GraphQLResolveInfo, selection: Selection | None = None
+) -> Sequence[models.Task]:
+    """The tasks, ready for everything that is selected of them: below the field that is being resolved, if not said otherwise."""
+    selection = selection or Selection.below(info)
     for fields, load in _loaders if tasks else ():
         if any(field in selection for field in fields):
             load(tasks, selection, info)
     return tasks
 
 
-def unselected_columns(info: GraphQLResolveInfo) -> list[str]:
+def selections_of_nodes(connection: Selection) -> list[Selection]:
+    """What is selected of the tasks of a connection, in its two places."""
+    found = [connection["nodes"]] if "nodes" in connection else []
+    if "edges" in connection and "node" in (edges := connection["edges"]):
+        found.append(edges["node"])
+    return found
+
+
+def unselected_columns(*selections: Selection) -> list[str]:
     """The columns that may be large and that the query does not show."""
-    selection = Selection.below(info)
-    return [column for column in sorted(selectors.LARGE_COLUMNS) if column not in selection]
+    selected = {column for column in selectors.LARGE_COLUMNS for each in selections if column in each}
+    return sorted(selectors.LARGE_COLUMNS - selected)
 
 
 def _load_users(tasks: Sequence[models.Task], *_: Any) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import graphene
 from graphql import GraphQLResolveInfo
 
 from accounts.graphql.types import Team, User
 from dtq_site.foundation.scalars import JSON, DateTime
 from tasks import models
+from tasks.domain import reasons
 from tasks.domain.priority import LEVELS, level_name
+from tasks.domain.reasons import ReasonCode as Code
 from tasks.domain.states import TaskStatus as Status
+from tasks.listing import TaskOrder as Order
 from tasks.selectors import MOST_LOG_LINES
-from tasks.selectors import TaskOrder as Order
 
 _STATUSES = {
     None: "Where a task stands. As an argument it may be written in any case, and as text.",
@@ -27,12 +31,35 @@ _ORDERS = {
     None: "The order of a list of tasks.",
     Order.NEWEST: "The newest first.",
     Order.OLDEST: "The oldest first.",
-    Order.PRIORITY: "The highest priority first, in one priority the oldest.",
+    Order.PRIORITY: "The highest priority first, in one priority the one that has been ready longest.",
     Order.UPDATED: "The one that changed last first.",
+}
+
+_REASONS = {
+    None: "Why a task is not running, for programs.",
+    Code.DUE_LATER: "It is due later, at `until`.",
+    Code.BACKOFF: "Its last attempt did not succeed; the next one may begin at `until`.",
+    Code.SCHEDULED: "It is the coming occurrence of a schedule, to be released at `until`.",
+    Code.LOCK_HELD: "It needs a lock, which `task` holds.",
+    Code.CANCELLED_ATTEMPT: "It was cancelled and retried, and `worker` has not acknowledged yet that the old attempt is over.",
+    Code.QUEUE_PAUSED: "Its `queue` is paused.",
+    Code.TASKS_AHEAD: "Other tasks go before it in its `queue`; the message says how many.",
+    Code.NO_WORKER: "No worker that is online serves its `queue`.",
+    Code.UNKNOWN_HANDLER: "Workers serve its `queue`, but none of them knows its handler.",
+    Code.READY: "Nothing stands in its way.",
+    Code.RUNNING: "It is running: `worker` holds it, at present until `until`.",
+    Code.WORKER_SILENT: "The `worker` that holds it was not heard of lately.",
+    Code.COMPLETED: "It is done.",
+    Code.FAILED: "Its handler gave it up.",
+    Code.CANCELLED: "It was cancelled.",
+    Code.CANCEL_UNHEARD: "It was cancelled while it ran, and `worker` has not acknowledged that yet.",
+    Code.ATTEMPTS_USED_UP: "It is a dead letter because its attempts are used up.",
+    Code.WORKER_LOST: "It is a dead letter because it lost its worker too often.",
 }
 
 TaskStatus = graphene.Enum.from_enum(Status, description=_STATUSES.__getitem__)
 TaskOrder = graphene.Enum.from_enum(Order, description=_ORDERS.__getitem__)
+ReasonCode = graphene.Enum.from_enum(Code, description=_REASONS.__getitem__)
 PriorityLevel = graphene.Enum(
     "PriorityLevel",
     sorted(LEVELS.items(), key=lambda level: level[1]),
@@ -101,6 +128,64 @@ class Task(graphene.ObjectType):
     def resolve_error(task: models.Task, info: GraphQLResolveInfo) -> str | None:
         """The error, or None if there is none."""
         return task.error or None
+
+
+class TaskEdge(graphene.ObjectType):
+    """A task in its place in a list."""
+
+    cursor = graphene.String(required=True, description="The place, to go on from.")
+    node = graphene.Field(Task, required=True, description="The task.")
+
+
+class PageInfo(graphene.ObjectType):
+    """Where a page begins and ends."""
+
+    has_next_page = graphene.Boolean(
+        required=True, description="Whether to go on from `endCursor`; that page may turn out to be empty."
+    )
+    has_previous_page = graphene.Boolean(required=True, description="Whether the page begins after a cursor.")
+    start_cursor = graphene.String(description="The place of the first task; null if the page has none.")
+    end_cursor = graphene.String(
+        description="The place up to which was looked, the last task's as a rule; null where nothing was found."
+    )
+
+
+class TaskConnection(graphene.ObjectType):
+    """A page of a list of tasks. Tasks that are created meanwhile shift nothing."""
+
+    edges = graphene.List(graphene.NonNull(TaskEdge), required=True, description="The tasks with their places.")
+    nodes = graphene.List(graphene.NonNull(Task), required=True, description="The tasks alone.")
+    page_info = graphene.Field(PageInfo, required=True, description="Where the page begins and ends.")
+
+
+class Reason(graphene.ObjectType):
+    """One reason why a task is not running."""
+
+    code = graphene.Field(ReasonCode, required=True, description="The reason for programs.")
+    message = graphene.String(required=True, description="The reason for people, a sentence.")
+    until = DateTime(description="When it is over, if nothing comes between; null if nobody can say.")
+    task = graphene.ID(description="The id of the other task that it is about; ask `task` for it.")
+    worker = graphene.ID(description="The id of the worker that it is about; ask `worker` for it.")
+    queue = graphene.String(description="The name of the queue that it is about.")
+
+    @staticmethod
+    def resolve_task(reason: reasons.Reason, info: GraphQLResolveInfo) -> UUID | None:
+        """The id."""
+        return reason.task_id
+
+    @staticmethod
+    def resolve_worker(reason: reasons.Reason, info: GraphQLResolveInfo) -> UUID | None:
+        """The id."""
+        return reason.worker_id
+
+
+class Explanation(graphene.ObjectType):
+    """Why a task is not running, or what became of it."""
+
+    sentence = graphene.String(required=True, description="All reasons together, for people.")
+    reasons = graphene.List(
+        graphene.NonNull(Reason), required=True, description="The reasons, at least one, the weightiest first."
+    )
 
 
 class TaskStats(graphene.ObjectType):

@@ -85,7 +85,8 @@ def withdraw_occurrence(task_id: UUID) -> bool:
 @repeats_lock_conflicts
 def remove_ended(statuses: Collection[TaskStatus], before: datetime, limit: int) -> int:
     """Delete tasks that ended before a moment, a chunk at a time; returns how many."""
-    old = Q(status__in=TERMINAL.intersection(statuses), completed_at__lt=before)
+    # Its end is the last change of a task, and the changes stand in an index.
+    old = Q(status__in=TERMINAL.intersection(statuses), updated_at__lt=before, completed_at__lt=before)
     chosen = list(Task.objects.filter(old).values_list("pk", flat=True)[:limit])
     found = [task.pk for task in locked(chosen, old)]
     audit.forget(found)

@@ -20,6 +20,7 @@ OWNERS = {  # a module, or a package that ends with a slash
     "accounts.User": "accounts/registration.py",
     "scheduling.LeaderLease": "scheduling/runtime/leader.py",
     "scheduling.Schedule": "scheduling/schedules.py",
+    "tasks.BulkRequest": "tasks/bulk.py",
     "tasks.LockWaiter": "tasks/locks.py",
     "tasks.MetricSum": "tasks/metrics.py",
     "tasks.NamedLock": "tasks/locks.py",
