@@ -8,6 +8,7 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts import audit
 from accounts.identity import Identity
 from accounts.permissions import requires
 from accounts.roles import Role
@@ -139,26 +140,31 @@ class TasksMutation(graphene.ObjectType):
     def resolve_delete_task(root: None, info: GraphQLResolveInfo, id: str) -> str:
         """Remove it."""
         task = visible_task(info, id)
-        lifecycle.delete(task.pk)
+        with audit.recorded(info.context.identity, "task.deleted", f"task:{task.pk}", {"name": task.name}):
+            lifecycle.delete(task.pk)
         return str(task.pk)
 
     @staticmethod
     @requires()
     def resolve_pause_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Pause it."""
-        return with_counts([queues.pause(name)], info)[0]
+        with audit.recorded(info.context.identity, "queue.paused", f"queue:{name}"):
+            queue = queues.pause(name)
+        return with_counts([queue], info)[0]
 
     @staticmethod
     @requires()
     def resolve_resume_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Resume it."""
-        return with_counts([queues.resume(name)], info)[0]
+        with audit.recorded(info.context.identity, "queue.resumed", f"queue:{name}"):
+            queue = queues.resume(name)
+        return with_counts([queue], info)[0]
 
     @staticmethod
     @requires()
     def resolve_update_queue(root: None, info: GraphQLResolveInfo, name: str, input: Mapping[str, Any]) -> models.Queue:
         """Check the changes and write them."""
-        with fields_of("input"):
+        with fields_of("input"), audit.recorded(info.context.identity, "queue.changed", f"queue:{name}", input):
             queue = queues.configure(name, input)
         return with_counts([queue], info)[0]
 
