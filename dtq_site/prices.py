@@ -29,6 +29,7 @@ PRICES: Mapping[str, Price] = {
     "Query.users": Price(items=50),
     "Query.teams": Price(items=50),
     "Task.logs": Price(items=20),
+    "Subscription.queueStats": Price(items=20),
     "Mutation.createTask": _WRITE,
     "Mutation.createTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
 }

@@ -10,8 +10,10 @@ from scheduling.graphql.mutations import SchedulingMutation
 from scheduling.graphql.queries import SchedulingQuery
 from tasks.graphql.mutations import TasksMutation
 from tasks.graphql.queries import TasksQuery
+from tasks.graphql.subscriptions import TasksSubscription
 from workers.graphql import task_fields as task_fields_of_workers
 from workers.graphql.queries import WorkersQuery
+from workers.graphql.subscriptions import WorkersSubscription
 
 
 class Query(TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, graphene.ObjectType):
@@ -22,7 +24,11 @@ class Mutation(TasksMutation, SchedulingMutation, AccountsMutation, graphene.Obj
     """Changing. The fields of one request run one after the other."""
 
 
+class Subscription(TasksSubscription, WorkersSubscription, graphene.ObjectType):
+    """Following, over the WebSocket at the same address. No commit after its start is missed."""
+
+
 task_fields_of_workers.register()
 task_fields_of_schedules.register()
-schema = graphene.Schema(query=Query, mutation=Mutation)
+schema = graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription)
 lenient_enums(schema, "TaskStatus", "MisfirePolicy", "OverlapPolicy")
