@@ -104,7 +104,11 @@ class Documents:
         adopt_expected_types(self._schema, document)
         # A suggestion tells a name of the schema, which introspection is not to tell.
         hiding = not self._options.introspection
-        if errors := validate(self._schema, document, self._rules, hide_suggestions=hiding):
+        try:
+            errors = validate(self._schema, document, self._rules, hide_suggestions=hiding)
+        except GraphQLError as error:  # a rule of graphql-core does so about a variable in a subscription's @skip
+            errors = [error]
+        if errors:
             raise InvalidDocument(errors, document)
         return Document(self._schema, document)
 
