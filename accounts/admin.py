@@ -13,6 +13,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 
 from accounts import authentication, credentials, registration
 from accounts.identity import Identity
@@ -88,7 +89,13 @@ class ThrottledLoginForm(AdminAuthenticationForm):
         return self.cleaned_data
 
 
+def change_own_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """The page for anybody's password, in place of Django's own, where one could guess the present one without limit."""
+    return redirect("admin:auth_user_password_change", request.user.pk)
+
+
 admin.site.login_form = ThrottledLoginForm
+admin.site.password_change = change_own_password
 
 
 class RefusalsShown(admin.ModelAdmin):

@@ -12,6 +12,7 @@ from uuid import uuid4
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from accounts.identity import Identity
 from accounts.roles import Role
@@ -101,6 +102,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     def set_unusable_password(self) -> None:
         """Take the password away, with the same effect on tokens."""
         self.set_password(None)
+
+    def get_session_auth_hash(self) -> str:
+        """What a session of the admin must bear, so that it ends with the account's tokens."""
+        return salted_hmac("accounts.session", f"{self.password}:{self.token_version}", algorithm="sha256").hexdigest()
 
     def __str__(self) -> str:
         return self.username

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import include, path
 
-from accounts import authentication
+from accounts import authentication, registration
 from accounts.models import AuditEntry, Team, User
 from accounts.roles import Role
 from dtq_site.foundation.errors import Unauthenticated
@@ -153,6 +153,19 @@ def test_administrators_who_set_their_own_password_stay_signed_in(browser: Clien
 
     assert browser.get("/admin/").status_code == 200
     assert sign_in("root", "another fine day").user == root
+
+
+def test_the_link_to_change_the_own_password_leads_to_the_same_page(browser: Client):
+    response = browser.get("/admin/password_change/")
+
+    assert response.url == f"/admin/accounts/user/{User.objects.get().id}/password/"
+    assert browser.post("/admin/password_change/", {"old_password": PASSWORD}).status_code == 302
+
+
+def test_the_end_of_an_accounts_tokens_ends_its_visit_to_the_admin(browser: Client):
+    registration.end_sessions(User.objects.get().id)
+
+    assert browser.get("/admin/").status_code == 302
 
 
 def test_a_refused_password_changes_nothing(browser: Client):

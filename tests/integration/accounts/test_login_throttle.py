@@ -15,6 +15,7 @@ from accounts.throttle import WINDOW_MS, Attempt, Throttle, key_of
 from dtq_site.foundation.errors import BadInput, Conflict, RateLimited, Unauthenticated
 from dtq_site.foundation.redis_clients import redis_client
 from tests.integration.accounts.making import ADDRESS, PASSWORD, make_user, sign_in
+from tests.support.api import ask
 
 NOWHERE = "unix:///nowhere/redis.sock"
 
@@ -243,3 +244,27 @@ def test_one_key_alone_is_counted_once(fresh_throttle: Throttle):
         fresh_throttle.reserve(limits, "Wait.", now_ms=1_020_000)
 
     assert (refusal.value.message, refusal.value.retry_after_seconds) == ("Wait.", 40)
+
+
+def test_processes_share_their_counts_over_redis(redis_server: Redis, settings: Settings):
+    one, other = (Throttle(redis_client(settings.REDIS_URL, timeout_seconds=5)) for _ in range(2))
+    reserving(one, account=2)()
+    reserving(other, account=2)()
+
+    for counts in (one, other):
+        with pytest.raises(RateLimited):
+            reserving(counts, account=2)()
+
+
+@pytest.mark.django_db
+def test_over_graphql_a_refused_login_says_when_to_come_back(settings: Settings):
+    settings.DTQ_ACCOUNTS = replace(settings.DTQ_ACCOUNTS, login_failures_per_account=1)
+    operation = 'mutation { login(input: {username: "ann", password: "wrong"}) { accessToken } }'
+    make_user("ann")
+    ask(operation)
+
+    (error,) = ask(operation)["errors"]
+
+    assert error["message"] == "Too many failed logins: wait and try again."
+    assert error["extensions"]["code"] == "RATE_LIMITED"
+    assert 55 < error["extensions"]["retryAfter"] <= 60

@@ -15,7 +15,16 @@ from accounts.models import Team, User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Conflict, Forbidden
-from tests.integration.accounts.making import ADDRESS, PASSWORD, change_password, edit, make_user, row_counts, sign_in
+from tests.integration.accounts.making import (
+    ADDRESS,
+    PASSWORD,
+    audited,
+    change_password,
+    edit,
+    make_user,
+    row_counts,
+    sign_in,
+)
 
 pytestmark = pytest.mark.django_db
 GOOD = {"address": ADDRESS, "email": "ann@example.com", "password": PASSWORD, "name": "Ann", "username": "ann"}
@@ -47,6 +56,9 @@ def test_without_a_user_name_the_address_serves_as_one():
         ({"email": "ann"}, "email"),
         ({"email": "ann@example.com\n.org"}, "email"),
         ({"email": f"{'a' * 250}@example.com"}, "email"),
+        ({"email": "ann@exam\u200bple.com"}, "email"),
+        ({"email": "\u202eann@example.com"}, "email"),
+        ({"email": "ann@\u3300\u3300\u3300.com" + "\u3300" * 240}, "email"),
         ({"username": "ann lee"}, "username"),
         ({"username": ""}, "username"),
         ({"username": "bob@example.com"}, "username"),
@@ -77,9 +89,12 @@ def test_a_value_that_is_not_allowed_is_named_and_nothing_is_written(changes: di
         ({"email": "other@example.com", "username": "ANN"}, "username"),
         ({"email": "other@example.com", "username": "sailors"}, "username"),
         ({"email": "ann@example.com", "username": None}, "email"),
+        ({"username": "other", "email": "ａｎｎ@example.com"}, "email"),  # noqa: RUF001, letters of full width
+        ({"username": "other", "email": "ann＠EXAMPLE.com"}, "email"),  # noqa: RUF001, an @ of full width
+        ({"email": "other@example.com", "username": "ＡNN"}, "username"),  # noqa: RUF001
     ],
 )
-def test_a_name_or_address_that_is_taken_in_any_case_is_a_conflict(changes: dict, field: str):
+def test_a_name_or_address_that_is_taken_in_any_spelling_is_a_conflict(changes: dict, field: str):
     registration.register(**GOOD)
     registration.add_team("sailors")
     before = row_counts()
@@ -89,6 +104,42 @@ def test_a_name_or_address_that_is_taken_in_any_case_is_a_conflict(changes: dict
 
     assert refusal.value.field == field
     assert row_counts() == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("ann@exämple.com", "ann@exa\u0308mple.com"),
+        ("ann@EXÄMPLE.com", "ann@exämple.com"),
+        ("bob@straße.de", "BOB@straße.de"),
+        ("kim@example.com", "\u212aim@example.com"),
+    ],
+)
+def test_two_spellings_of_an_address_are_one_account_that_either_opens(first: str, second: str):
+    user = registration.register(**{**GOOD, "email": first, "username": None})
+
+    with pytest.raises(Conflict) as refusal:
+        registration.register(**{**GOOD, "email": second, "username": None})
+
+    assert refusal.value.field == "email"
+    assert row_counts() == (1, 1)
+    assert sign_in(first).user == sign_in(second).user == user
+
+
+def test_a_refusal_tells_of_what_was_asked_and_of_nobody():
+    registration.register(**{**GOOD, "email": "secret@example.com", "name": "Ann Secret"})
+
+    with pytest.raises(Conflict) as refusal:
+        registration.register(**{**GOOD, "email": "other@example.com"})
+
+    assert (refusal.value.message, refusal.value.details) == ("This user name is taken; choose another one.", {})
+
+
+def test_a_registration_is_audited():
+    user = registration.register(**GOOD)
+
+    facts = {"username": "ann", "role": "user", "team": "ann"}
+    assert audited() == [("", "user.registered", f"user:{user.id}", facts)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from accounts.models import RevokedSession, Team, User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Unauthenticated
-from tests.integration.accounts.making import ADDRESS, PASSWORD, change_password, edit, make_user, sign_in
+from tests.integration.accounts.making import ADDRESS, PASSWORD, audited, change_password, edit, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -83,12 +83,15 @@ def test_a_spent_refresh_token_that_comes_again_ends_the_whole_session_and_no_ot
     first = sign_in()
     second = authentication.refresh(first.refresh_token)
 
-    with pytest.raises(Unauthenticated):
-        authentication.refresh(first.refresh_token)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            authentication.refresh(first.refresh_token)
 
     assert_dead(first.access_token, second.access_token)
     with pytest.raises(Unauthenticated):
         authentication.refresh(second.refresh_token)
+    facts = {"username": "ann", "session": claims_of(first.access_token)["sid"]}
+    assert audited()[1:] == [("", "session.token_reused", f"user:{first.user.id}", facts)]
     assert authentication.refresh(elsewhere.refresh_token).user.username == "ann"
 
 
@@ -190,6 +193,7 @@ def test_a_change_of_password_ends_every_session_but_the_one_that_asks():
 
     replace_password(own.access_token, PASSWORD, "another fine day")
 
+    assert audited()[-1] == ("ann", "user.password_changed", f"user:{user.id}", {"username": "ann"})
     assert_dead(other.access_token)
     with pytest.raises(Unauthenticated):
         authentication.refresh(other.refresh_token)
