@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,42 +14,12 @@ from scheduling import schedules
 from scheduling.domain.overlaps import Firing
 from scheduling.models import Schedule
 from tasks import lifecycle
-from tasks.domain.states import Hold, TaskStatus
+from tasks.domain.states import Hold
 from tasks.models import Task
 from tasks.recurrence import Recurrence
 from tasks.submission import Owner, Request, submit_recurring
+from tests.integration.scheduling.making import CANCELLED, PENDING, QUEUED, again, at, cancel, coming, make, slots
 from tests.support.factories import ManualClock, in_own_connection, make_team, make_user, reread, row, task_spec
-
-
-def at(hour: int, minute: int = 0, second: float = 0) -> datetime:
-    """A moment of the test's day."""
-    whole = int(second)
-    return datetime(2030, 1, 1, hour, minute, whole, round((second - whole) * 1_000_000), UTC)
-
-
-def make(expression: str = "0 * * * *", timezone: str = "UTC", **fields: Any) -> Schedule:
-    """A schedule made at 12:30, hourly unless said otherwise."""
-    task = schedules.create_recurring(
-        task_spec(**fields), Recurrence(expression, timezone), make_team().pk, None, at(12, 30)
-    )
-    return Schedule.objects.get(pk=task.schedule_id)
-
-
-def again(schedule: Schedule) -> Schedule:
-    return Schedule.objects.get(pk=schedule.pk)
-
-
-def coming(schedule: Schedule) -> Task:
-    return Task.objects.get(pk=again(schedule).coming_task_id)
-
-
-def slots(schedule: Schedule) -> list[tuple[str, str]]:
-    """The tasks of the schedule: the slot that each stands for, and its state."""
-    tasks = Task.objects.filter(schedule_id=schedule.pk).order_by("scheduled_at", "id")
-    return [(f"{task.scheduled_at:%H:%M}", task.status) for task in tasks]
-
-
-PENDING, QUEUED, CANCELLED = TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.CANCELLED
 
 
 def test_a_new_schedule_has_its_coming_occurrence_as_a_pending_task():
@@ -161,7 +130,7 @@ def test_slots_that_were_missed_fire_once():
 
 def test_an_occurrence_that_an_operator_cancelled_is_skipped():
     schedule = make()
-    lifecycle.cancel(coming(schedule).pk, at(12, 45))
+    cancel(coming(schedule), at(12, 45))
 
     assert schedules.fire(schedule.pk, at(13))
 
@@ -171,7 +140,7 @@ def test_an_occurrence_that_an_operator_cancelled_is_skipped():
 def test_an_occurrence_that_was_cancelled_and_deleted_is_skipped_too():
     schedule = make()
     task = coming(schedule)
-    lifecycle.cancel(task.pk, at(12, 45))
+    cancel(task, at(12, 45))
     lifecycle.delete(task.pk)
 
     assert schedules.fire(schedule.pk, at(13))
@@ -224,7 +193,7 @@ def test_paused_and_resumed_within_one_slot_it_still_fires_at_it():
 
 def test_what_was_cancelled_stays_cancelled_through_a_pause():
     schedule = make()
-    lifecycle.cancel(coming(schedule).pk, at(12, 35))
+    cancel(coming(schedule), at(12, 35))
     schedules.pause(schedule.pk)
 
     schedules.resume(schedule.pk, at(12, 45))
