@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "API-GUIDE.md").read_text()
 OPERATIONS = re.findall(r"^```graphql\n(.*?)^```$(?:\s+^```json\n(.*?)^```$)?", PAGE, re.MULTILINE | re.DOTALL)
 TASK_ID, SCHEDULE_ID = "019aa0c4-7d3e-7a51-9c1c-5b0e6b2f4a10", "019aa0c4-9b1f-7c02-8a3d-2f6c1e9d0b77"
+USER_ID = "5f0c2a54-6a0e-4a39-8f0b-3f8f0d6b9c11"
 
 
 @pytest.mark.parametrize("operation", [operation for operation, _ in OPERATIONS])
@@ -46,8 +47,10 @@ def test_the_operations_of_the_guide_run_in_their_order(admin: Identity, setting
             ids[SCHEDULE_ID] = created["schedule"]["id"]
         elif created:
             ids.setdefault(TASK_ID, created["id"])
+        if "createUser" in answer:
+            ids[USER_ID] = answer["createUser"]["id"]
 
-    assert set(ids) == {TASK_ID, SCHEDULE_ID}
+    assert set(ids) == {TASK_ID, SCHEDULE_ID, USER_ID}
     assert list(Task.objects.order_by("id").values_list("name", "status")) == [
         ("send-email", "QUEUED"),
         ("send-newsletter", "PENDING"),
