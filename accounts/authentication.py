@@ -118,8 +118,8 @@ def authenticate(raw: str) -> Access:
 def still_valid(accesses: Collection[Access], now: datetime) -> dict[Access, Identity]:
     """Those that hold at `now`, each with the identity that it opens by now: role and team may have changed.
 
-    What is missing in the answer has expired, or its session, its tokens or its account were ended. For long-lived
-    connections: two queries by primary key for up to some hundred of them, however many there are of each account.
+    What is missing in the answer has expired, or its session, its tokens or its account were ended. It takes two queries by
+    primary key (SQLite: two for each thousand), so that long-lived connections can be looked at all at once.
     """
     unexpired = [access for access in accesses if now < access.expires_at]
     users = User.objects.filter(is_active=True).in_bulk({access.identity.user_id for access in unexpired})
