@@ -5,6 +5,7 @@ import graphene
 from accounts.graphql.mutations import AccountsMutation
 from accounts.graphql.queries import AccountsQuery
 from dtq_site.foundation.scalars import lenient_enums
+from dtq_site.health_query import HealthQuery
 from scheduling.graphql import task_fields as task_fields_of_schedules
 from scheduling.graphql.mutations import SchedulingMutation
 from scheduling.graphql.queries import SchedulingQuery
@@ -16,7 +17,7 @@ from workers.graphql.queries import WorkersQuery
 from workers.graphql.subscriptions import WorkersSubscription
 
 
-class Query(TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, graphene.ObjectType):
+class Query(TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, HealthQuery, graphene.ObjectType):
     """Reading. Nothing here changes anything."""
 
 

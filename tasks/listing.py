@@ -173,7 +173,10 @@ def _branches(wanted: TaskFilter, order: TaskOrder, after: Position | None) -> l
         lines = _lines(wanted, after, "task_line" if of_all_teams else None)
         branches = [_Branch(status & line.condition, line.order, line.index) for status in statuses for line in lines]
     elif order is TaskOrder.UPDATED:
-        branches = [_Branch(status, order.value, "task_changed" if of_all_teams else None) for status in statuses]
+        # Nothing has changed before it was created.
+        since = Q() if wanted.created_after is None else Q(updated_at__gte=wanted.created_after)
+        index = "task_changed" if of_all_teams else None
+        branches = [_Branch(status & since, order.value, index) for status in statuses]
     elif not of_all_teams:
         branches = [_Branch(status, order.value, "task_of_team") for status in statuses]
     elif everything:

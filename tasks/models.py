@@ -165,14 +165,11 @@ class LockWaiter(models.Model):
 
 
 class BulkRequest(models.Model):
-    """A request to cancel or retry all tasks that meet a filter, on its way through them in the order of their ids."""
+    """A request to cancel or retry all tasks that meet a filter, on its way through them by their ids; gone when it is done."""
 
     id = models.UUIDField(primary_key=True)
     verb = models.CharField(max_length=8)
-    team_id = models.UUIDField(null=True, help_text="whose tasks; null is every team's")
     filter = models.JSONField()
-    matched = models.PositiveIntegerField(help_text="how many there were at the time of the request")
-    done = models.PositiveIntegerField(default=0)
+    requested_at = models.DateTimeField(help_text="only tasks that were in a state to match then are concerned")
     last_id = models.UUIDField(null=True, help_text="the last task that was looked at")
-    requested_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True, db_index=True)
+    done = models.PositiveIntegerField(default=0)

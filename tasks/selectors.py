@@ -49,13 +49,16 @@ def tasks(
     without: Collection[str] = (),
 ) -> Page:
     """A page of the tasks that the account may see; see `listing.page`."""
-    wanted = _confined(wanted, identity)
+    wanted = confined(wanted, identity)
     return page(visible_to(identity), wanted, order, limit, offset=offset, after=after, without=without)
 
 
-def _confined(wanted: TaskFilter, identity: Identity) -> TaskFilter:
-    """The same filter, naming the team that it comes down to."""
-    return wanted if identity.is_admin or wanted.team_id else replace(wanted, team_id=identity.team_id)
+def confined(wanted: TaskFilter, identity: Identity) -> TaskFilter:
+    """The same filter, naming the team that it comes down to; an account other than an admin wants none of another team's."""
+    if identity.is_admin:
+        return wanted
+    own = wanted.team_id in (None, identity.team_id)
+    return replace(wanted, team_id=identity.team_id, ids=wanted.ids if own else [])
 
 
 def counts_by_status(identity: Identity, queue: str | None = None, since: datetime | None = None) -> Counter[str]:

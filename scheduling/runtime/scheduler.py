@@ -11,6 +11,7 @@ from django.db import Error
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import ServiceGroup
+from scheduling.duties.bulk_work import BulkWork
 from scheduling.duties.cron_firing import CronFiring
 from scheduling.duties.janitor import Janitor
 from scheduling.duties.lock_keeper import LockKeeper
@@ -19,7 +20,7 @@ from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.runtime.leader import Leader
 
-DUTIES = (Promoter, CronFiring, Reaper, LockKeeper, Reconciler, Janitor)
+DUTIES = (Promoter, CronFiring, Reaper, LockKeeper, Reconciler, BulkWork, Janitor)
 SERVICE_STOP_SECONDS = 6.0
 
 

@@ -15,6 +15,7 @@ from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
 from tasks import lifecycle, models, queues, submission
 from tasks.domain.submission import Request
+from tasks.graphql.bulk import BulkMutation
 from tasks.graphql.inputs import (
     CreateTaskInput,
     UpdateQueueInput,
@@ -32,7 +33,7 @@ TASK_ID = graphene.ID(required=True, description="The task's id.")
 QUEUE_NAME = graphene.String(required=True, description="The queue's name.")
 
 
-class TasksMutation(graphene.ObjectType):
+class TasksMutation(BulkMutation):
     """The fields of Mutation that tasks answer."""
 
     create_task = graphene.Field(

@@ -22,13 +22,14 @@ from tasks.lifecycle.holding import (
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
-from tasks.lifecycle.requests import cancel, delete, retry, update
+from tasks.lifecycle.requests import cancel, cancel_all, delete, retry, retry_all, update
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
 
 __all__ = [
     "Claim",
     "ClaimedTask",
     "cancel",
+    "cancel_all",
     "claim",
     "claimed_before",
     "claimed_under",
@@ -48,6 +49,7 @@ __all__ = [
     "renew",
     "rerank",
     "retry",
+    "retry_all",
     "settle",
     "take_lock",
     "update",

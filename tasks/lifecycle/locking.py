@@ -229,6 +229,19 @@ def let_locks_end(task: Task) -> None:
         locks.let_end(holder_of(task), task.lease_expires_at)
 
 
+def follow_cancellation(tasks: Collection[Task], ready: Collection[Task], now: datetime) -> list[Task]:
+    """After these locked rows have been cancelled: they wait for no lock any more.
+
+    Those that were `ready` may have been woken for a free lock; then others are woken in their place. Returns what was woken,
+    for `follow`.
+    """
+    awaiting = [task.pk for task in tasks if task.lock is not None]
+    if awaiting:
+        locks.leave_line(awaiting)
+    free = {task.lock for task in ready if task.lock is not None}
+    return _wake_if_free(free, now) if free else []
+
+
 def follow_change(
     task: Task, status_before: str, hold_before: str, lock_before: str | None, now: datetime
 ) -> list[Task]:

@@ -1,21 +1,21 @@
-"""The verbs that people ask for: cancel, retry, update, delete."""
+"""The verbs that people ask for: cancel, retry, update, delete, the first two also of many tasks at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
-from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.database import repeats_lock_conflicts, through_index
 from dtq_site.foundation.errors import Conflict
 from tasks import audit, events, queues
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.events import Change
 from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
-from tasks.lifecycle.locking import follow_change, let_locks_end
+from tasks.lifecycle.locking import follow_cancellation, follow_change, let_locks_end
 from tasks.lifecycle.rows import (
     NO_LEASE,
     PLACE,
@@ -40,19 +40,32 @@ def cancel(task_id: UUID, now: datetime) -> Task:
     if task.status == TaskStatus.CANCELLED:
         return task
     require(task, "cancel", "has ended already")
-    before, waited_for = task.status, task.hold
-    hint = hint_of(task) if task.status == TaskStatus.QUEUED else None
-    held = task.lease_expires_at is not None  # by the attempt that runs, or by one that was cancelled before a retry
-    assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
-    write(
-        [task],
-        Q(status__unindexed__in=MOVES["cancel"].sources),
-        ["completed_at", "lease_owner", "claim_id", "lease_expires_at"],
-    )
-    let_locks_end(task)
-    drop_after_commit([hint] if hint else [])
-    follow([task, *follow_change(task, before, waited_for, task.lock, now)])
+    _cancel([task], now)
     return task
+
+
+@repeats_lock_conflicts
+def cancel_all(task_ids: Collection[UUID], wanted: Q, now: datetime) -> int:
+    """Cancel those of the tasks that have not ended and are still as wanted; returns how many."""
+    tasks = _locked_by_key(task_ids, wanted & Q(status__in=MOVES["cancel"].sources))
+    _cancel(tasks, now)
+    return len(tasks)
+
+
+def _cancel(tasks: Sequence[Task], now: datetime) -> None:
+    ready = [task for task in tasks if task.status == TaskStatus.QUEUED]
+    hints = [hint_of(task) for task in ready]
+    for task in tasks:
+        held = (
+            task.lease_expires_at is not None
+        )  # by the attempt that runs, or by one that was cancelled before a retry
+        assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
+    columns = ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
+    write(tasks, Q(status__unindexed__in=MOVES["cancel"].sources), columns)
+    for task in tasks:
+        let_locks_end(task)
+    drop_after_commit(hints)
+    follow([*tasks, *follow_cancellation(tasks, ready, now)])
 
 
 @repeats_lock_conflicts
@@ -60,15 +73,34 @@ def retry(task_id: UUID, now: datetime) -> Task:
     """Run an ended task again, now, with all its attempts anew. Raises NotFound, or Conflict from another state."""
     task = the(task_id)
     require(task, "retry", "is not FAILED, DEAD_LETTER or CANCELLED")
-    task.earlier_attempts, task.failures, task.lost_leases = task.attempts, 0, 0
-    task.scheduled_at = now
-    make_ready_or_wait(task, now, now)
-    assign(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
+    _retry([task], now)
+    return task
+
+
+@repeats_lock_conflicts
+def retry_all(task_ids: Collection[UUID], wanted: Q, now: datetime) -> int:
+    """Run those of the tasks again that have ended, but for completed ones, and are still as wanted; returns how many."""
+    tasks = _locked_by_key(task_ids, wanted & Q(status__in=MOVES["retry"].sources))
+    _retry(tasks, now)
+    return len(tasks)
+
+
+def _retry(tasks: Sequence[Task], now: datetime) -> None:
+    for task in tasks:
+        task.earlier_attempts, task.failures, task.lost_leases = task.attempts, 0, 0
+        task.scheduled_at = now
+        make_ready_or_wait(task, now, now)
+        assign(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
     columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", *PLACE, "queued_at", "error", "result"]
     columns += ["progress", "started_at", "completed_at"]
-    write([task], Q(status__unindexed__in=MOVES["retry"].sources), columns)
-    follow([task])
-    return task
+    write(tasks, Q(status__unindexed__in=MOVES["retry"].sources), columns)
+    follow(tasks)
+
+
+def _locked_by_key(task_ids: Collection[UUID], guard: Q) -> list[Task]:
+    """As `locked`, for guards that other indexes could serve too: they would lead to rows of others."""
+    rows = through_index(Task.objects.select_for_update().filter(guard, pk__in=task_ids), "PRIMARY")
+    return list(rows.order_by("pk"))
 
 
 @repeats_lock_conflicts

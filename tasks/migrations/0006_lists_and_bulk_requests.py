@@ -33,13 +33,13 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(primary_key=True, serialize=False)),
                 ("verb", models.CharField(max_length=8)),
-                ("team_id", models.UUIDField(help_text="whose tasks; null is every team's", null=True)),
                 ("filter", models.JSONField()),
-                ("matched", models.PositiveIntegerField(help_text="how many there were at the time of the request")),
-                ("done", models.PositiveIntegerField(default=0)),
+                (
+                    "requested_at",
+                    models.DateTimeField(help_text="only tasks that were in a state to match then are concerned"),
+                ),
                 ("last_id", models.UUIDField(help_text="the last task that was looked at", null=True)),
-                ("requested_at", models.DateTimeField()),
-                ("finished_at", models.DateTimeField(db_index=True, null=True)),
+                ("done", models.PositiveIntegerField(default=0)),
             ],
         ),
     ]

@@ -1,0 +1,23 @@
+"""Goes through the tasks of requests that concern many of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from scheduling.runtime.duty import Duty
+from tasks import bulk
+
+
+class BulkWork(Duty):
+    """Does one chunk of each request in turn, so that a large one does not hold up the others."""
+
+    name = "bulk work"
+    period_seconds = 0.5
+
+    def perform(self, now: datetime) -> float:
+        """Advance every request; go on at once while there is more."""
+        steps = [bulk.advance(request_id, now) for request_id in bulk.unfinished()]
+        for step in steps:
+            if step is not None and step.finished:
+                self.observer.emit("bulk.finished", verb=step.verb, tasks=step.done)
+        return 0.0 if any(step is not None and not step.finished for step in steps) else self.period_seconds
