@@ -6,12 +6,16 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from dtq_site.api.context import RequestContext, context_of
+from dtq_site.api.costs import declare_prices
 from dtq_site.api.engine import Engine
 from dtq_site.api.errors import ErrorReporter
+from dtq_site.api.rate_limits import RateLimits
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
 from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.redis_clients import redis_client
 from dtq_site.pages import graphiql
+from dtq_site.prices import PRICES
 from dtq_site.reporting import faults, new_id
 from dtq_site.schema import schema
 
@@ -22,8 +26,16 @@ def _context_of(request: HttpRequest) -> RequestContext:
     )
 
 
+RATE_TIMEOUT_SECONDS = 0.05
+
+declare_prices(schema.graphql_schema, PRICES)
 threads = RequestThreads(settings.DTQ_API.threads)
-engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults))
+rate_limits = RateLimits(
+    redis_client(settings.REDIS_URL, timeout_seconds=RATE_TIMEOUT_SECONDS),
+    rate=settings.DTQ_API.rate,
+    burst=settings.DTQ_API.burst,
+)
+engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults), rate_limits)
 graphql = graphql_view(
-    engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DTQ_API.max_request_bytes
 )

@@ -7,29 +7,35 @@ estimate; a test sees to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from accounts.graphql import arguments as accounts
 from dtq_site.api.costs import Price
 from scheduling.graphql.types import MOST_RUNS
-from tasks.graphql.queries import MOST_TASKS
+from tasks.graphql.queries import DEFAULT_LIMIT, MOST_TASKS
 from tasks.submission import MAX_TASKS_PER_CALL
 
-_WRITE = Price(points=10)
-_COUNT = Price(points=100)
+_PAGE_OF_TASKS = Price(points=10, items=DEFAULT_LIMIT, most=MOST_TASKS)
+_MANY_WRITES = Price(points=100)
 
 PRICES: Mapping[str, Price] = {
-    "Query.tasks": Price(points=10, sized_by="limit", most=MOST_TASKS),
-    "Query.taskStats": _COUNT,
+    "Query.tasks": replace(_PAGE_OF_TASKS, sized_by="limit"),
+    "Query.tasksConnection": replace(_PAGE_OF_TASKS, sized_by="first"),
+    "Query.taskStats": Price(points=100),
+    "Query.explain": Price(points=20),
     "Query.queues": Price(items=20),
     "Queue.depth": Price(points=5),
     "Queue.processing": Price(points=5),
     "Query.workers": Price(items=50),
     "Query.schedules": Price(items=50),
-    "Schedule.nextRuns": Price(sized_by="count", most=MOST_RUNS),
+    "Query.users": Price(sized_by="limit", most=accounts.MOST),
+    "Query.teams": Price(sized_by="limit", most=accounts.MOST),
     "Query.previewSchedule": Price(sized_by="count", most=MOST_RUNS),
-    "Query.users": Price(items=50),
-    "Query.teams": Price(items=50),
+    "Schedule.nextRuns": Price(sized_by="count", most=MOST_RUNS),
     "Task.logs": Price(items=20),
-    "Subscription.queueStats": Price(items=20),
-    "Mutation.createTask": _WRITE,
+    "Explanation.reasons": Price(items=5),
+    "Mutation.createTask": Price(points=10),
     "Mutation.createTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
+    "Mutation.cancelTasks": _MANY_WRITES,
+    "Mutation.retryTasks": _MANY_WRITES,
 }

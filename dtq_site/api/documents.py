@@ -85,10 +85,6 @@ class Documents:
         self._rules = [*_RULES, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
         self._kept = lru_cache(maxsize=options.cached_documents)(self._prepare)  # keeps what returns, not what raises
 
-    def get(self, text: str) -> DocumentNode:
-        """The tree of the document that `text` spells; see `find`."""
-        return self.find(text).node
-
     def find(self, text: str) -> Document:
         """The valid document that `text` spells. Raises InvalidDocument, or QueryTooComplex if it exceeds a limit."""
         return self._kept(text) if len(text) <= self._options.cached_document_length else self._prepare(text)

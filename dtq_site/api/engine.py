@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType, execute, get_operation_ast
+from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType, execute
 
 from dtq_site.api.context import RequestContext
-from dtq_site.api.documents import Documents, InvalidDocument
+from dtq_site.api.documents import Document, Documents, InvalidDocument
 from dtq_site.api.errors import ErrorReporter, MethodNotAllowed
+from dtq_site.api.limits import check_cost, check_variables
 from dtq_site.api.live_query import LiveQuery, NotExecutable, interest_of
 from dtq_site.api.options import ApiOptions
+from dtq_site.api.rate_limits import RateLimits
 from dtq_site.foundation.errors import BadInput
 
 
@@ -35,43 +37,61 @@ class Answer:
 
 
 class Engine:
-    """Executes requests against one schema."""
+    """Executes requests against one schema, within the limits of the options."""
 
-    def __init__(self, schema: GraphQLSchema, options: ApiOptions, reporter: ErrorReporter) -> None:
-        self._schema = schema
+    def __init__(
+        self, schema: GraphQLSchema, options: ApiOptions, reporter: ErrorReporter, rate_limits: RateLimits
+    ) -> None:
+        self.schema = schema
+        self._options = options
         self._documents = Documents(schema, options)
         self._reporter = reporter
+        self._rate_limits = rate_limits
 
     def answer(self, request: GraphQLRequest, context: RequestContext, *, may_change: bool = True) -> Answer:
         """Run `request`; without `may_change` a mutation is refused. Never raises."""
 
-        def run(document: DocumentNode) -> Answer:
-            self._refuse_other_operations(document, request, may_change)
-            return self._executed(document, request, context)
+        def run(document: Document) -> Answer:
+            _refuse_other_operations(document.kind(request.operation_name), may_change)
+            return self._executed(document.node, request, context)
 
-        return self._guarded(request, run)
+        return self._guarded(request, context, run)
 
     def open(self, request: GraphQLRequest, context: RequestContext) -> Answer | LiveQuery:
         """Run `request`, or make it ready if it is a subscription. Never raises."""
 
-        def run(document: DocumentNode) -> Answer | LiveQuery:
-            if _kind(document, request) is OperationType.SUBSCRIPTION:
-                return self._live_query(document, request, context)
-            return self._executed(document, request, context)
+        def run(document: Document) -> Answer | LiveQuery:
+            if document.kind(request.operation_name) is OperationType.SUBSCRIPTION:
+                return self._live_query(document.node, request, context)
+            return self._executed(document.node, request, context)
 
-        return self._guarded(request, run)
+        return self._guarded(request, context, run)
 
-    def _guarded(self, request: GraphQLRequest, run: Callable[[DocumentNode], Any]) -> Any:
+    def _guarded(self, request: GraphQLRequest, context: RequestContext, run: Callable[[Document], Any]) -> Any:
         document = None
         try:
-            document = self._documents.get(request.query)
+            document = self._admitted(request, context)
             return run(document)
         except InvalidDocument as invalid:
             return self._refusal([self._reporter.inside(error, invalid.document) for error in invalid.errors])
         except NotExecutable as unfit:
-            return self._refusal([self._reporter.inside(error, document) for error in unfit.errors])
+            return self._refusal([self._reporter.inside(error, document and document.node) for error in unfit.errors])
         except Exception as error:
             return self.refusal(error)
+
+    def _admitted(self, request: GraphQLRequest, context: RequestContext) -> Document:
+        """The document, if the request is within all limits. What is refused counts for the rate like any other."""
+        self._rate_limits.refuse_exhausted(context)
+        permits = 1
+        try:
+            document = self._documents.find(request.query)
+            check_variables(request.variables, self._options)
+            cost = document.cost(request.operation_name, request.variables)
+            check_cost(cost, self._options)
+            permits = max(1, -(-cost // self._options.cost_per_request))
+        finally:
+            self._rate_limits.take(context, permits)
+        return document
 
     def refusal(self, error: Exception) -> Answer:
         """The answer to a request that could not be run because of `error`."""
@@ -80,16 +100,8 @@ class Engine:
     def _refusal(self, errors: list[dict[str, Any]]) -> Answer:
         return Answer({"errors": errors}, refused=errors[0]["extensions"]["code"])
 
-    @staticmethod
-    def _refuse_other_operations(document: DocumentNode, request: GraphQLRequest, may_change: bool) -> None:
-        kind = _kind(document, request)
-        if kind is OperationType.SUBSCRIPTION:
-            raise BadInput("Subscribe over the WebSocket at this address, with the protocol graphql-transport-ws.")
-        if kind is OperationType.MUTATION and not may_change:
-            raise MethodNotAllowed("Send a mutation with POST; GET is for queries.")
-
     def _live_query(self, document: DocumentNode, request: GraphQLRequest, context: RequestContext) -> LiveQuery:
-        interest = interest_of(self._schema, document, request.variables, request.operation_name, context)
+        interest = interest_of(self.schema, document, request.variables, request.operation_name, context)
         variables = json.dumps(request.variables, sort_keys=True)
         # What hangs on an event depends on nothing of a caller but role and team.
         caller = (context.identity.role, context.identity.team_id) if context.identity else None
@@ -103,13 +115,14 @@ class Engine:
         self, document: DocumentNode, request: GraphQLRequest, context: RequestContext, root: Any = None
     ) -> Answer:
         result = execute(
-            self._schema,
+            self.schema,
             document,
             root_value=root,
             context_value=context,
             variable_values=request.variables,
             operation_name=request.operation_name,
             is_awaitable=_nothing_is_awaitable,
+            hide_suggestions=not self._options.introspection,
         )
         errors = [self._reporter.inside(error, document) for error in result.errors or ()]
         if not _was_begun(result):
@@ -117,9 +130,11 @@ class Engine:
         return Answer({"data": result.data, **({"errors": errors} if errors else {})})
 
 
-def _kind(document: DocumentNode, request: GraphQLRequest) -> OperationType:
-    operation = get_operation_ast(document, request.operation_name)
-    return operation.operation if operation else OperationType.QUERY  # what names no operation fails in `execute`
+def _refuse_other_operations(kind: OperationType, may_change: bool) -> None:
+    if kind is OperationType.SUBSCRIPTION:
+        raise BadInput("Subscribe over the WebSocket at this address, with the protocol graphql-transport-ws.")
+    if kind is OperationType.MUTATION and not may_change:
+        raise MethodNotAllowed("Send a mutation with POST; GET is for queries.")
 
 
 def _nothing_is_awaitable(_value: Any) -> bool:

@@ -7,6 +7,7 @@ form of another site can send, so the endpoint needs no CSRF token.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,6 +100,8 @@ def write_answer(request: HttpRequest, answer: Answer, media_type: str, *, was_r
     response["Vary"] = "Accept, Authorization"
     if response.status_code == 401:
         response["WWW-Authenticate"] = "Bearer"
+    if response.status_code == 429:
+        response["Retry-After"] = math.ceil(answer.body["errors"][0]["extensions"]["retryAfter"])
     if response.status_code == 405:
         response["Allow"] = "POST" if request.method in READING_METHODS else "GET, HEAD, POST"
     return response

@@ -1,11 +1,15 @@
-"""How large a document may be, told by its shape alone and in linear time.
+"""How large a request may be: its document, its variables, and what its operation costs.
 
-This runs before validation, because some rules of the specification take time that grows with the square of the fields.
+A document is measured by its shape alone and in linear time, before validation, because some rules of the specification
+take time that grows with the square of the fields.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -19,7 +23,9 @@ from graphql import (
 )
 
 from dtq_site.api.options import ApiOptions
-from dtq_site.foundation.errors import DTQError
+from dtq_site.foundation.errors import BadInput, DTQError, PayloadTooLarge
+
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class QueryTooComplex(DTQError):
@@ -56,6 +62,29 @@ def check_limits(document: DocumentNode, options: ApiOptions) -> None:
 def _refuse_above(limit: int, amount: int, what: str) -> None:
     if amount > limit:
         raise QueryTooComplex(f"The document has {amount:,} {what}; at most {limit:,} are allowed.")
+
+
+def check_variables(variables: Mapping[str, Any], options: ApiOptions) -> None:
+    """Raise PayloadTooLarge if the variables take more bytes than `options` allow, or BadInput if they nest without end."""
+    try:
+        size = len(_as_json(variables).encode(errors="surrogatepass")) if variables else 0
+    except RecursionError:
+        raise BadInput("Variable values are nested too deeply.") from None
+    if size > options.max_variables_bytes:
+        raise PayloadTooLarge(
+            f"The variables take {size:,} bytes as JSON; at most {options.max_variables_bytes:,} are allowed.",
+            field="variables",
+        )
+
+
+def check_cost(cost: int, options: ApiOptions) -> None:
+    """Raise QueryTooComplex, which names the cost and the limit, if an operation costs more than `options` allow."""
+    if cost > options.max_cost:
+        raise QueryTooComplex(
+            f"The operation costs {cost:,} points; at most {options.max_cost:,} are allowed. Ask for fewer items or fields.",
+            cost=cost,
+            limit=options.max_cost,
+        )
 
 
 class _Ruler:

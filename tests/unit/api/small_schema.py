@@ -7,11 +7,13 @@ from typing import Any
 
 import graphene
 from django.db import OperationalError
+from redis import Redis
 
 from dtq_site.api.context import RequestContext
 from dtq_site.api.engine import Engine
 from dtq_site.api.errors import ErrorReporter
 from dtq_site.api.options import ApiOptions
+from dtq_site.api.rate_limits import RateLimits
 from dtq_site.foundation.clock import DatabaseClock, host_now
 from dtq_site.foundation.errors import BadInput, Conflict, DTQError
 from dtq_site.foundation.faults import Faults
@@ -143,10 +145,12 @@ changes: list[int] = []
 schema = graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription).graphql_schema
 lenient_enums(schema, "TaskStatus")
 
+UNLIMITED = RateLimits(Redis(), rate=0, burst=1)
 CONTEXT = RequestContext(None, None, "192.0.2.1", "request-1", DatabaseClock(host_now), None)
 
 
 def make_engine(**limits: int) -> tuple[Engine, Recorder]:
     """An engine over the small schema, whose errors get the id "error-id", and the recorder of its events."""
     recorder = Recorder()
-    return Engine(schema, ApiOptions(**limits), ErrorReporter(Faults(Observer(recorder), lambda: "error-id"))), recorder
+    reporter = ErrorReporter(Faults(Observer(recorder), lambda: "error-id"))
+    return Engine(schema, ApiOptions(**limits), reporter, UNLIMITED), recorder

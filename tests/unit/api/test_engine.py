@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dtq_site.api import documents
-from dtq_site.api.engine import Answer, GraphQLRequest
-from tests.unit.api.small_schema import CONTEXT, changes, make_engine
+from dtq_site.api.engine import Answer, Engine, GraphQLRequest
+from dtq_site.api.errors import ErrorReporter
+from dtq_site.api.options import ApiOptions
+from dtq_site.foundation.errors import RateLimited
+from dtq_site.foundation.faults import Faults
+from dtq_site.foundation.observer import Observer
+from tests.unit.api.small_schema import CONTEXT, changes, make_engine, schema
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +120,77 @@ def _count_parsing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(documents, "parse", counting)
     return parsed
+
+
+# --- the rate -----------------------------------------------------------------------------------------------------------
+
+
+class Permits:
+    """Stands for the limits of the rate: so many permits are there."""
+
+    def __init__(self, there: int) -> None:
+        self.there = there
+        self.taken: list[int] = []
+
+    def refuse_exhausted(self, _context: object) -> None:
+        if self.there <= 0:
+            raise RateLimited(retry_after_seconds=2.5)
+
+    def take(self, _context: object, permits: int) -> None:
+        self.taken.append(permits)
+        self.there -= permits
+        if self.there < 0:
+            raise RateLimited(retry_after_seconds=1.5)
+
+
+def limited_engine(there: int) -> tuple[Engine, Permits]:
+    permits = Permits(there)
+    options = ApiOptions(cost_per_request=3, max_cost=10)
+    return Engine(schema, options, ErrorReporter(Faults(Observer(), lambda: "id")), permits), permits
+
+
+@pytest.mark.parametrize(
+    ("query", "permits"),
+    [
+        ("{ __typename }", 1),
+        ("{ a: who b: who c: who }", 1),
+        ("{ a: who b: who c: who d: who }", 2),
+        ("mutation { change }", 1),
+        ("{ nope }", 1),
+        ("{", 1),
+        ("{" + " who" * 11 + " }", 1),
+        ("query A { who } query B { who }", 1),
+    ],
+)
+def test_every_request_takes_permits_by_its_cost_refused_ones_too(query: str, permits: int):
+    engine, limits = limited_engine(10)
+
+    engine.answer(GraphQLRequest(query), CONTEXT)
+
+    assert limits.taken == [permits]
+
+
+def test_a_request_without_a_permit_is_refused_and_changes_nothing():
+    engine, _ = limited_engine(1)
+    assert engine.answer(GraphQLRequest("mutation { a: change b: change c: change d: change }"), CONTEXT) == Answer(
+        {
+            "errors": [
+                {
+                    "message": "Too many requests: wait and try again.",
+                    "extensions": {"code": "RATE_LIMITED", "retryAfter": 1.5},
+                }
+            ]
+        },
+        refused="RATE_LIMITED",
+    )
+    assert changes == []
+
+
+def test_who_is_exhausted_is_refused_before_the_document_is_read(monkeypatch: pytest.MonkeyPatch):
+    engine, limits = limited_engine(0)
+    parsed = _count_parsing(monkeypatch)
+
+    answer = engine.answer(GraphQLRequest("{ who }"), CONTEXT)
+
+    assert answer.body["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 2.5}
+    assert (parsed, limits.taken) == ([], [])

@@ -110,3 +110,75 @@ def test_the_largest_document_within_the_limits_is_answered_soon():
     run("{" + " __typename" * 500 + "}")
 
     assert elapsed_clock() - began < 5
+
+
+def test_variables_have_a_bound_in_bytes_of_json():
+    engine, _ = make_engine(max_variables_bytes=20)
+    query = "query ($v: JSON) { json(value: $v) }"
+
+    def answer(text: str) -> dict[str, Any]:
+        return engine.answer(GraphQLRequest(query, {"v": text}), CONTEXT).body
+
+    assert answer("é" * 6) == {"data": {"json": "é" * 6}}  # {"v":"…"} and six times two bytes
+    assert answer("é" * 6 + "x") == {
+        "errors": [
+            {
+                "message": "The variables take 21 bytes as JSON; at most 20 are allowed.",
+                "extensions": {"code": "PAYLOAD_TOO_LARGE", "field": "variables"},
+            }
+        ]
+    }
+
+
+def test_an_operation_has_a_bound_of_cost_and_the_refusal_names_both():
+    query = "{ node { value node { value } } }"
+
+    assert "errors" not in run(query, max_cost=4)
+    assert run(query, max_cost=3) == {
+        "errors": [
+            {
+                "message": "The operation costs 4 points; at most 3 are allowed. Ask for fewer items or fields.",
+                "extensions": {"code": "QUERY_TOO_COMPLEX", "cost": 4, "limit": 3},
+            }
+        ]
+    }
+
+
+def test_only_the_operation_that_is_run_costs():
+    query = "query A { __typename } query B { node { value node { value } } }"
+    engine, _ = make_engine(max_cost=3)
+
+    assert engine.answer(GraphQLRequest(query, operation_name="A"), CONTEXT).refused is None
+    assert engine.answer(GraphQLRequest(query, operation_name="B"), CONTEXT).refused == "QUERY_TOO_COMPLEX"
+
+
+# --- introspection ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["{ __schema { queryType { name } } }", '{ __type(name: "Query") { name } }'])
+def test_introspection_can_be_switched_off(query: str):
+    assert "errors" not in run(query)
+
+    errors = run(query, introspection=False)["errors"]
+
+    assert {error["extensions"]["code"] for error in errors} == {"BAD_USER_INPUT"}
+    assert errors[0]["message"].startswith("GraphQL introspection has been disabled")
+
+
+def test_without_introspection_the_name_of_a_type_can_still_be_asked_for():
+    assert run("{ __typename node { __typename } }", introspection=False) == {
+        "data": {"__typename": "Query", "node": {"__typename": "Node"}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [("{ nod }", {}), ("query ($s: Strict) { echo(strict: $s) }", {"s": "OFFF"}), ("{ echo(input: {nam: 1}) }", {})],
+)
+def test_without_introspection_no_message_suggests_a_name(query: str, variables: dict[str, Any]):
+    def messages(introspection: bool) -> str:
+        engine, _ = make_engine(introspection=introspection)
+        return str(engine.answer(GraphQLRequest(query, variables), CONTEXT).body)
+
+    assert "Did you mean" in messages(True)
+    assert "Did you mean" not in messages(False)

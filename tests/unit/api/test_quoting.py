@@ -12,7 +12,7 @@ from dtq_site.api.errors import ErrorReporter
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.faults import Faults
 from dtq_site.foundation.observer import Observer
-from tests.unit.api.small_schema import CONTEXT, make_engine
+from tests.unit.api.small_schema import CONTEXT, UNLIMITED, make_engine
 
 SECRET = "hunter2"
 ACCOUNTS = build_schema(
@@ -28,7 +28,7 @@ ACCOUNTS = build_schema(
 
 
 def refuse(query: str, **variables: Any) -> tuple[str, str | None]:
-    engine = Engine(ACCOUNTS, ApiOptions(), ErrorReporter(Faults(Observer(), lambda: "id")))
+    engine = Engine(ACCOUNTS, ApiOptions(), ErrorReporter(Faults(Observer(), lambda: "id")), UNLIMITED)
     (error,) = engine.answer(GraphQLRequest(query, variables), CONTEXT).body["errors"]
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     return error["message"], error["extensions"].get("field")

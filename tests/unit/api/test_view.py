@@ -14,7 +14,7 @@ from dtq_site.api.context import RequestContext
 from dtq_site.api.http import GRAPHQL_TYPE, JSON_TYPE
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
-from dtq_site.foundation.errors import Unauthenticated
+from dtq_site.foundation.errors import RateLimited, Unauthenticated
 from tests.unit.api.small_schema import CONTEXT, changes, make_engine
 
 LIMIT = 1000
@@ -206,6 +206,15 @@ def test_a_token_that_is_not_good_is_401(accept: str):
     assert response.status_code == 401
     assert response["WWW-Authenticate"] == "Bearer"
     assert json.loads(response.content) == {"errors": [{"message": "No.", "extensions": {"code": "UNAUTHENTICATED"}}]}
+    assert changes == []
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+def test_too_many_requests_are_429_and_say_when_to_come_back(accept: str):
+    response = send(post({"query": "mutation { change }"}, Accept=accept), RateLimited(retry_after_seconds=1.2))
+
+    assert (response.status_code, response["Retry-After"]) == (429, "2")
+    assert json.loads(response.content)["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 1.2}
     assert changes == []
 
 
