@@ -34,6 +34,7 @@ PRICES: Mapping[str, Price] = {
     "Schedule.nextRuns": Price(sized_by="count", most=MOST_RUNS),
     "Task.logs": Price(items=20),
     "Explanation.reasons": Price(items=5),
+    "Health.checks": Price(items=5),
     "Mutation.createTask": Price(points=10),
     "Mutation.createTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
     "Mutation.cancelTasks": _MANY_WRITES,
