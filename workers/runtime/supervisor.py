@@ -8,6 +8,7 @@ Every slot has two tables, so that a process that retires may end its work while
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -89,6 +90,8 @@ class Supervisor:
         """Supervise until all has ended; returns the exit code: 0 all drained, 4 running tasks had to be given back."""
         signal.signal(signal.SIGTERM, self._pass_on)
         signal.signal(signal.SIGINT, self._pass_on)
+        gc.collect()
+        gc.freeze()  # or the collector of every child writes to the pages that all share, and each gets its own copy
         self._start_keeper()
         for slot in range(len(self._tables)):
             self._start(slot)
