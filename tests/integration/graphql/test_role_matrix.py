@@ -18,47 +18,63 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from django.apps import apps
 from pytest_django import Settings
 from redis import Redis
 
-from accounts import authentication, registration
+from accounts import registration
 from accounts.identity import Identity
-from accounts.models import User
-from accounts.roles import Role
-from tasks import submission
+from dtq_site.api.context import RequestContext
+from dtq_site.api.engine import Answer, GraphQLRequest
+from dtq_site.endpoint import engine
+from dtq_site.foundation.database import database_clock
+from tasks import lifecycle, submission
 from tasks.domain.submission import Request
-from tasks.models import Task
+from tasks.news import QueueInterest, QueueSource, TaskInterest, TaskSource
 from tasks.submission import Owner
 from tests.integration.graphql.documents import document, object_types, operations, selected_types
-from tests.integration.graphql.making import finish, make_task, make_worker
-from tests.support.api import ask
+from tests.integration.graphql.making import finish, make_task
+from tests.integration.graphql.subjects import (
+    NEW_SCHEDULE,
+    NEW_TASK,
+    PASSWORD,
+    Made,
+    Make,
+    a_cancelled_task,
+    a_login,
+    a_member,
+    a_paused_schedule,
+    a_queue,
+    a_queue_and,
+    a_refresh_token,
+    a_schedule,
+    a_worker,
+    about,
+    among,
+    among_queues,
+    anyhow,
+    body_of,
+    data_of,
+    make_caller,
+    one_of_many,
+    one_task,
+    the_caller,
+)
+from workers.news import WorkerInterest, WorkerSource
 
 pytestmark = pytest.mark.django_db
 
 CALLERS = ("anonymous", "viewer", "user", "worker", "admin")
 CODES = {"UNAUTHENTICATED": "401", "FORBIDDEN": "403", "NOT_FOUND": "404"}
 OWN, OTHER = "red", "blue"
-PASSWORD = "a fine day for sailing"
 
 HIDDEN = {"user.email"}
 """What of a task of the own team is only for admins when it was made by somebody of another team."""
 
-Arguments = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Made:
-    """What an operation is about: its arguments, and the text by which an answer shows it (None: any answer does)."""
-
-    arguments: Arguments
-    sign: str | None = None
-
-
-Make = Callable[[str, Identity | None], Made]
+SOURCES = {TaskInterest: TaskSource, QueueInterest: QueueSource, WorkerInterest: WorkerSource}
 
 
 @dataclass(frozen=True)
@@ -71,90 +87,6 @@ class Row:
     shows: Callable[[Any, str | None], bool] = lambda answer, sign: sign is None or sign in json.dumps(answer)
 
 
-def anyhow(**arguments: Any) -> Make:
-    """Nothing needs to be there."""
-    return lambda team, caller: Made(arguments)
-
-
-def about(make: Callable[[str], Any], **others: Any) -> Make:
-    """A thing of the team, which is the argument `id`."""
-
-    def made(team: str, caller: Identity | None) -> Made:
-        thing = str(make(team).pk)
-        return Made({"id": thing, **others}, thing)
-
-    return made
-
-
-def among(make: Callable[[str], Any], **arguments: Any) -> Make:
-    """A thing of the team, which may stand in a list."""
-    return lambda team, caller: Made(arguments, str(make(team).pk))
-
-
-# --- what operations are about --------------------------------------------------------------------------------------
-
-
-def a_member(team: str) -> User:
-    name = f"member-{uuid4().hex[:8]}"
-    return registration.create_user(
-        username=name, email=f"{name}@example.com", password=PASSWORD, team=registration.team_named(team)
-    )
-
-
-def a_cancelled_task(team: str) -> Task:
-    task = make_task(team)
-    assert data_of("Mutation.cancelTask", make_caller("admin", team), id=str(task.pk))
-    return task
-
-
-def a_schedule(team: str) -> Any:
-    recurring = {"name": "daily-report", "cronExpression": "0 2 * * *"}
-    answer = data_of("Mutation.createTask", make_caller("admin", team), input=recurring)
-    return apps.get_model("scheduling", "Schedule").objects.get(id=answer["schedule"]["id"])
-
-
-def a_paused_schedule(team: str) -> Any:
-    schedule = a_schedule(team)
-    data_of("Mutation.pauseSchedule", make_caller("admin", team), id=str(schedule.pk))
-    return schedule
-
-
-def a_worker(team: str) -> Any:
-    return make_worker(team=registration.team_named(team))
-
-
-def a_queue(team: str, caller: Identity | None) -> Made:
-    make_task(team, queue="mail")
-    return Made({"name": "mail"}, '"mail"')
-
-
-def among_queues(team: str, caller: Identity | None) -> Made:
-    return Made({}, a_queue(team, caller).sign)
-
-
-def a_queue_and(**others: Any) -> Make:
-    return lambda team, caller: Made({**a_queue(team, caller).arguments, **others}, '"mail"')
-
-
-def a_refresh_token(team: str, caller: Identity | None) -> Made:
-    return Made({"refreshToken": authentication.sign_in(a_member(team)).refresh_token})
-
-
-def a_login(team: str, caller: Identity | None) -> Made:
-    return Made({"input": {"username": a_member(team).username, "password": PASSWORD}})
-
-
-def the_caller(team: str, caller: Identity | None) -> Made:
-    return Made({}, str(caller.user_id) if caller else None)
-
-
-def one_task(team: str, caller: Identity | None) -> Made:
-    make_task(team)
-    return Made({})
-
-
-NEW_TASK = {"name": "send-email", "payload": {"email": "ann@example.com"}}
-NEW_SCHEDULE = {"name": "daily-report", "cronExpression": "0 2 * * *"}
 ADMIN = "401 403 403 403 yes"
 MEMBER = "401 403 yes  403 yes"
 PUBLIC = "yes yes yes yes yes"
@@ -171,6 +103,14 @@ TABLE = {
     "Query.taskStats": Row(
         one_task, READER, "401 no  no  403 yes", shows=lambda answer, sign: answer["total"] == answer["queued"] == 1
     ),
+    "Query.tasksConnection": Row(among(make_task, first=5), "401 yes yes no  yes", "401 no  no  no  yes"),
+    "Query.explain": Row(
+        about(make_task),
+        "401 yes yes 404 yes",
+        "401 404 404 404 yes",
+        shows=lambda answer, sign: answer["sentence"] != "",
+    ),
+    "Query.health": Row(anyhow(), PUBLIC, PUBLIC),
     "Query.queue": Row(a_queue, READER, READER),
     "Query.queues": Row(among_queues, READER, READER),
     "Query.worker": Row(about(a_worker), READER, "401 404 404 403 yes"),
@@ -197,6 +137,12 @@ TABLE = {
     "Mutation.cancelTask": Row(about(make_task), MEMBER, "401 403 404 403 yes"),
     "Mutation.retryTask": Row(about(a_cancelled_task), MEMBER, "401 403 404 403 yes"),
     "Mutation.deleteTask": Row(about(lambda team: finish(make_task(team))), ADMIN, ADMIN),
+    "Mutation.cancelTasks": Row(
+        one_of_many(make_task), MEMBER, "401 403 no  403 yes", shows=lambda answer, sign: answer["count"] == 1
+    ),
+    "Mutation.retryTasks": Row(
+        one_of_many(a_cancelled_task), MEMBER, "401 403 no  403 yes", shows=lambda answer, sign: answer["count"] == 1
+    ),
     "Mutation.pauseQueue": Row(a_queue, ADMIN, ADMIN),
     "Mutation.resumeQueue": Row(a_queue, ADMIN, ADMIN),
     "Mutation.updateQueue": Row(a_queue_and(input={"weight": 3}), ADMIN, ADMIN),
@@ -206,35 +152,12 @@ TABLE = {
     "Mutation.pauseSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.resumeSchedule": Row(about(a_paused_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.deleteSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
+    "Subscription.taskCreated": Row(among(make_task), READER, "401 no  no  403 yes"),
+    "Subscription.taskStatusChanged": Row(about(make_task), READER, "401 404 404 403 yes"),
+    "Subscription.taskUpdated": Row(about(make_task, since=0), READER, "401 404 404 403 yes"),
+    "Subscription.queueStats": Row(among_queues, READER, READER),
+    "Subscription.workerStatusChanged": Row(among(a_worker), READER, "401 no  no  403 yes"),
 }
-
-
-# --- asking ---------------------------------------------------------------------------------------------------------
-
-
-def make_caller(caller: str, team: str = OWN) -> Identity | None:
-    """Who asks, with PASSWORD, in the team; None for nobody."""
-    if caller == "anonymous":
-        return None
-    name = f"{caller}-{uuid4().hex[:8]}"
-    user = registration.create_user(
-        username=name,
-        email=f"{name}@example.com",
-        password=PASSWORD,
-        role=Role(caller),
-        team=registration.team_named(team),
-    )
-    return user.identity
-
-
-def body_of(operation: str, identity: Identity | None, arguments: Arguments) -> dict[str, Any]:
-    return ask(document(operation, arguments), identity=identity, **arguments)
-
-
-def data_of(operation: str, identity: Identity | None, **arguments: Any) -> Any:
-    body = body_of(operation, identity, arguments)
-    assert "errors" not in body, body
-    return body["data"]["answer"]
 
 
 def outcome(row: Row, made: Made, body: dict[str, Any]) -> str:
@@ -255,6 +178,27 @@ def fast_and_uncounted(settings: Settings, redis_server: Redis) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def body_of_subscription(
+    operation: str, row: Row, identity: Identity | None, team: str, made: Made
+) -> tuple[dict[str, Any], Made]:
+    """What a subscriber is shown, and what it is to be shown: what it names, else what comes into being after its start."""
+    context = RequestContext(identity, None, "192.0.2.1", "test", database_clock, None)
+    live = engine.open(GraphQLRequest(document(operation, made.arguments), made.arguments), context)
+    if isinstance(live, Answer):
+        return live.body, made
+    source = SOURCES[type(live.interest)]()
+    answers = []
+    if "id" not in made.arguments:
+        list(source.look([live.interest], None))
+        made = row.make(team, identity)
+    else:
+        lifecycle.cancel(UUID(made.arguments["id"]), database_clock.now())
+    for news in source.look([live.interest], missed_seconds=60.0):
+        if live.interest in news.interests:
+            answers.append(live.show(news.root)["data"]["answer"])
+    return {"data": {"answer": answers}}, made
+
+
 CASES = [
     pytest.param(operation, caller, team, expected, id=f"{operation}-{caller}-{team}")
     for operation, row in TABLE.items()
@@ -266,14 +210,17 @@ CASES = [
 @pytest.mark.parametrize(("operation", "caller", "team", "expected"), CASES)
 def test_each_caller_gets_what_the_table_says(operation: str, caller: str, team: str, expected: str) -> None:
     row = TABLE[operation]
-    identity = make_caller(caller)
+    identity = make_caller(caller, OWN)
     made = row.make(team, identity)
     before = rows_of_all_tables()
 
-    body = body_of(operation, identity, made.arguments)
+    if operation.startswith("Subscription."):
+        body, made = body_of_subscription(operation, row, identity, team, made)
+    else:
+        body = body_of(operation, identity, made.arguments)
 
     assert outcome(row, made, body) == expected
-    if expected != "yes" or operation.startswith("Query."):
+    if expected in CODES.values() or operation.startswith("Query."):
         assert rows_of_all_tables() == before
 
 
@@ -285,10 +232,16 @@ def test_every_type_of_the_schema_is_selected_by_some_operation_of_the_table() -
     assert set().union(*map(selected_types, TABLE)) == object_types()
 
 
-@pytest.mark.parametrize("operation", [name for name in TABLE if name.startswith("Query.") and name != "Query.me"])
+OF_EACH_ITS_OWN = {"Query.me", "Query.health"}
+"""What each caller is answered differently: who they are, and at what moment."""
+
+
+@pytest.mark.parametrize(
+    "operation", [name for name in TABLE if name.startswith("Query.") and name not in OF_EACH_ITS_OWN]
+)
 def test_whoever_may_see_a_thing_sees_all_of_it(operation: str) -> None:
     row = TABLE[operation]
-    callers = [make_caller(caller) for caller, word in zip(CALLERS, row.own.split(), strict=True) if word == "yes"]
+    callers = [make_caller(caller, OWN) for caller, word in zip(CALLERS, row.own.split(), strict=True) if word == "yes"]
     made = row.make(OWN, callers[-1])
 
     answers = [body_of(operation, caller, made.arguments)["data"] for caller in callers]
@@ -301,7 +254,7 @@ def test_of_somebody_of_another_team_the_address_alone_is_hidden() -> None:
     task = submission.submit_one(request, Owner(team.pk, a_member(OTHER).pk))
     arguments = {"id": str(task.pk)}
 
-    seen, whole = (data_of("Query.task", make_caller(caller), **arguments) for caller in ("viewer", "admin"))
+    seen, whole = (data_of("Query.task", make_caller(caller, OWN), **arguments) for caller in ("viewer", "admin"))
 
     assert set(differences(seen, whole)) == HIDDEN
     assert seen["user"]["email"] is None

@@ -1,0 +1,154 @@
+"""What the operations of the role matrix are about, and asking them: of nobody or of an account of any role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from accounts import authentication, registration
+from accounts.identity import Identity
+from accounts.models import User
+from accounts.roles import Role
+from scheduling.models import Schedule
+from tasks.models import Task
+from tests.integration.graphql.documents import document
+from tests.integration.graphql.making import make_task, make_worker
+from tests.support.api import ask
+from workers.models import Worker
+
+PASSWORD = "a fine day for sailing"
+NEW_TASK = {"name": "send-email", "payload": {"email": "ann@example.com"}}
+NEW_SCHEDULE = {"name": "daily-report", "cronExpression": "0 2 * * *"}
+
+Arguments = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an operation is about: its arguments, and the text by which an answer shows it (None: any answer does)."""
+
+    arguments: Arguments
+    sign: str | None = None
+
+
+Make = Callable[[str, Identity | None], Made]
+
+
+def anyhow(**arguments: Any) -> Make:
+    """Nothing needs to be there."""
+    return lambda team, caller: Made(arguments)
+
+
+def about(make: Callable[[str], Any], **others: Any) -> Make:
+    """A thing of the team, which is the argument `id`."""
+
+    def made(team: str, caller: Identity | None) -> Made:
+        thing = str(make(team).pk)
+        return Made({"id": thing, **others}, thing)
+
+    return made
+
+
+def among(make: Callable[[str], Any], **arguments: Any) -> Make:
+    """A thing of the team, which may stand in a list."""
+    return lambda team, caller: Made(arguments, str(make(team).pk))
+
+
+def one_of_many(make: Callable[[str], Task]) -> Make:
+    """A task of the team, which a filter finds."""
+
+    def made(team: str, caller: Identity | None) -> Made:
+        return Made({"filter": {"name": make(team).name}})
+
+    return made
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+def make_caller(caller: str, team: str) -> Identity | None:
+    """Who asks, with PASSWORD, in the team; None for nobody."""
+    if caller == "anonymous":
+        return None
+    name = f"{caller}-{uuid4().hex[:8]}"
+    user = registration.create_user(
+        username=name,
+        email=f"{name}@example.com",
+        password=PASSWORD,
+        role=Role(caller),
+        team=registration.team_named(team),
+    )
+    return user.identity
+
+
+def body_of(operation: str, identity: Identity | None, arguments: Arguments) -> dict[str, Any]:
+    return ask(document(operation, arguments), identity=identity, **arguments)
+
+
+def data_of(operation: str, identity: Identity | None, **arguments: Any) -> Any:
+    body = body_of(operation, identity, arguments)
+    assert "errors" not in body, body
+    return body["data"]["answer"]
+
+
+# --- subjects -------------------------------------------------------------------------------------------------------
+
+
+def a_member(team: str) -> User:
+    name = f"member-{uuid4().hex[:8]}"
+    return registration.create_user(
+        username=name, email=f"{name}@example.com", password=PASSWORD, team=registration.team_named(team)
+    )
+
+
+def a_cancelled_task(team: str) -> Task:
+    task = make_task(team)
+    assert data_of("Mutation.cancelTask", make_caller("admin", team), id=str(task.pk))
+    return task
+
+
+def a_schedule(team: str) -> Schedule:
+    answer = data_of("Mutation.createTask", make_caller("admin", team), input=NEW_SCHEDULE)
+    return Schedule.objects.get(id=answer["schedule"]["id"])
+
+
+def a_paused_schedule(team: str) -> Schedule:
+    schedule = a_schedule(team)
+    data_of("Mutation.pauseSchedule", make_caller("admin", team), id=str(schedule.pk))
+    return schedule
+
+
+def a_worker(team: str) -> Worker:
+    return make_worker(team=registration.team_named(team))
+
+
+def a_queue(team: str, caller: Identity | None) -> Made:
+    make_task(team, queue="mail")
+    return Made({"name": "mail"}, '"mail"')
+
+
+def among_queues(team: str, caller: Identity | None) -> Made:
+    return Made({}, a_queue(team, caller).sign)
+
+
+def a_queue_and(**others: Any) -> Make:
+    return lambda team, caller: Made({**a_queue(team, caller).arguments, **others}, '"mail"')
+
+
+def a_refresh_token(team: str, caller: Identity | None) -> Made:
+    return Made({"refreshToken": authentication.sign_in(a_member(team)).refresh_token})
+
+
+def a_login(team: str, caller: Identity | None) -> Made:
+    return Made({"input": {"username": a_member(team).username, "password": PASSWORD}})
+
+
+def the_caller(team: str, caller: Identity | None) -> Made:
+    return Made({}, str(caller.user_id) if caller else None)
+
+
+def one_task(team: str, caller: Identity | None) -> Made:
+    make_task(team)
+    return Made({})
