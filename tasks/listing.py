@@ -82,6 +82,8 @@ def positions(
     visible: QuerySet[Task], wanted: TaskFilter, order: TaskOrder, limit: int, after: Position | None = None
 ) -> list[Position]:
     """The first positions, in order, of the visible tasks that meet all but the text that is wanted."""
+    if visible.query.is_empty():
+        return []  # Django cannot order a union of nothing
     rows = visible.filter(wanted.conditions_beside_status())
     if after is not None:
         rows = rows.filter(_beyond(order, after))
