@@ -8,6 +8,7 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts import audit
 from accounts.permissions import requires
 from accounts.roles import Role
 from scheduling import definition, models, schedules
@@ -107,5 +108,8 @@ class SchedulingMutation(graphene.ObjectType):
     def resolve_delete_schedule(root: None, info: GraphQLResolveInfo, id: str) -> str:
         """Remove it."""
         schedule = visible_schedule(info, id)
-        schedules.delete(schedule.pk)
+        with audit.recorded(
+            info.context.identity, "schedule.deleted", f"schedule:{schedule.pk}", {"name": schedule.name}
+        ):
+            schedules.delete(schedule.pk)
         return str(schedule.pk)

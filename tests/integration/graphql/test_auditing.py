@@ -1,0 +1,81 @@
+"""What operators do over the API to tasks, queues and schedules is in the audit log; what is refused or only read is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.identity import Identity
+from accounts.models import AuditEntry
+from tests.integration.graphql.making import data, finish, make_task, refusal
+from tests.integration.graphql.subjects import a_cancelled_task, a_schedule
+
+
+@pytest.fixture(autouse=True)
+def empty_log(admin: Identity, user: Identity, stranger: Identity) -> None:
+    """Forget how the accounts of the test were made."""
+    AuditEntry.objects.all().delete()
+
+
+def entries() -> list[tuple[Any, ...]]:
+    return list(AuditEntry.objects.order_by("id").values_list("actor_id", "actor", "action", "target", "facts"))
+
+
+def test_what_admins_do_to_queues(admin: Identity):
+    make_task(queue="mail")
+
+    data('mutation { pauseQueue(name: "mail") { name } }', admin)
+    data('mutation { resumeQueue(name: "mail") { name } }', admin)
+    data('mutation { updateQueue(name: "mail", input: {weight: 3, ageingSeconds: 60}) { name } }', admin)
+
+    who = (admin.user_id, admin.username)
+    assert entries() == [
+        (*who, "queue.paused", "queue:mail", {}),
+        (*who, "queue.resumed", "queue:mail", {}),
+        (*who, "queue.changed", "queue:mail", {"weight": 3, "ageing_seconds": 60}),
+    ]
+
+
+def test_what_is_deleted(admin: Identity, user: Identity):
+    task, schedule = finish(make_task()), a_schedule("red")
+    AuditEntry.objects.all().delete()
+
+    data("mutation ($id: ID!) { deleteTask(id: $id) }", admin, id=str(task.pk))
+    data("mutation ($id: ID!) { deleteSchedule(id: $id) }", user, id=str(schedule.pk))
+
+    assert entries() == [
+        (admin.user_id, admin.username, "task.deleted", f"task:{task.pk}", {"name": "send-email"}),
+        (user.user_id, user.username, "schedule.deleted", f"schedule:{schedule.pk}", {"name": "daily-report"}),
+    ]
+
+
+def test_what_is_done_to_many_tasks(user: Identity):
+    make_task()
+    a_cancelled_task("red")
+    AuditEntry.objects.all().delete()
+
+    data('mutation { cancelTasks(filter: {name: "send-email"}, dryRun: true) { count } }', user)
+    data('mutation { retryTasks(filter: {name: "send-email"}) { count } }', user)
+    data('mutation { cancelTasks(filter: {name: "send-email"}) { count } }', user)
+
+    assert [(entry[1], entry[2], entry[4]["count"]) for entry in entries()] == [
+        (user.username, "tasks.retry", 1),
+        (user.username, "tasks.cancel", 2),
+    ]
+
+
+def test_what_is_refused_is_not_in_the_log(admin: Identity, user: Identity, stranger: Identity):
+    task, schedule = make_task(queue="mail"), a_schedule("red")
+    AuditEntry.objects.all().delete()
+
+    refused = [
+        refusal('mutation { pauseQueue(name: "mail") { name } }', user),
+        refusal('mutation { pauseQueue(name: "nowhere") { name } }', admin),
+        refusal('mutation { updateQueue(name: "mail", input: {weight: 0}) { name } }', admin),
+        refusal("mutation ($id: ID!) { deleteTask(id: $id) }", admin, id=str(task.pk)),
+        refusal("mutation ($id: ID!) { deleteSchedule(id: $id) }", stranger, id=str(schedule.pk)),
+    ]
+
+    assert [code for code, _ in refused] == ["FORBIDDEN", "NOT_FOUND", "BAD_USER_INPUT", "CONFLICT", "NOT_FOUND"]
+    assert entries() == []
