@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import Process, Processes
-from tests.support.servers import RedisServer
+from tests.support.servers import MariaDbServer, RedisServer
 from tests.support.waiting import eventually
 
 HANDLERS = "tests.e2e.job_handlers"
@@ -45,6 +46,34 @@ def start_scheduler(committed_db: None, redis_server: Any, processes: Processes)
         return scheduler
 
     return start
+
+
+@pytest.fixture(scope="module")
+def own_mariadb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]:
+    """A migrated MariaDB of a module's own, which its tests may stop. The backing is MariaDB."""
+    if request.config.getoption("backing") != "mariadb":
+        pytest.skip("stops MariaDB, which --backing=mariadb needs anyway")
+    folder = tmp_path_factory.mktemp("own")
+    server = MariaDbServer(folder / "mariadb")
+    server.start()
+    migrating = Processes({**os.environ, "DATABASE_URL": server.url()}, folder).manage("migrate", "--verbosity", "0")
+    assert migrating.wait(120) == 0, migrating.output
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def on_own_mariadb(committed_db: None, own_mariadb: MariaDbServer) -> Iterator[MariaDbServer]:
+    """This process on that server."""
+    from django.db import connection, connections
+
+    settings = connections.databases["default"]
+    before = dict(settings)
+    connection.close()
+    settings.update(HOST="127.0.0.1", PORT=own_mariadb.port, PASSWORD=own_mariadb.password, NAME="dtq", USER="dtq")
+    yield own_mariadb
+    connection.close()
+    settings.update(before)
 
 
 @pytest.fixture

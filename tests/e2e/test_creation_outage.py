@@ -3,7 +3,6 @@ one task."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,41 +19,22 @@ REQUEST = {"name": "job", "payload": {"n": 1}, "idempotencyKey": "once"}
 AT_ONCE, A_FEW_SECONDS = 2.0, 12.0
 
 
-@pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]:
-    """A migrated MariaDB of this module's own."""
-    if request.config.getoption("backing") != "mariadb":
-        pytest.skip("stops MariaDB, which --backing=mariadb needs anyway")
-    folder = tmp_path_factory.mktemp("creation")
-    mariadb = MariaDbServer(folder / "mariadb")
-    mariadb.start()
-    migrating = Processes({**os.environ, "DATABASE_URL": mariadb.url()}, folder).manage("migrate", "--verbosity", "0")
-    assert migrating.wait(120) == 0, migrating.output
-    yield mariadb
-    mariadb.stop()
-
-
 @pytest.fixture
-def own(committed_db: None, redis_server: Any, server: MariaDbServer) -> Iterator[MariaDbServer]:
-    """That server with no task on it, for this process too."""
-    from django.db import connection, connections
+def own(redis_server: Any, on_own_mariadb: MariaDbServer) -> MariaDbServer:
+    """A server with no task on it, for this process too."""
+    from django.db import connections
 
     from accounts import registration
     from tasks import queues
     from tasks.models import MetricSum, Task
 
     settings = connections.databases["default"]
-    before = dict(settings)
-    connection.close()
-    settings.update(HOST="127.0.0.1", PORT=server.port, PASSWORD=server.password, NAME="dtq", USER="dtq")
     settings["OPTIONS"] = {**settings["OPTIONS"], "read_timeout": 3}
     for rows in (Task, MetricSum):
         rows.objects.all().delete()
     registration.forget_teams()
     queues.forget_known()
-    yield server
-    connection.close()
-    settings.update(before)
+    return on_own_mariadb
 
 
 @pytest.fixture

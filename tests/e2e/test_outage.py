@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.conftest import reread, wait_for_status
 from tests.e2e.job_handlers import read
-from tests.support.processes import Process, Processes
+from tests.support.processes import Process
 from tests.support.servers import MariaDbServer
 from tests.support.waiting import eventually
 
@@ -22,35 +22,18 @@ LONG_LEASE = {"DTQ_LEASE": "15s"}  # so that a successor has the time to start b
 SLOTS = 4
 
 
-@pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDbServer]:
-    """A MariaDB of this module's own, migrated."""
-    if request.config.getoption("backing") != "mariadb":
-        pytest.skip("stops MariaDB, which --backing=mariadb needs anyway")
-    folder = tmp_path_factory.mktemp("outage")
-    mariadb = MariaDbServer(folder / "mariadb")
-    mariadb.start()
-    migrating = Processes({**os.environ, "DATABASE_URL": mariadb.url()}, folder)
-    process = migrating.manage("migrate", "--verbosity", "0")
-    assert process.wait(120) == 0, process.output
-    yield mariadb
-    mariadb.stop()
+@pytest.fixture
+def server(on_own_mariadb: MariaDbServer) -> Iterator[MariaDbServer]:
+    """A MariaDB that may be stopped; it runs again when the test is over."""
+    yield on_own_mariadb
+    if not on_own_mariadb._answers():
+        on_own_mariadb.start()
 
 
 @pytest.fixture
-def own(committed_db: None, server: MariaDbServer, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """This process on the server that may be stopped; yields the variables that bring others there."""
-    from django.db import connection, connections
-
-    settings = connections.databases["default"]
-    before = dict(settings)
-    connection.close()
-    settings.update(HOST="127.0.0.1", PORT=server.port, PASSWORD=server.password, NAME="dtq", USER="dtq")
-    yield {"DATABASE_URL": server.url(), "DTQ_DATA_FOLDER": str(tmp_path / "data")}
-    if not server._answers():
-        server.start()
-    connection.close()
-    settings.update(before)
+def own(server: MariaDbServer, tmp_path: Path) -> dict[str, str]:
+    """The variables that bring others to that server."""
+    return {"DATABASE_URL": server.url(), "DTQ_DATA_FOLDER": str(tmp_path / "data")}
 
 
 @pytest.fixture
