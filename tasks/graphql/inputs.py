@@ -51,7 +51,8 @@ class CreateTaskInput(graphene.InputObjectType):
         description="A key of your own: the same one again answers with the first task instead of making another."
     )
     cron_expression = graphene.String(
-        description="Makes a schedule: five fields (minute, hour, day of month, month, day of week) or `@daily` and the like."
+        description="Makes a schedule: five fields (minute, hour, day of month, month, day of week), six with the second first, "
+        "or `@daily` and the like."
     )
     is_recurring = graphene.Boolean(description="Whether the task recurs; a `cronExpression` says so by itself.")
     timezone = graphene.String(description="The IANA time zone of the `cronExpression`; UTC, if left out.")
