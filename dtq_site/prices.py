@@ -17,6 +17,7 @@ from tasks.submission import MAX_TASKS_PER_CALL
 
 _PAGE_OF_TASKS = Price(points=10, items=DEFAULT_LIMIT, most=MOST_TASKS)
 _MANY_WRITES = Price(points=100)
+_HASHED_PASSWORD = Price(points=5_000)  # a tenth of a second of a core
 
 PRICES: Mapping[str, Price] = {
     "Query.tasks": replace(_PAGE_OF_TASKS, sized_by="limit"),
@@ -35,6 +36,11 @@ PRICES: Mapping[str, Price] = {
     "Task.logs": Price(items=20),
     "Explanation.reasons": Price(items=5),
     "Health.checks": Price(items=5),
+    "Mutation.register": _HASHED_PASSWORD,
+    "Mutation.login": _HASHED_PASSWORD,
+    "Mutation.changePassword": _HASHED_PASSWORD,
+    "Mutation.createUser": _HASHED_PASSWORD,
+    "Mutation.setPassword": _HASHED_PASSWORD,
     "Mutation.createTask": Price(points=10),
     "Mutation.createTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
     "Mutation.cancelTasks": _MANY_WRITES,

@@ -268,3 +268,16 @@ def test_over_graphql_a_refused_login_says_when_to_come_back(settings: Settings)
     assert error["message"] == "Too many failed logins: wait and try again."
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert 55 < error["extensions"]["retryAfter"] <= 60
+
+
+@pytest.mark.django_db
+def test_one_operation_cannot_have_any_number_of_passwords_hashed(monkeypatch: pytest.MonkeyPatch):
+    make_user("ann")
+    login = f'login(input: {{username: "ann", password: "{PASSWORD}"}}) {{ accessToken }}'
+    several, many = (" ".join(f"n{number}: {login}" for number in range(count)) for count in (5, 11))
+    assert len(ask(f"mutation {{ {several} }}")["data"]) == 5
+    monkeypatch.setattr(authentication, "check_password", lambda *args: pytest.fail("hashed"))
+
+    (error,) = ask(f"mutation {{ {many} }}")["errors"]
+
+    assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
