@@ -1,4 +1,5 @@
-"""One SQLite file of outcomes and log lines. What `keep` has returned from survives the process and the machine's power.
+"""One SQLite file of what a worker process must not forget. What a method has written survives the process and the
+machine's power.
 
 Knows nothing of who may use the file: that is `folder.py`'s. One thread at a time.
 
@@ -10,24 +11,42 @@ Knows nothing of who may use the file: that is `folder.py`'s. One thread at a ti
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID
 
-from tasks.domain.lease import Lease
-from tasks.domain.outcome import Outcome, OutcomeKind, spelled_out
+from tasks.domain.lease import Lease, LeasedTask
+from tasks.domain.outcome import Outcome
+from workers.offline.rows import (
+    UNREADABLE,
+    ClaimedRow,
+    Creation,
+    Row,
+    Stage,
+    claimed_row,
+    creation_row,
+    lease_row,
+    note_row,
+    outcome_row,
+    progress_row,
+    read_claimed,
+    read_creation,
+    read_lease,
+    read_note,
+    read_outcome,
+    read_progress,
+)
 from workers.transports.base import Note
 
 Item = TypeVar("Item")
-_Row = tuple[Any, ...]
 
-VERSION = 1
-_SCHEMA = Path(__file__).with_name("schema.sql")
-_UNREADABLE = (AttributeError, TypeError, ValueError)
+_SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.sql")]
+"""What makes of a file of one version one of the next; the first makes one of an empty file."""
+
+VERSION = len(_SCHEMAS)
+TABLES = ("outcome", "note", "progress", "claimed", "creation")
 _LEASE = "task_id = ? AND fencing_token = ? AND claim_id = ?"
 
 
@@ -70,59 +89,125 @@ class Store:
         self._value("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
         self._value(f"PRAGMA max_page_count = {most_bytes // self._value('PRAGMA page_size')}")
-        if version == 0:
-            schema = _SCHEMA.read_text()
-            self._connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {VERSION}; COMMIT")
+        if version < VERSION:
+            steps = "".join(path.read_text() for path in _SCHEMAS[version:])
+            self._connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT")
 
-    # --- keeping ---------------------------------------------------------------------------------------------------
+    # --- what is to be told ----------------------------------------------------------------------------------------
 
-    def keep(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> None:
-        """Have all of them on disk, or none and an error. What is kept already stays as it is."""
-        with _translated(), self._transaction():
-            self._connection.executemany(
+    def keep(
+        self, outcomes: Sequence[Outcome], notes: Sequence[Note], progress: Mapping[Lease, int] | None = None
+    ) -> None:
+        """Have all of them on disk, or none and an error. What is kept already stays as it is, but for progress."""
+        with self._transaction():
+            self._many(
                 "INSERT OR IGNORE INTO outcome (task_id, fencing_token, claim_id, kind, run_seconds, result, error,"
                 " retry_delay_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                map(_outcome_row, outcomes),
+                map(outcome_row, outcomes),
             )
-            self._connection.executemany(
+            self._many(
                 "INSERT OR IGNORE INTO note (task_id, fencing_token, claim_id, attempt, sequence, level, message)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                map(_note_row, notes),
+                map(note_row, notes),
+            )
+            self._many(
+                "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?)", map(progress_row, (progress or {}).items())
             )
 
     def forget_outcomes(self, leases: Iterable[Lease]) -> None:
         """The server has taken the outcomes that bear these leases."""
-        with _translated(), self._transaction():
-            self._connection.executemany(f"DELETE FROM outcome WHERE {_LEASE}", map(_lease_row, leases))
+        with self._transaction():
+            self._many(f"DELETE FROM outcome WHERE {_LEASE}", map(lease_row, leases))
 
     def forget_notes(self, notes: Iterable[Note]) -> None:
         """The server has taken these log lines."""
-        rows = ((*_lease_row(note.lease), note.sequence) for note in notes)
-        with _translated(), self._transaction():
-            self._connection.executemany(f"DELETE FROM note WHERE {_LEASE} AND sequence = ?", rows)
+        with self._transaction():
+            self._many(
+                f"DELETE FROM note WHERE {_LEASE} AND sequence = ?",
+                ((*lease_row(note.lease), note.sequence) for note in notes),
+            )
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    def forget_progress(self, progress: Mapping[Lease, int]) -> None:
+        """The server has taken these values; newer ones stay."""
+        with self._transaction():
+            self._many(f"DELETE FROM progress WHERE {_LEASE} AND percent = ?", map(progress_row, progress.items()))
 
     def outcomes(self, limit: int) -> list[Outcome]:
         """The oldest outcomes."""
-        return self._read(_outcome, "SELECT * FROM outcome ORDER BY position LIMIT ?", limit)
+        return self._read(read_outcome, "SELECT * FROM outcome ORDER BY position LIMIT ?", limit)
 
     def notes(self, limit: int) -> list[Note]:
         """The oldest log lines."""
-        return self._read(_note, "SELECT * FROM note ORDER BY position LIMIT ?", limit)
+        return self._read(read_note, "SELECT * FROM note ORDER BY position LIMIT ?", limit)
 
-    def _read(self, make: Callable[[_Row], Item], query: str, *values: int) -> list[Item]:
-        with _translated():
-            rows = self._connection.execute(query, values).fetchall()
-        try:
-            return [make(row) for row in rows]
-        except _UNREADABLE as error:
-            raise StoreDamaged(f"a row cannot be read: {error}") from error
+    def progress(self, limit: int) -> dict[Lease, int]:
+        """How far attempts are."""
+        return dict(self._read(read_progress, "SELECT 0, * FROM progress LIMIT ?", limit))
 
-    def _value(self, statement: str) -> Any:
-        return self._connection.execute(statement).fetchone()[0]
+    # --- what is held ----------------------------------------------------------------------------------------------
+
+    def hold(self, tasks: Sequence[LeasedTask], sent: tuple[float, float, float]) -> None:
+        """Note claimed tasks, before any of them runs; `sent` are the clocks' readings from before the claim."""
+        with self._transaction():
+            self._many(
+                "INSERT OR IGNORE INTO claimed (task_id, fencing_token, claim_id, task, stage, lease_seconds,"
+                " sent_monotonic, sent_boot, sent_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (claimed_row(task, sent) for task in tasks),
+            )
+
+    def advance(self, leases: Iterable[Lease], stage: Stage) -> None:
+        """Note how far claimed tasks are; it never goes back."""
+        with self._transaction():
+            self._many(
+                f"UPDATE claimed SET stage = max(stage, ?) WHERE {_LEASE}",
+                ((stage, *lease_row(lease)) for lease in leases),
+            )
+
+    def extend(self, renewals: Mapping[Lease, tuple[float, tuple[float, float, float]]]) -> None:
+        """Note how long leases last: the seconds, and the clocks' readings from which they count."""
+        with self._transaction():
+            self._many(
+                "UPDATE claimed SET lease_seconds = ?, sent_monotonic = ?, sent_boot = ?, sent_wall = ?"
+                f" WHERE {_LEASE}",
+                ((seconds, *sent, *lease_row(lease)) for lease, (seconds, sent) in renewals.items()),
+            )
+
+    def let_go(self, leases: Iterable[Lease]) -> None:
+        """Claimed tasks are settled, or no longer this worker's."""
+        with self._transaction():
+            self._many(f"DELETE FROM claimed WHERE {_LEASE}", map(lease_row, leases))
+
+    def claimed(self) -> list[ClaimedRow]:
+        """All claimed tasks, in the order in which they were claimed."""
+        return self._read(read_claimed, "SELECT * FROM claimed ORDER BY position LIMIT ?", -1)
+
+    # --- what is to be created -------------------------------------------------------------------------------------
+
+    def request(self, creations: Sequence[Creation]) -> None:
+        """Note tasks that are to be created. One whose key is known already is the same one."""
+        with self._transaction():
+            self._many(
+                "INSERT OR IGNORE INTO creation (idempotency_key, request, parent) VALUES (?, ?, ?)",
+                map(creation_row, creations),
+            )
+
+    def forget_creations(self, creations: Iterable[Creation]) -> None:
+        """The server has created these tasks, or refused to for good."""
+        with self._transaction():
+            self._many("DELETE FROM creation WHERE idempotency_key = ?", ((creation.key,) for creation in creations))
+
+    def creations(self, limit: int) -> list[Creation]:
+        """The oldest tasks to be created."""
+        return self._read(read_creation, "SELECT * FROM creation ORDER BY position LIMIT ?", limit)
 
     # --- the file --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept in it."""
+        kept = " OR ".join(f"EXISTS (SELECT 1 FROM {table})" for table in TABLES)
+        with _translated():
+            return not self._value(f"SELECT {kept}")
 
     def close(self) -> None:
         """Use the file no longer; what it keeps stays."""
@@ -134,15 +219,30 @@ class Store:
         for path in with_logs(self.path):
             path.unlink(missing_ok=True)
 
+    def _read(self, make: Callable[[Row], Item], query: str, *values: int) -> list[Item]:
+        with _translated():
+            rows = self._connection.execute(query, values).fetchall()
+        try:
+            return [make(row) for row in rows]
+        except UNREADABLE as error:
+            raise StoreDamaged(f"a row cannot be read: {error}") from error
+
+    def _many(self, statement: str, rows: Iterable[Row]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def _value(self, statement: str) -> Any:
+        return self._connection.execute(statement).fetchone()[0]
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        with _translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
 
 def with_logs(path: Path) -> list[Path]:
@@ -153,10 +253,15 @@ def with_logs(path: Path) -> list[Path]:
 def leases_in(path: Path) -> set[Lease]:
     """The leases of the outcomes in a file that another process may hold; none if it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return set(map(_lease, connection.execute("SELECT * FROM outcome")))
-    except (sqlite3.Error, *_UNREADABLE):
+        with closing(opened_to_read(path)) as connection:
+            return set(map(read_lease, connection.execute("SELECT * FROM outcome")))
+    except (sqlite3.Error, *UNREADABLE):
         return set()
+
+
+def opened_to_read(path: Path) -> sqlite3.Connection:
+    """A connection to a file that another process may hold. Raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -171,39 +276,3 @@ def _translated() -> Iterator[None]:
         if code == sqlite3.SQLITE_FULL:
             raise StoreFull(str(error)) from error
         raise (StoreDamaged if code in _DAMAGE else StoreError)(str(error)) from error
-
-
-# --- rows ----------------------------------------------------------------------------------------------------------
-
-
-def _lease_row(lease: Lease) -> _Row:
-    return (str(lease.task_id), lease.fencing_token, str(lease.claim_id))
-
-
-def _outcome_row(outcome: Outcome) -> _Row:
-    return (
-        *_lease_row(outcome.lease),
-        str(outcome.kind),
-        outcome.run_seconds,
-        json.dumps(outcome.result, separators=(",", ":")),
-        spelled_out(outcome.error),
-        outcome.retry_delay_seconds,
-    )
-
-
-def _note_row(note: Note) -> _Row:
-    return (*_lease_row(note.lease), note.attempt, note.sequence, note.level, spelled_out(note.message))
-
-
-def _lease(row: _Row) -> Lease:
-    _, task_id, fencing_token, claim_id, *_ = row
-    return Lease(UUID(task_id), fencing_token, UUID(claim_id))
-
-
-def _outcome(row: _Row) -> Outcome:
-    kind, run_seconds, result, error, retry_delay_seconds = row[4:]
-    return Outcome(_lease(row), OutcomeKind(kind), run_seconds, json.loads(result), error, retry_delay_seconds)
-
-
-def _note(row: _Row) -> Note:
-    return Note(_lease(row), *row[4:])

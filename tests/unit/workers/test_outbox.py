@@ -173,7 +173,7 @@ def test_what_cannot_be_removed_is_told_and_taken_all_the_same(outbox, heard, mo
 
 
 def test_a_new_file_that_is_damaged_at_once_is_told_and_not_tried_without_end(outbox, path, heard, monkeypatch):
-    monkeypatch.setattr(stores, "_SCHEMA", Path(os.devnull))
+    monkeypatch.setattr(stores, "_SCHEMAS", [Path(os.devnull)] * stores.VERSION)
     outbox.outcomes += [outcome(1)]
 
     assert not outbox.keep()

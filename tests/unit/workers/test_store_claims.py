@@ -1,0 +1,125 @@
+"""What a remote worker holds and wants created, on its disk: it survives, in order, until it is let go."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tasks.domain.lease import LeasedTask
+from tasks.handling.port import EnqueueRequest
+from tests.unit.workers.making import in_a_process_that_is_killed, lease, open_store, outcome
+from workers.offline import store as stores
+from workers.offline.rows import ClaimedRow, Creation, Stage
+from workers.offline.store import VERSION, Store, StoreDamaged
+
+SENT = (1.5, 2.5, 3.5)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox-0.sqlite3"
+
+
+def leased(number: int) -> LeasedTask:
+    return LeasedTask(lease(number), "job", {"n": [number, "ü"]}, 2, 60.0, 15.0, True, UUID(int=9), "lock", 77)
+
+
+def creation(key: str, parent: int | None = None) -> Creation:
+    at = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    request = EnqueueRequest("job", {"a": 1}, priority="HIGH", scheduled_at=at, idempotency_key=key)
+    return Creation(request, None if parent is None else lease(parent))
+
+
+def test_claimed_tasks_survive_kill_9_as_they_were_with_what_was_noted_of_them(path):
+    def hold_and_note() -> None:
+        store = open_store(path)
+        store.hold([leased(3), leased(1), leased(2)], SENT)
+        store.advance([lease(1)], Stage.BEGUN)
+        store.extend({lease(2): (3600.0, (4.0, 5.0, 6.0))})
+        store.let_go([lease(3)])
+
+    in_a_process_that_is_killed(hold_and_note)
+
+    assert open_store(path).claimed() == [
+        ClaimedRow(leased(1), Stage.BEGUN, SENT),
+        ClaimedRow(replace(leased(2), lease_seconds=3600.0), Stage.WAITING, (4.0, 5.0, 6.0)),
+    ]
+
+
+def test_how_far_a_task_is_never_goes_back(path):
+    store = open_store(path)
+    store.hold([leased(1)], SENT)
+    store.advance([lease(1)], Stage.RETURNED)
+
+    store.advance([lease(1)], Stage.BEGUN)
+    store.hold([leased(1)], (9.0, 9.0, 9.0))
+
+    assert store.claimed() == [ClaimedRow(leased(1), Stage.RETURNED, SENT)]
+
+
+def test_tasks_to_be_created_are_kept_once_a_key_in_order(path):
+    store = open_store(path)
+    store.request([creation("b", parent=4), creation("a")])
+
+    store.request([creation("b"), creation("c")])
+    store.forget_creations([creation("a")])
+
+    assert store.creations(10) == [creation("b", parent=4), creation("c")]
+
+
+def test_of_progress_the_newest_is_kept_and_what_was_delivered_meanwhile_does_not_take_it_away(path):
+    store = open_store(path)
+    store.keep([], [], {lease(1): 10, lease(2): 20})
+    store.keep([], [], {lease(1): 30})
+
+    store.forget_progress({lease(1): 10, lease(2): 20})
+
+    assert store.progress(10) == {lease(1): 30}
+
+
+def test_a_file_is_empty_only_when_nothing_of_any_kind_is_kept(path):
+    store = open_store(path)
+    assert store.is_empty
+    for keep, forget in (
+        (lambda: store.keep([outcome(1)], []), lambda: store.forget_outcomes([lease(1)])),
+        (lambda: store.keep([], [], {lease(1): 1}), lambda: store.forget_progress({lease(1): 1})),
+        (lambda: store.hold([leased(1)], SENT), lambda: store.let_go([lease(1)])),
+        (lambda: store.request([creation("a")]), lambda: store.forget_creations([creation("a")])),
+    ):
+        keep()
+        assert not store.is_empty
+        forget()
+        assert store.is_empty
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date_with_what_it_keeps(path, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(stores, "_SCHEMAS", stores._SCHEMAS[:1])
+        earlier.setattr(stores, "VERSION", 1)
+        Store(path, 2**20).close()
+    with sqlite3.connect(path) as first:
+        assert first.execute("PRAGMA user_version").fetchone() == (1,)
+        row = (str(lease(1).task_id), 1, str(lease(1).claim_id), "COMPLETED", 0.25, '"done"', "", None)
+        first.execute("INSERT INTO outcome VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    first.close()
+
+    store = open_store(path)
+
+    assert store._value("PRAGMA user_version") == VERSION
+    assert store.outcomes(10) == [outcome(1)]
+    store.hold([leased(2)], SENT)
+    assert [row.task for row in store.claimed()] == [leased(2)]
+
+
+def test_a_claimed_task_that_cannot_be_read_is_damage(path):
+    store = open_store(path)
+    store.hold([leased(1)], SENT)
+    store._connection.execute("UPDATE claimed SET task = '{}'")
+
+    with pytest.raises(StoreDamaged):
+        store.claimed()

@@ -1,0 +1,152 @@
+"""How what a worker keeps is written as rows of its file, and read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+from tasks.domain.lease import Lease, LeasedTask
+from tasks.domain.outcome import Outcome, OutcomeKind, spelled_out
+from tasks.handling.port import EnqueueRequest
+from workers.transports.base import Note
+
+Row = tuple[Any, ...]
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a row that was not written here may raise."""
+
+
+class Stage(IntEnum):
+    """How far a claimed task is, as far as its file knows."""
+
+    WAITING = 0  # its handler has not run for long, if at all: whoever finds it may run it
+    BEGUN = 1  # its handler may have done anything
+    RETURNED = 2  # about to be given back to the server: nobody may run it
+
+
+@dataclass(frozen=True)
+class ClaimedRow:
+    """A claimed task and its lease, which counts from when the three clocks read `sent`."""
+
+    task: LeasedTask
+    stage: Stage
+    sent: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A task to be created, with the key that makes it one however often it is asked for. `parent` is the asking task."""
+
+    request: EnqueueRequest
+    parent: Lease | None = None
+
+    @property
+    def key(self) -> str:
+        """The idempotency key, which it always has."""
+        assert self.request.idempotency_key is not None
+        return self.request.idempotency_key
+
+
+def compact(value: Any) -> str:
+    """JSON without blanks."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def lease_row(lease: Lease) -> Row:
+    """The three columns by which every table knows a lease."""
+    return (str(lease.task_id), lease.fencing_token, str(lease.claim_id))
+
+
+def read_lease(row: Row) -> Lease:
+    """The lease of a row that begins with its position."""
+    _, task_id, fencing_token, claim_id, *_ = row
+    return Lease(UUID(task_id), fencing_token, UUID(claim_id))
+
+
+# --- what is to be told --------------------------------------------------------------------------------------------
+
+
+def outcome_row(outcome: Outcome) -> Row:
+    """The row of an outcome, without its position."""
+    return (
+        *lease_row(outcome.lease),
+        str(outcome.kind),
+        outcome.run_seconds,
+        compact(outcome.result),
+        spelled_out(outcome.error),
+        outcome.retry_delay_seconds,
+    )
+
+
+def read_outcome(row: Row) -> Outcome:
+    """The outcome of a row."""
+    kind, run_seconds, result, error, retry_delay_seconds = row[4:]
+    return Outcome(read_lease(row), OutcomeKind(kind), run_seconds, json.loads(result), error, retry_delay_seconds)
+
+
+def note_row(note: Note) -> Row:
+    """The row of a log line, without its position."""
+    return (*lease_row(note.lease), note.attempt, note.sequence, note.level, spelled_out(note.message))
+
+
+def read_note(row: Row) -> Note:
+    """The log line of a row."""
+    return Note(read_lease(row), *row[4:])
+
+
+def progress_row(progress: tuple[Lease, int]) -> Row:
+    """The row of how far an attempt is."""
+    lease, percent = progress
+    return (*lease_row(lease), percent)
+
+
+def read_progress(row: Row) -> tuple[Lease, int]:
+    """How far an attempt is; the row begins with its number."""
+    return read_lease(row), int(row[4])
+
+
+# --- what is held --------------------------------------------------------------------------------------------------
+
+
+def claimed_row(task: LeasedTask, sent: tuple[float, float, float]) -> Row:
+    """The row of a claimed task, without its position."""
+    more = asdict(task)
+    del more["lease"], more["lease_seconds"]
+    more["team_id"] = str(task.team_id)
+    return (*lease_row(task.lease), compact(more), Stage.WAITING, task.lease_seconds, *sent)
+
+
+def read_claimed(row: Row) -> ClaimedRow:
+    """The claimed task of a row."""
+    text, stage, lease_seconds, *sent = row[4:]
+    more: Mapping[str, Any] = json.loads(text)
+    task = LeasedTask(**{**more, "team_id": UUID(more["team_id"])}, lease=read_lease(row), lease_seconds=lease_seconds)
+    monotonic, boot, wall = sent
+    return ClaimedRow(task, Stage(stage), (monotonic, boot, wall))
+
+
+# --- what is to be created -----------------------------------------------------------------------------------------
+
+
+def creation_row(creation: Creation) -> Row:
+    """The row of a task to be created, without its position."""
+    request = asdict(creation.request)
+    if creation.request.scheduled_at is not None:
+        request["scheduled_at"] = creation.request.scheduled_at.isoformat()
+    parent = None if creation.parent is None else compact(lease_row(creation.parent))
+    return (creation.key, compact(request), parent)
+
+
+def read_creation(row: Row) -> Creation:
+    """The task to be created of a row."""
+    _, key, text, parent = row
+    request = EnqueueRequest(**json.loads(text))
+    if request.scheduled_at is not None:
+        request = replace(request, scheduled_at=datetime.fromisoformat(str(request.scheduled_at)))
+    return Creation(
+        replace(request, idempotency_key=key), None if parent is None else read_lease((0, *json.loads(parent)))
+    )
