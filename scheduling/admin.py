@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from accounts import audit
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput
 from scheduling import definition, schedules
@@ -128,12 +129,13 @@ class ScheduleAdmin(admin.ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
         """Have it removed with its coming task."""
-        schedules.delete(obj.pk)
+        with audit.recorded(request.user.identity, "schedule.deleted", f"schedule:{obj.pk}", {"name": obj.name}):
+            schedules.delete(obj.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Have each of them removed."""
         for schedule in queryset:
-            schedules.delete(schedule.pk)
+            self.delete_model(request, schedule)
 
     @admin.action(description="Pause the chosen schedules", permissions=["change"])
     def pause(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> None:

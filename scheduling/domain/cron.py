@@ -19,7 +19,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from croniter import croniter
-from croniter.croniter import CroniterBadCronError, CroniterBadDateError
+from croniter.croniter import CroniterBadDateError
 
 from dtq_site.foundation.errors import BadInput
 
@@ -34,7 +34,7 @@ ALIASES = {
 }
 MAX_LENGTH = 200
 CLOCK_CORRECTION = timedelta(hours=3)
-SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def _next_change(start: datetime, end: datetime, timezone: ZoneInfo) -> datetime
     """The first moment after `start`, up to `end`, at which the zone's offset changes; None if it does not."""
     offset, low = _offset(start, timezone), start
     while low < end:
-        high = end if end - low < DAY else low + DAY
+        high = min(low + timedelta(days=1), end)
         if _offset(high, timezone) != offset:
             return _change_between(low, high, timezone)
         low = high
@@ -261,5 +261,5 @@ def _walk(cron: Cron, wall: datetime) -> Iterator[datetime]:
         )
         while True:
             yield walk.get_next()
-    except (CroniterBadCronError, CroniterBadDateError, OverflowError, ValueError):
+    except CroniterBadDateError:
         return

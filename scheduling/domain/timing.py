@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from uuid import UUID
 
 from dtq_site.foundation.errors import BadInput
@@ -21,6 +21,7 @@ DEFAULT_TIMEZONE = "UTC"
 LONGEST_INTERVAL = 10 * 366 * 86_400
 LONGEST_JITTER = 86_400
 TICK = timedelta(microseconds=1)
+# No slot is later, so that nobody walks through millennia.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +42,8 @@ class Timing:
         if self.starts_at is not None:
             after = max(after, self.starts_at - TICK)
         slots = self._by_calendar(after) if self.interval_seconds is None else self._by_interval(after)
-        return takewhile(lambda slot: self.ends_at is None or slot <= self.ends_at, slots)
+        end = self.ends_at or LATEST
+        return takewhile(lambda slot: slot <= end, slots)
 
     def _by_calendar(self, after: datetime) -> Iterator[datetime]:
         assert self.cron_expression is not None
@@ -50,13 +52,8 @@ class Timing:
     def _by_interval(self, after: datetime) -> Iterator[datetime]:
         assert self.interval_seconds is not None and self.counts_from is not None
         interval = timedelta(seconds=self.interval_seconds)
-        number = max((after - self.counts_from) // interval + 1, 0)
-        while True:
-            try:
-                yield self.counts_from + number * interval
-            except OverflowError:
-                return
-            number += 1
+        first = max((after - self.counts_from) // interval + 1, 0)
+        return (self.counts_from + number * interval for number in count(first))
 
     def is_touched(self, slot: datetime) -> bool:
         """Whether a change of the clock touches the slot; see `cron.touched`."""

@@ -8,6 +8,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from accounts.models import AuditEntry
 from accounts.roles import Role
 from scheduling.models import Schedule
 from tasks.models import Task
@@ -159,6 +160,8 @@ def test_a_deleted_schedule_takes_its_coming_task_along(browser, way):
         browser.post(LIST, {"action": "delete_selected", "_selected_action": [str(schedule.pk)], "post": "yes"})
 
     assert everything() == ([], [])
+    entry = AuditEntry.objects.get(action="schedule.deleted")
+    assert (entry.actor, entry.target) == ("root", f"schedule:{schedule.pk}")
 
 
 def test_schedules_are_paused_resumed_and_run_by_actions(browser):

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from dtq_site.foundation.errors import BadInput
-from scheduling.domain.timing import LONGEST_INTERVAL, LONGEST_JITTER, Calendar, Timing, checked
+from scheduling.domain.timing import LATEST, LONGEST_INTERVAL, LONGEST_JITTER, Calendar, Timing, checked
 
 NOW = datetime(2030, 1, 1, 12, 30, 0, 500_000, UTC)
 ONE, OTHER = UUID(int=1), UUID(int=2)
@@ -67,10 +67,13 @@ def test_no_slot_is_before_the_start_nor_after_the_end():
 
 
 def test_the_calendar_ends():
-    late = datetime(9999, 12, 31, 22, tzinfo=UTC)
+    late = LATEST - timedelta(hours=2)
 
-    assert len(list(timing(interval_seconds=3600).slots(late))) == 2
-    assert len(list(Timing("0 * * * *", None).slots(late))) == 1
+    assert first(hourly(), 9, after=late) == [LATEST - timedelta(hours=1), LATEST]
+    assert first(timing(interval_seconds=3600, counts_from=at(3)), 9, after=late) == [
+        LATEST - timedelta(hours=1),
+        LATEST,
+    ]
 
 
 # --- jitter --------------------------------------------------------------------------------------------------------
