@@ -98,7 +98,7 @@ def log_out(*, refresh_token: str | None, identity: Identity | None) -> None:
     if refresh_token is not None:
         _, session_id = _spend(refresh_token)
         tokens.revoke_session(session_id)
-    elif identity is not None:
+    elif identity is not None and identity.grant is None:
         registration.end_sessions(identity.user_id, by=identity)
     else:
         raise Unauthenticated

@@ -7,13 +7,25 @@ from accounts.roles import Role
 
 
 @dataclass(frozen=True)
+class WorkerGrant:
+    """What a worker token allows its account: to serve these queues, all if none is named, and nothing but that."""
+
+    token_id: UUID
+    queues: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Identity:
-    """An account whose token was valid a moment ago; role and team are those of its row at that time."""
+    """An account whose token was valid a moment ago; role and team are those of its row at that time.
+
+    `grant` is what a worker token confines it to; None is no such token.
+    """
 
     user_id: UUID
     username: str
     role: Role
     team_id: UUID
+    grant: WorkerGrant | None = None
 
     @property
     def is_admin(self) -> bool:

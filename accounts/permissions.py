@@ -24,10 +24,11 @@ def public(resolver: Resolver) -> Resolver:
     return resolver
 
 
-def requires(*roles: Role) -> Callable[[Resolver], Resolver]:
+def requires(*roles: Role, worker_token: bool = False) -> Callable[[Resolver], Resolver]:
     """Let those roles, and admins, call a resolver; with no role named, admins only.
 
     The resolver raises Unauthenticated for nobody and Forbidden for any other role, before anything of it has run.
+    A worker token opens only what says `worker_token`.
     """
     allowed = frozenset(roles) | {Role.ADMIN}
 
@@ -39,6 +40,8 @@ def requires(*roles: Role) -> Callable[[Resolver], Resolver]:
                 raise Unauthenticated
             if identity.role not in allowed:
                 raise Forbidden(f"This takes the role {' or '.join(sorted(allowed))}; yours is {identity.role}.")
+            if identity.grant is not None and not worker_token:
+                raise Forbidden("A worker token is for the operations for workers only; sign in for all others.")
             return resolver(root, info, *args, **kwargs)
 
         checked.__dtq_access__ = allowed  # type: ignore[attr-defined]

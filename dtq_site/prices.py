@@ -14,6 +14,7 @@ from dtq_site.api.costs import Price
 from scheduling.graphql.types import MOST_RUNS
 from tasks.graphql.queries import DEFAULT_LIMIT, MOST_TASKS
 from tasks.submission import MAX_TASKS_PER_CALL
+from workers.graphql import inputs as workers
 
 _PAGE_OF_TASKS = Price(points=10, items=DEFAULT_LIMIT, most=MOST_TASKS)
 _MANY_WRITES = Price(points=100)
@@ -43,6 +44,10 @@ PRICES: Mapping[str, Price] = {
     "Mutation.setPassword": _HASHED_PASSWORD,
     "Mutation.createTask": Price(points=10),
     "Mutation.createTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
+    "Mutation.claimTasks": Price(points=10, sized_by="limit", most=workers.MOST_CLAIMED),
+    "Mutation.renewLeases": Price(points=10, sized_by="leases", most=workers.MOST_ITEMS),
+    "Mutation.reportOutcomes": Price(points=10, sized_by="outcomes", most=workers.MOST_ITEMS),
+    "Mutation.enqueueTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
     "Mutation.cancelTasks": _MANY_WRITES,
     "Mutation.retryTasks": _MANY_WRITES,
 }

@@ -13,6 +13,7 @@ from tasks.graphql.mutations import TasksMutation
 from tasks.graphql.queries import TasksQuery
 from tasks.graphql.subscriptions import TasksSubscription
 from workers.graphql import task_fields as task_fields_of_workers
+from workers.graphql.mutations import WorkersMutation
 from workers.graphql.queries import WorkersQuery
 from workers.graphql.subscriptions import WorkersSubscription
 
@@ -21,7 +22,7 @@ class Query(TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, HealthQuer
     """Reading. Nothing here changes anything."""
 
 
-class Mutation(TasksMutation, SchedulingMutation, AccountsMutation, graphene.ObjectType):
+class Mutation(TasksMutation, SchedulingMutation, WorkersMutation, AccountsMutation, graphene.ObjectType):
     """Changing. The fields of one request run one after the other."""
 
 

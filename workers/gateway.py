@@ -63,9 +63,9 @@ def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
     return lifecycle.release(leases, clock.now())
 
 
-def forfeit(leases: Sequence[Lease], clock: Clock = database_clock) -> None:
-    """Take back tasks whose handlers had begun and died with their process; see `lifecycle.forfeit`."""
-    lifecycle.forfeit(leases, retry_policy(), jitter, clock.now())
+def forfeit(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
+    """Take back tasks whose handlers had begun and died with their process; see `lifecycle.forfeit`. Returns how many."""
+    return len(lifecycle.forfeit(leases, retry_policy(), jitter, clock.now()))
 
 
 def record(lines: Sequence[audit.LogLine], progress: Mapping[Lease, int], clock: Clock = database_clock) -> None:

@@ -66,3 +66,17 @@ class WorkersOptions:
         maximum=100_000,
         help="how many MB of outcomes a worker process keeps on disk while the server is away.",
     )
+    longest_remote_lease: timedelta = option(
+        timedelta(days=7),
+        env="DTQ_LONGEST_REMOTE_LEASE",
+        minimum=timedelta(minutes=1),
+        maximum=timedelta(days=24),
+        help="the longest lease that a remote worker is granted, however long it asks for.",
+    )
+    waiting_claims: int = option(
+        10_000,
+        env="DTQ_WAITING_CLAIMS",
+        minimum=0,
+        maximum=1_000_000,
+        help="how many claims of remote workers one API process lets wait for work; others are answered at once.",
+    )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import IntegrityError, transaction
+
+from dtq_site.foundation.errors import NotFound
 from workers.domain.card import WorkerCard
 from workers.domain.liveness import WorkerStatus
 from workers.models import Worker
 
 
-def sign_on(card: WorkerCard, now: datetime) -> None:
-    """Make a worker known; again under the same id replaces what it said before."""
+def sign_on(card: WorkerCard, now: datetime, *, account_id: UUID | None = None, token_id: UUID | None = None) -> None:
+    """Make a worker known; again under the same id replaces what it said before.
+
+    `account_id` is who registers it by the API, with that token if it is a worker token. An id belongs to whoever used it
+    first: raises NotFound for anybody else.
+    """
     said = {
         "name": card.name,
         "hostname": card.hostname,
@@ -22,15 +29,30 @@ def sign_on(card: WorkerCard, now: datetime) -> None:
         "concurrency": card.concurrency,
         "transport": card.transport,
         "version": card.version,
+        "token_id": token_id,
         "status": WorkerStatus.RUNNING,
         "last_heartbeat": now,
     }
-    Worker.objects.update_or_create(id=card.id, defaults=said, create_defaults={**said, "started_at": now})
+    own = Worker.objects.filter(id=card.id, account_id=account_id)
+    if own.update(**said):
+        return
+    try:
+        with transaction.atomic():
+            Worker.objects.create(id=card.id, account_id=account_id, started_at=now, **said)
+    except IntegrityError:
+        if not own.update(**said):  # else the same request has come twice at once
+            raise NotFound("This id belongs to a worker that is not yours; take another one.", field="id") from None
 
 
-def beat(worker_id: UUID, status: WorkerStatus, now: datetime) -> bool:
+def beat(worker_id: UUID, status: WorkerStatus, now: datetime, *, token_id: UUID | None = None) -> bool:
     """Note that a worker lives; False if its row is gone, so that it must sign on again."""
-    return bool(Worker.objects.filter(id=worker_id).update(status=status, last_heartbeat=now))
+    heard = {"status": status, "last_heartbeat": now, "token_id": token_id}
+    return bool(Worker.objects.filter(id=worker_id).update(**heard))
+
+
+def note_lease(worker_id: UUID, length: timedelta) -> None:
+    """Note how long a lease the worker asks for."""
+    Worker.objects.filter(id=worker_id).update(lease_seconds=int(length.total_seconds()))
 
 
 def sign_off(worker_id: UUID, now: datetime) -> None:

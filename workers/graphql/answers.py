@@ -1,0 +1,82 @@
+"""What the operations for workers answer with."""
+
+from __future__ import annotations
+
+import graphene
+
+from dtq_site.foundation.scalars import JSON
+from tasks.domain.lease import RenewalVerdict as Renewal
+from tasks.domain.outcome import OutcomeVerdict as Report
+from tasks.graphql.types import Task
+from workers.graphql.types import Worker
+
+_RENEWALS = {
+    None: "How a renewal was taken.",
+    Renewal.RENEWED: "The lease has its new length, counted from when the request was sent.",
+    Renewal.LOST: "The task is no longer the worker's. What it has run may be reported still, and may be refused.",
+    Renewal.CANCELLED: "The task was cancelled: stop it, and release it to say that it has stopped.",
+}
+_REPORTS = {
+    None: "How a report was taken. Whichever it is, the outcome is settled and need not be sent again.",
+    Report.ACCEPTED: "It is recorded now.",
+    Report.DUPLICATE: "It was recorded before.",
+    Report.STALE_LEASE: "The task is no longer the worker's; what was reported is at most kept as evidence.",
+}
+RenewalVerdict = graphene.Enum.from_enum(Renewal, description=_RENEWALS.__getitem__)
+ReportVerdict = graphene.Enum.from_enum(Report, name="ReportVerdict", description=_REPORTS.__getitem__)
+
+
+class LeasedTask(graphene.ObjectType):
+    """A task that a worker has claimed. What its attempt needs stands here; `task` is the whole of it."""
+
+    task_id = graphene.ID(required=True, description="The task's id.")
+    fencing_token = graphene.Int(required=True, description="The token to report with; it grows with every claim.")
+    claim_id = graphene.ID(required=True, description="The id of the claim that won it.")
+    lease_ms = graphene.Int(
+        required=True,
+        description="For how long it is the worker's, in milliseconds from when the worker sent its request.",
+    )
+    name = graphene.String(required=True, description="The handler that is to run.")
+    payload = JSON(required=True, description="An object: its keys are the handler's arguments.")
+    attempt = graphene.Int(required=True, description="Which attempt this is, counted from 1.")
+    timeout_seconds = graphene.Float(required=True, description="The time limit of the attempt.")
+    begin_first = graphene.Boolean(
+        required=True, description="Whether `beginTasks` must have answered before the handler may start."
+    )
+    lock = graphene.String(description="The lock that it needs and holds, if there is one.")
+    lock_fencing_number = graphene.Float(
+        required=True, description="That lock's number; it grows whenever it is taken."
+    )
+    task = graphene.Field(Task, required=True, description="The task as it stands now.")
+
+
+class LeaseVerdict(graphene.ObjectType):
+    """How one renewal was taken."""
+
+    task_id = graphene.ID(required=True, description="The task.")
+    verdict = graphene.Field(RenewalVerdict, required=True, description="Whether it is still the worker's.")
+    lease_ms = graphene.Int(
+        required=True,
+        description="For how long it is the worker's from when the request was sent, in milliseconds; 0 unless RENEWED.",
+    )
+
+
+class OutcomeVerdict(graphene.ObjectType):
+    """How one report was taken."""
+
+    task_id = graphene.ID(required=True, description="The task.")
+    verdict = graphene.Field(ReportVerdict, required=True, description="Whether it counts.")
+
+
+class HeartbeatResult(graphene.ObjectType):
+    """The answer to a sign of life."""
+
+    worker = graphene.Field(Worker, required=True, description="The worker as the server knows it.")
+    stop_tasks = graphene.List(
+        graphene.NonNull(graphene.ID),
+        required=True,
+        description="Those of `activeTasks` that are no longer this account's: cancelled, or lost.",
+    )
+    offline_after_ms = graphene.Int(
+        required=True, description="After what silence the worker counts as offline, in milliseconds."
+    )

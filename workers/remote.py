@@ -1,0 +1,177 @@
+"""What workers that come by the API may ask of the door: the gateway, within the bounds of their account, team and token.
+
+A worker belongs to the account that registered it, and to nobody else. It serves the account's team, and of its queues
+those that its token allows. Its leases are short until it has renewed them once: the answer to a claim may be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts.identity import Identity
+from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.errors import BadInput, NotFound
+from tasks import audit, submission
+from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.outcome import Outcome, OutcomeVerdict
+from tasks.domain.states import TaskStatus
+from tasks.domain.submission import Request
+from tasks.models import Task
+from tasks.submission import Owner
+from workers import gateway, presence
+from workers.domain.card import WorkerCard
+from workers.domain.liveness import WorkerStatus
+from workers.gateway import Caller
+from workers.models import Worker
+
+TRANSPORT = "remote"
+UNCONFIRMED_LEASE = timedelta(seconds=60)
+"""The longest lease of a claim. Whoever renews it has got the answer, and may have a longer one."""
+
+# --- who -----------------------------------------------------------------------------------------------------------
+
+
+def register(card: WorkerCard, identity: Identity, clock: Clock = database_clock) -> Worker:
+    """Make a worker of this account known, or replace what it said before.
+
+    Raises BadInput on `queues` if the account's token allows none of them, NotFound if somebody else has that id.
+    """
+    if identity.grant and card.queues and not _allowed(card.queues, identity):
+        raise BadInput(f"The token is for the queues {', '.join(sorted(identity.grant.queues))} only.", field="queues")
+    presence.sign_on(card, clock.now(), account_id=identity.user_id, token_id=_token_of(identity))
+    return worker_of(card.id, identity)
+
+
+def worker_of(worker_id: UUID, identity: Identity) -> Worker:
+    """The worker of that id, which this account has registered. Raises NotFound."""
+    worker = Worker.objects.filter(pk=worker_id, account_id=identity.user_id).first()
+    if worker is None:
+        raise NotFound("There is no such worker of yours; register it first.")
+    return worker
+
+
+def beat(worker: Worker, identity: Identity, status: WorkerStatus, clock: Clock = database_clock) -> None:
+    """Note that the worker lives, and what it says of itself."""
+    presence.beat(worker.pk, status, clock.now(), token_id=_token_of(identity))
+
+
+def no_longer_held(task_ids: Collection[UUID], identity: Identity) -> set[UUID]:
+    """Those of the tasks that no worker of this account holds (any more)."""
+    workers = Worker.objects.filter(account_id=identity.user_id).values("pk")
+    held = Task.objects.filter(pk__in=task_ids, status=TaskStatus.PROCESSING, lease_owner__in=workers)
+    return set(task_ids) - set(held.values_list("pk", flat=True))
+
+
+def caller_of(worker: Worker, identity: Identity) -> Caller | None:
+    """The worker at the door; None if there is no queue that both it and its token would serve."""
+    queues = _allowed(worker.queues, identity)
+    if not queues and (worker.queues or (identity.grant and identity.grant.queues)):
+        return None
+    return Caller(worker.pk, frozenset(worker.handlers), queues, identity.team_id)
+
+
+def _allowed(queues: Collection[str], identity: Identity) -> frozenset[str]:
+    """The queues to serve; where both the worker and its token name none, that is all, and none is named here."""
+    granted = identity.grant.queues if identity.grant else frozenset()
+    return granted & frozenset(queues) if granted and queues else granted or frozenset(queues)
+
+
+def _token_of(identity: Identity) -> UUID | None:
+    return identity.grant.token_id if identity.grant else None
+
+
+# --- leases --------------------------------------------------------------------------------------------------------
+
+
+def claim(
+    worker: Worker,
+    identity: Identity,
+    claim_id: UUID,
+    limit: int,
+    lease: timedelta | None,
+    *,
+    repeated: bool = False,
+    clock: Clock = database_clock,
+) -> list[LeasedTask]:
+    """Lease ready tasks of the account's team, for a minute at most; `lease` is what its first renewal is to grant."""
+    caller = caller_of(worker, identity)
+    if caller is None:
+        return []
+    if lease is not None and worker.lease_seconds != lease.total_seconds():
+        presence.note_lease(worker.pk, lease)
+    granted = min(lease or UNCONFIRMED_LEASE, UNCONFIRMED_LEASE)
+    return gateway.claim(caller, claim_id, limit, granted, repeated=repeated, clock=clock)
+
+
+def renew(
+    worker: Worker, leases: Sequence[Lease], length: timedelta | None, clock: Clock = database_clock
+) -> tuple[dict[Lease, RenewalVerdict], timedelta]:
+    """Extend leases by `length`, else by what the worker's last claim asked for; answers also how long they are now."""
+    asked = length or timedelta(seconds=worker.lease_seconds or 0) or UNCONFIRMED_LEASE
+    granted = min(asked, settings.DTQ_WORKERS.longest_remote_lease)
+    return gateway.renew(leases, granted, clock), granted
+
+
+# --- what they tell ------------------------------------------------------------------------------------------------
+
+
+def report(
+    outcomes: Sequence[Outcome], identity: Identity, clock: Clock = database_clock
+) -> dict[Lease, OutcomeVerdict]:
+    """Record outcomes; see `gateway.report`. Of a task that the account has no business with nothing is kept."""
+    own = _own([outcome.lease for outcome in outcomes], identity)
+    verdicts = dict.fromkeys((outcome.lease for outcome in outcomes), OutcomeVerdict.STALE_LEASE)
+    return verdicts | gateway.report([outcome for outcome in outcomes if outcome.lease in own], clock)
+
+
+def record(
+    lines: Mapping[Lease, Sequence[audit.LogLine]],
+    progress: Mapping[Lease, int],
+    identity: Identity,
+    clock: Clock = database_clock,
+) -> int:
+    """Keep log lines, those of lost leases too, and the progress of running tasks. Answers how many lines were taken."""
+    own = _own(list(lines), identity)
+    taken = [line for lease, those in lines.items() if lease in own for line in those]
+    gateway.record(taken, progress, clock)
+    return len(taken)
+
+
+def enqueue(
+    parent: Lease, requests: Sequence[Request], identity: Identity, clock: Clock = database_clock
+) -> list[Task]:
+    """Create tasks on behalf of one that the worker holds, or has held, in that task's team.
+
+    Each needs an idempotency key, so that a repeated request creates nothing twice. Raises as `submission.submit` does,
+    or NotFound if the account has no business with the parent.
+    """
+    if parent not in _own([parent], identity):
+        raise NotFound("There is no such task of yours.", field="parent")
+    for index, request in enumerate(requests):
+        if request.idempotency_key is None:
+            raise BadInput("Make up a key, the same one when you repeat it.", field=f"inputs[{index}].idempotencyKey")
+    team_id = Task.objects.values_list("team_id", flat=True).get(pk=parent.task_id)
+    return submission.submit(requests, Owner(team_id, None), clock)
+
+
+def _own(leases: Sequence[Lease], identity: Identity) -> set[Lease]:
+    """Those that are in force, and the past ones of tasks of the account's team.
+
+    Of a past lease its token alone is left on the row, and nobody can prove any more to have held it.
+    """
+    columns = ("pk", "team_id", "fencing_token", "claim_id")
+    rows = {
+        row[0]: row[1:] for row in Task.objects.filter(pk__in={each.task_id for each in leases}).values_list(*columns)
+    }
+    return {each for each in leases if each.task_id in rows and _is_own(each, *rows[each.task_id], identity)}
+
+
+def _is_own(lease: Lease, team_id: UUID, token: int, claim_id: UUID | None, identity: Identity) -> bool:
+    if lease.fencing_token == token and claim_id is not None:
+        return lease.claim_id == claim_id
+    return 0 < lease.fencing_token <= token and team_id == identity.team_id
