@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dtq_site.foundation.clock import milliseconds
-from dtq_site.foundation.ids import IdMaker, parse_uuid
+from dtq_site.foundation.ids import IdMaker, lowest_at, parse_uuid
 from tests.support.factories import START, ManualClock
 
 
@@ -71,3 +71,18 @@ def test_a_uuid_is_read_in_its_usual_spellings():
     id_ = uuid.UUID("0190c2a0-0000-7000-8000-000000000001")
 
     assert {parse_uuid(id_), parse_uuid(str(id_)), parse_uuid(id_.hex), parse_uuid(str(id_).upper())} == {id_}
+
+
+def test_the_lowest_id_of_a_moment_parts_earlier_ids_from_later_ones():
+    clock = ManualClock()
+    (before,) = IdMaker(clock).new()
+    clock.advance(0.001)
+    (after,) = IdMaker(clock).new()
+
+    assert before < lowest_at(milliseconds(clock.now())) <= after
+    assert lowest_at(milliseconds(clock.now())).version == 7
+
+
+@pytest.mark.parametrize(("moment", "bound"), [(-(10**15), 0), (10**15, 2**48 - 1)])
+def test_moments_beyond_what_an_id_can_say_have_the_nearest_one(moment: int, bound: int):
+    assert lowest_at(moment) == lowest_at(bound)
