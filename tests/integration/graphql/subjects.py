@@ -16,6 +16,8 @@ from tasks.models import Task
 from tests.integration.graphql.documents import document
 from tests.integration.graphql.making import make_task, make_worker
 from tests.support.api import ask
+from workers import remote
+from workers.graphql.inputs import read_card
 from workers.models import Worker
 
 PASSWORD = "a fine day for sailing"
@@ -122,6 +124,44 @@ def a_paused_schedule(team: str) -> Schedule:
 
 def a_worker(team: str) -> Worker:
     return make_worker(team=registration.team_named(team))
+
+
+def of_a_worker(**arguments: Any) -> Make:
+    """A worker that the caller has registered; if it is to be another team's, somebody else has."""
+
+    def made(team: str, caller: Identity | None) -> Made:
+        worker = _registered(team, caller)[0]
+        return Made(
+            {"workerId": str(worker.pk), **arguments}, str(make_task(team).pk) if "claimId" in arguments else None
+        )
+
+    return made
+
+
+def with_a_lease(argument: str, **others: Any) -> Make:
+    """As `of_a_worker`, with a lease of a task that the worker holds."""
+
+    def made(team: str, caller: Identity | None) -> Made:
+        worker, owner = _registered(team, caller)
+        make_task(team)
+        (leased,) = remote.claim(worker, owner, uuid4(), 1, None)
+        lease = {
+            "taskId": str(leased.lease.task_id),
+            "fencingToken": leased.lease.fencing_token,
+            "claimId": str(leased.lease.claim_id),
+        }
+        if argument == "parent":
+            return Made({"workerId": str(worker.pk), "parent": lease, **others})
+        return Made({"workerId": str(worker.pk), argument: [lease | others]}, lease["taskId"])
+
+    return made
+
+
+def _registered(team: str, caller: Identity | None) -> tuple[Worker, Identity]:
+    own = caller is not None and caller.team_id == registration.team_named(team).pk
+    owner = caller if own and caller else make_caller("worker", team)
+    assert owner is not None
+    return remote.register(read_card({"handlers": ["send-email"]}, owner), owner), owner
 
 
 def a_queue(team: str, caller: Identity | None) -> Made:

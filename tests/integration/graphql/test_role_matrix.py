@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
@@ -59,9 +59,11 @@ from tests.integration.graphql.subjects import (
     body_of,
     data_of,
     make_caller,
+    of_a_worker,
     one_of_many,
     one_task,
     the_caller,
+    with_a_lease,
 )
 from workers.news import WorkerInterest, WorkerSource
 
@@ -92,6 +94,8 @@ MEMBER = "401 403 yes  403 yes"
 PUBLIC = "yes yes yes yes yes"
 READER = "401 yes yes 403 yes"
 SIGNED_IN = "401 yes yes yes yes"
+WORKER = "401 403 403 yes yes"
+NOT_ITS_WORKER = "401 403 403 404 404"
 
 TABLE = {
     # operation                   what it is about                     own team               another team
@@ -152,6 +156,27 @@ TABLE = {
     "Mutation.pauseSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.resumeSchedule": Row(about(a_paused_schedule), MEMBER, "401 403 404 403 yes"),
     "Mutation.deleteSchedule": Row(about(a_schedule), MEMBER, "401 403 404 403 yes"),
+    "Mutation.registerWorker": Row(anyhow(input={"handlers": ["send-email"]}), WORKER, WORKER),
+    "Mutation.heartbeat": Row(of_a_worker(), WORKER, NOT_ITS_WORKER),
+    "Mutation.claimTasks": Row(of_a_worker(claimId=str(uuid4()), limit=5), WORKER, NOT_ITS_WORKER),
+    "Mutation.beginTasks": Row(with_a_lease("leases"), WORKER, NOT_ITS_WORKER),
+    "Mutation.renewLeases": Row(with_a_lease("leases"), WORKER, NOT_ITS_WORKER),
+    "Mutation.recordProgress": Row(
+        with_a_lease("records", attempt=1, logs=[{"sequence": 1, "message": "half"}]),
+        WORKER,
+        NOT_ITS_WORKER,
+        shows=lambda answer, sign: answer == 1,
+    ),
+    "Mutation.reportOutcomes": Row(with_a_lease("outcomes", kind="COMPLETED"), WORKER, NOT_ITS_WORKER),
+    "Mutation.releaseTasks": Row(
+        with_a_lease("leases"), WORKER, NOT_ITS_WORKER, shows=lambda answer, sign: answer == 1
+    ),
+    "Mutation.forfeitTasks": Row(
+        with_a_lease("leases"), WORKER, NOT_ITS_WORKER, shows=lambda answer, sign: answer == 1
+    ),
+    "Mutation.enqueueTasks": Row(
+        with_a_lease("parent", inputs=[{**NEW_TASK, "idempotencyKey": "once"}]), WORKER, NOT_ITS_WORKER
+    ),
     "Subscription.taskCreated": Row(among(make_task), READER, "401 no  no  403 yes"),
     "Subscription.taskStatusChanged": Row(about(make_task), READER, "401 404 404 403 yes"),
     "Subscription.taskUpdated": Row(about(make_task, since=0), READER, "401 404 404 403 yes"),
