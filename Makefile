@@ -78,11 +78,12 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml $(CONSTRAINTS)
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[server]'
 	@touch $@
 
-NODE_PACKAGES := tests/conformance/package.json tests/conformance/package-lock.json
+CLIENTS := $(addprefix tests/conformance/,package.json package-lock.json gql.txt)
 
-$(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages $(NODE_PACKAGES)
+$(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages $(CLIENTS)
 	@tests/support/install-packages $(abspath $(BIN)/python)
 	@echo "Installing what the tests need into $(VENV)"
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[server,mysql,examples,dev]'
 	@$(BIN)/python -m tests.support.node_packages
+	@$(BIN)/python -m tests.support.gql_environment
 	@touch $@
