@@ -320,6 +320,35 @@ def test_a_page_with_everything_takes_as_many_queries_for_two_as_for_thirty(user
     assert len(queries) == 11
 
 
+@pytest.mark.parametrize(
+    ("order", "status", "of_all_teams", "of_a_team"),
+    [
+        ("NEWEST", None, "PRIMARY", "task_of_team"),
+        ("OLDEST", "FAILED", "task_lease_end", "task_of_team"),
+        ("PRIORITY", None, "task_line", None),
+        ("PRIORITY", "QUEUED", "task_line", None),
+        ("UPDATED", None, "task_changed", None),
+        ("UPDATED", "COMPLETED", "task_changed", None),
+    ],
+)
+def test_every_order_is_read_off_the_index_that_has_it(
+    user: Identity, admin: Identity, order: str, status: str | None, of_all_teams: str, of_a_team: str | None
+):
+    if connection.vendor != "mysql":
+        pytest.skip("SQLite sorts: it cannot merge what stands in order")
+    for number in range(30):
+        make_task("blue" if number % 2 else "red", queue=f"q-{number % 3}")
+
+    for who, index in ((admin, of_all_teams), (user, of_a_team)):
+        with CaptureQueriesContext(connection) as queries:
+            page(who, first=5, order=order, filter={"status": status})
+        chosen = next(query["sql"] for query in queries if "tasks_task" in query["sql"])
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {chosen}")
+            used = {key for _, _, table, _, _, key, *_ in cursor.fetchall() if table == "tasks_task"}
+        assert index is None or used == {index}
+
+
 def test_both_places_of_a_task_are_loaded_and_only_what_is_shown(user: Identity):
     make_task(payload={"a": 1})
 
