@@ -1,7 +1,8 @@
 """Columns, indexes and constraints of tasks; no behaviour.
 
 Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
-`metrics.py` for sums, `locks.py` for locks and who waits for them, `bulk.py` for requests that concern many tasks.
+`metrics.py` for sums, `locks.py` for locks and who waits for them, `lifecycle/dependencies.py` for dependencies,
+`bulk.py` for requests that concern many tasks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from django.db import models
 from dtq_site.foundation.database import KeyField
 from tasks.domain.locks import MAX_LOCK_NAME
 from tasks.domain.states import Hold, TaskStatus
+from tasks.domain.workflow import OnFailure
 
 
 class Queue(models.Model):
@@ -72,6 +74,7 @@ class Task(models.Model):
     lock_fencing_number = models.PositiveBigIntegerField(
         default=0, help_text="of the lock that its present attempt took last; 0: it has taken none"
     )
+    has_dependants = models.BooleanField(default=False, help_text="whether other tasks were ever made to wait for it")
 
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -162,6 +165,24 @@ class LockWaiter(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["name", "rank", "task_id"], name="lock_line")]
+
+
+class Dependency(models.Model):
+    """A task, the child, waits for another one, its parent, to complete. Kept for as long as the child is."""
+
+    child_id = models.UUIDField()
+    parent_id = models.UUIDField()
+    key = KeyField(max_length=100, null=True, help_text="by which the child finds its result; null: by its id")
+    on_failure = models.CharField(max_length=6, choices=[(choice, choice) for choice in OnFailure])
+    satisfied = models.BooleanField(default=False, help_text="whether the child waits for that parent no more")
+
+    class Meta:
+        verbose_name_plural = "dependencies"
+        constraints = [models.UniqueConstraint(fields=["child_id", "parent_id"], name="dependency_once")]
+        indexes = [
+            models.Index(fields=["parent_id", "satisfied", "child_id"], name="dependants"),
+            models.Index(fields=["child_id", "satisfied"], name="dependencies"),
+        ]
 
 
 class BulkRequest(models.Model):

@@ -6,9 +6,10 @@ From the API it comes as `submit`, from handlers and other code of this installa
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -18,13 +19,17 @@ from accounts.registration import team_id_named
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock, ids, is_unavailable, reading
-from dtq_site.foundation.errors import BadInput, Conflict
+from dtq_site.foundation.errors import BadInput, Conflict, NotFound
+from dtq_site.foundation.ids import parse_uuid
 from tasks import lifecycle
 from tasks.announced import declared_defaults
 from tasks.domain.submission import Defaults, NewTask, Request, TaskSpec, make_spec, resolve_name
+from tasks.domain.workflow import Ties, check_graph, field_of, make_ties, parents_of
 from tasks.handling import port
 from tasks.models import Task
 from tasks.recurrence import Recurrence, make_schedule
+
+Checked = TypeVar("Checked")
 
 MAX_TASKS_PER_CALL = 1000
 DEFAULT_TEAM = "default"
@@ -38,25 +43,31 @@ class Owner:
     user_id: UUID | None
 
 
-def submit(requests: Sequence[Request], owner: Owner, clock: Clock = database_clock) -> list[Task]:
-    """Create tasks, all or none, and return them in the order of the requests.
+def submit(
+    requests: Sequence[Request], owner: Owner, clock: Clock = database_clock, *, argument: str = "inputs"
+) -> list[Task]:
+    """Create tasks, all or none, and return them in the order of the requests. They may depend on each other by keys.
 
     A request whose idempotency key the team has used before is answered with the task of that time. Raises BadInput
-    naming the field (``inputs[3].payload``), or Conflict likewise if a key was used for another name or payload.
+    naming the field after the `argument` (``inputs[3].payload``), Conflict likewise if a key was used for another name or
+    payload, or NotFound for a task that is to be depended on.
     """
     if len(requests) > MAX_TASKS_PER_CALL:
         raise BadInput(
-            f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field="inputs"
+            f"{len(requests):,} tasks in one call; at most {MAX_TASKS_PER_CALL:,} are allowed.", field=argument
         )
     now = clock.now()
-    specs = [_checked(request, index, now) for index, request in enumerate(requests)]
-    return _create(specs, owner, now, key_field="inputs[{}].idempotencyKey")
+    specs = [
+        _within(f"{argument}[{index}]", lambda request=request: check(request, now))
+        for index, request in enumerate(requests)
+    ]
+    return _create(specs, _ties(requests, argument), owner, now, argument)
 
 
 def submit_one(request: Request, owner: Owner, clock: Clock = database_clock) -> Task:
     """Create one task. Raises as `submit` does, with fields named without an index (``payload``)."""
     now = clock.now()
-    return _create([check(request, now)], owner, now)[0]
+    return _create([check(request, now)], _ties([request]), owner, now)[0]
 
 
 def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clock: Clock = database_clock) -> Task:
@@ -64,6 +75,8 @@ def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clo
     if request.scheduled_at is not None or request.delay_seconds is not None:
         raise BadInput("A recurring task is due when its cron expression says; leave out scheduledAt and delaySeconds.",
                        field="scheduledAt" if request.scheduled_at is not None else "delaySeconds")  # fmt: skip
+    if request.depends_on:
+        raise BadInput("A recurring task depends on no other: it runs when it is due.", field="dependsOn")
     if request.idempotency_key is not None:
         raise BadInput(
             "A recurring task has no idempotencyKey: each occurrence has one of its own.", field="idempotencyKey"
@@ -78,9 +91,10 @@ def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
     They belong to the team ``default``; those that a running handler makes belong to its task's (see `submit`).
     """
     now = database_clock.now()
-    specs = reading(lambda: [check(request_from_code(each), now) for each in requests])
+    wanted = [request_from_code(each) for each in requests]
+    specs = reading(lambda: [check(request, now) for request in wanted])
     owner = Owner(reading(lambda: team_id_named(DEFAULT_TEAM)), None)
-    return _create(specs, owner, now)
+    return _create(specs, _ties(wanted), owner, now)
 
 
 def request_from_code(asked: port.EnqueueRequest) -> Request:
@@ -95,6 +109,9 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
         idempotency_key=asked.idempotency_key,
         max_retries=asked.max_retries,
         timeout_seconds=asked.timeout_seconds,
+        depends_on=asked.depends_on,
+        on_dependency_failure=asked.on_dependency_failure,
+        key=asked.key,
     )
 
 
@@ -110,27 +127,64 @@ def _completed(declared: Defaults, max_retries: int, timeout: timedelta) -> Defa
     return declared.over(Defaults(None, None, max_retries, timeout.total_seconds()))
 
 
-def _checked(request: Request, index: int, now: datetime) -> TaskSpec:
+def _ties(requests: Sequence[Request], argument: str = "") -> Sequence[Ties]:
+    """What the tasks of a call depend on, checked; nothing if none has to do with any other."""
+    if not any(each.depends_on or each.key or each.on_dependency_failure for each in requests):
+        return ()
+    ties = [
+        _within(
+            f"{argument}[{index}]" if argument else "",
+            lambda each=each: make_ties(each.depends_on, each.on_dependency_failure, each.key),
+        )
+        for index, each in enumerate(requests)
+    ]
+    check_graph(ties, argument)
+    _refuse_repeated_keys(requests, argument)
+    return ties
+
+
+def _refuse_repeated_keys(requests: Sequence[Request], argument: str) -> None:
+    """One task in two places of a graph could wait for itself."""
+    seen: set[str] = set()
+    for index, request in enumerate(requests):
+        if request.idempotency_key in seen:
+            raise BadInput(
+                "Two tasks of a workflow have this idempotencyKey.", field=field_of(argument, index, "idempotencyKey")
+            )
+        seen |= {request.idempotency_key} - {None}
+
+
+def _within(place: str, check: Callable[[], Checked]) -> Checked:
     try:
-        return check(request, now)
+        return check()
     except BadInput as error:
-        raise error.within(f"inputs[{index}]") from None
+        if not place:
+            raise
+        raise error.within(place) from None
 
 
 # --- the insert ----------------------------------------------------------------------------------------------------
 
 
-def _create(specs: Sequence[TaskSpec], owner: Owner, now: datetime, *, key_field: str = "idempotencyKey") -> list[Task]:
+def _create(
+    specs: Sequence[TaskSpec], ties: Sequence[Ties], owner: Owner, now: datetime, argument: str = ""
+) -> list[Task]:
     """Insert what is new; a key that another request takes at the same moment is looked up on the second round.
 
-    `key_field` names the field of a conflict, with a place for the index of its request.
+    `argument` is what the list of the requests is called where a field is named; one that stands alone is in none.
     """
     earlier = _earlier(specs, owner)
     for _ in range(3):
-        _refuse_other_uses(specs, earlier, key_field)
+        _refuse_other_uses(specs, earlier, argument)
         fresh = _without_repeats([spec for spec in specs if spec.idempotency_key not in earlier])
+        task_ids = ids.new(len(fresh)) if fresh else []
+        new_tasks = [NewTask(spec, owner.team_id, owner.user_id) for spec in fresh]
+        if ties:
+            new_tasks = _tied(new_tasks, task_ids, specs, ties, earlier)
         try:
-            made = _insert([NewTask(spec, owner.team_id, owner.user_id) for spec in fresh], now)
+            made = _insert(new_tasks, task_ids, now)
+        except (NotFound, Conflict) as error:
+            raise _blamed(error, ties, argument) from None
         except IntegrityError:
             known_before, earlier = len(earlier), _earlier(specs, owner)
             if len(earlier) == known_before:
@@ -142,11 +196,37 @@ def _create(specs: Sequence[TaskSpec], owner: Owner, now: datetime, *, key_field
     raise Conflict("Other requests keep using the same idempotency keys; try again.", field="idempotencyKey")
 
 
-def _insert(new_tasks: list[NewTask], now: datetime) -> list[Task]:
+def _tied(
+    new_tasks: Sequence[NewTask],
+    task_ids: Sequence[UUID],
+    specs: Sequence[TaskSpec],
+    ties: Sequence[Ties],
+    earlier: Mapping[str | None, Task],
+) -> list[NewTask]:
+    """The new tasks with what they wait for; the keys of the call mean tasks of it, or those that were created earlier."""
+    new_ids = iter(task_ids)
+    all_ids = [earlier[spec.idempotency_key].pk if spec.idempotency_key in earlier else next(new_ids) for spec in specs]
+    ids_by_key = {each.key: id_ for each, id_ in zip(ties, all_ids, strict=True) if each.key is not None}
+    ties_by_id = dict(zip(all_ids, ties, strict=True))
+    return [
+        replace(new, parents=parents_of(ties_by_id[id_], ids_by_key), on_failure=ties_by_id[id_].on_failure)
+        for new, id_ in zip(new_tasks, task_ids, strict=True)
+    ]
+
+
+def _blamed(error: NotFound | Conflict, ties: Sequence[Ties], argument: str) -> NotFound | Conflict:
+    """The same error with the field that names the task which cannot be depended on."""
+    for index, each in enumerate(ties):
+        for position, name in enumerate(each.depends_on):
+            if error.field is None and str(parse_uuid(name)) == error.details.get("task"):
+                error.field = field_of(argument, index, f"dependsOn[{position}]")
+    return error
+
+
+def _insert(new_tasks: list[NewTask], task_ids: list[UUID], now: datetime) -> list[Task]:
     """Insert; when the answer to the commit was lost, try once more: a duplicate id then says that it had succeeded."""
     if not new_tasks:
         return []
-    task_ids = ids.new(len(new_tasks))
     connection.ensure_connection()  # one that cannot be had leaves no doubt: nothing was sent
     try:
         return lifecycle.create(new_tasks, now, task_ids)
@@ -182,7 +262,7 @@ def _without_repeats(specs: list[TaskSpec]) -> list[TaskSpec]:
     return fresh
 
 
-def _refuse_other_uses(specs: Sequence[TaskSpec], earlier: Mapping[str | None, Task], key_field: str) -> None:
+def _refuse_other_uses(specs: Sequence[TaskSpec], earlier: Mapping[str | None, Task], argument: str) -> None:
     """Before anything is written: a key stands for one name and payload, in the team and within the call."""
     first: dict[str | None, Task | TaskSpec] = dict(earlier)
     for index, spec in enumerate(specs):
@@ -192,6 +272,6 @@ def _refuse_other_uses(specs: Sequence[TaskSpec], earlier: Mapping[str | None, T
         if same.name != spec.name or strict_json.canonical(same.payload) != strict_json.canonical(spec.payload):
             raise Conflict(
                 "This idempotency key was used for a task with another name or payload.",
-                field=key_field.format(index),
+                field=field_of(argument, index, "idempotencyKey"),
                 **({"task": str(same.pk)} if isinstance(same, Task) else {}),
             )

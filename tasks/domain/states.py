@@ -26,6 +26,7 @@ class Hold(StrEnum):
     BACKOFF = "backoff"  # the wait before its next attempt
     SCHEDULE = "schedule"  # cron firing: it is the coming occurrence of a schedule
     LOCK = "lock"  # a lock that another attempt holds
+    DEPENDENCY = "parents"  # tasks that it depends on
 
 
 PROMOTABLE_HOLDS = frozenset({Hold.DUE, Hold.BACKOFF})
@@ -51,6 +52,7 @@ MOVES = {
     "claim": _move("QUEUED", "PROCESSING"),
     "park": _move("PROCESSING", "PENDING"),
     "wake": _move("PENDING", "QUEUED"),
+    "unblock": _move("PENDING", "QUEUED PENDING CANCELLED"),
     "complete": _move("PROCESSING", "COMPLETED"),
     "complete_late": _move("QUEUED PENDING", "COMPLETED"),
     "fail": _move("PROCESSING", "PENDING DEAD_LETTER"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from dtq_site.foundation.errors import BadInput, PayloadTooLarge
 from tasks.domain import locks
 from tasks.domain import priority as priorities
 from tasks.domain.states import Hold
+from tasks.domain.workflow import OnFailure, Parent
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -39,6 +40,10 @@ class Request:
     scheduled_at: datetime | None = None
     delay_seconds: float | None = None
     idempotency_key: str | None = None
+    depends_on: Sequence[str] | None = None
+    on_dependency_failure: str | None = None
+    key: str | None = None
+    """By which others of the same call mean it; see `domain/workflow.py`."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class NewTask:
     user_id: UUID | None
     hold: Hold = Hold.NONE
     schedule_id: UUID | None = None
+    parents: tuple[Parent, ...] = ()
+    on_failure: OnFailure = OnFailure.CANCEL
 
 
 def resolve_name(request: Request) -> str:

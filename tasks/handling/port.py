@@ -20,7 +20,8 @@ from tasks.handling.errors import NotConnected
 class EnqueueRequest:
     """One task to create. None leaves the choice to the handler's declaration or the settings.
 
-    `priority` may be a level's name. The one that creates the task checks the values.
+    `priority` may be a level's name. `depends_on` has ids of tasks, or the `key` of other requests of the same call. The one
+    that creates the task checks the values.
     """
 
     name: str
@@ -32,6 +33,9 @@ class EnqueueRequest:
     idempotency_key: str | None = None
     max_retries: int | None = None
     timeout_seconds: float | None = None
+    depends_on: tuple[str, ...] = ()
+    on_dependency_failure: str | None = None
+    key: str | None = None
 
 
 Submit = Callable[[Sequence[EnqueueRequest]], list[Any]]

@@ -10,6 +10,7 @@ modules inside are parted by who asks for a move. Start with `holding.py`.
 
 from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.creation import create
+from tasks.lifecycle.dependencies import recount
 from tasks.lifecycle.holding import (
     claim,
     claimed_before,
@@ -43,6 +44,7 @@ __all__ = [
     "note_progress",
     "promote",
     "reap",
+    "recount",
     "release",
     "release_occurrence",
     "remove_ended",

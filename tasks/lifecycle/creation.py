@@ -20,13 +20,14 @@ from tasks.domain.priority import rank
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.submission import NewTask
 from tasks.events import Change
+from tasks.lifecycle import dependencies
 from tasks.lifecycle.effects import add_after_commit
 from tasks.lifecycle.insertion import Row, inserts, task_of
 from tasks.models import Task
 
 
 def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID] | None = None) -> list[Task]:
-    """Insert tasks, QUEUED or PENDING as their due time and hold say. Raises IntegrityError on a used idempotency key.
+    """Insert tasks, QUEUED or PENDING as their due time, hold and parents say. Raises IntegrityError on a used idempotency key.
 
     All or none, in one transaction, repeated as by `repeats_lock_conflicts`. `task_ids` lets a caller that may have to
     repeat the insert choose the ids beforehand.
@@ -36,27 +37,49 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
     levels = {name: queues.level_ms(name) for name in {new.spec.queue for new in new_tasks}}
     chosen = task_ids or ids.new(len(new_tasks))
     rows = [_new_row(new, id_, levels[new.spec.queue], now) for new, id_ in zip(new_tasks, chosen, strict=True)]
-    tasks = [task_of(row) for row in rows]
-    if queues.are_known(levels) and not connection.in_atomic_block:
+    tasks: Sequence[Task]
+    if any(new.parents for new in new_tasks):
+        tasks = _insert_tied(new_tasks, rows, levels, now)
+    elif queues.are_known(levels) and not connection.in_atomic_block:
+        tasks = [task_of(row) for row in rows]
         write_together([*inserts(rows), metrics.addition(metrics.created(tasks))])
     else:
-        _insert(rows, tasks, levels, now)
+        tasks = _insert(rows, levels, now)
     add_after_commit(tasks)
     events.publish_after_commit(Change.CREATED, chosen)
+    return list(tasks)
+
+
+@repeats_lock_conflicts
+def _insert(rows: Sequence[Row], queue_names: Collection[str], now: datetime) -> list[Task]:
+    queues.ensure(queue_names, now)
+    for statement in inserts(rows):
+        statement.run()
+    tasks = [task_of(row) for row in rows]
+    metrics.record(metrics.created(tasks))
     return tasks
 
 
 @repeats_lock_conflicts
-def _insert(rows: Sequence[Row], tasks: Sequence[Task], queue_names: Collection[str], now: datetime) -> None:
+def _insert_tied(
+    new_tasks: Sequence[NewTask], rows: Sequence[Row], queue_names: Collection[str], now: datetime
+) -> Sequence[Task]:
+    """Insert tasks of which some depend on others: on some that are there, whose rows come first, or on each other."""
     queues.ensure(queue_names, now)
-    for statement in inserts(rows):
+    parents = dependencies.lock_parents(new_tasks, {row["id"] for row in rows})
+    needed = {parent.task_id for new in new_tasks for parent in new.parents}
+    marked = [row | {"has_dependants": row["id"] in needed} for row in rows]
+    for statement in inserts(marked):
         statement.run()
+    tasks = dependencies.tie(new_tasks, [task_of(row) for row in marked], parents, now)
     metrics.record(metrics.created(tasks))
+    return tasks
 
 
 def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Row:
     spec = new.spec
-    waits = new.hold is not Hold.NONE or (spec.scheduled_at is not None and spec.scheduled_at > now)
+    hold = Hold.DEPENDENCY if new.parents else new.hold
+    waits = hold is not Hold.NONE or (spec.scheduled_at is not None and spec.scheduled_at > now)
     ready_ms = milliseconds(spec.scheduled_at if waits and spec.scheduled_at else now)
     return {
         "id": id_,
@@ -74,7 +97,7 @@ def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Row:
         "timeout_seconds": spec.timeout_seconds,
         "lock": spec.lock,
         "status": TaskStatus.PENDING if waits else TaskStatus.QUEUED,
-        "hold": (new.hold or Hold.DUE) if waits else Hold.NONE,
+        "hold": (hold or Hold.DUE) if waits else Hold.NONE,
         "ready_ms": ready_ms,
         "rank": rank(spec.priority, ready_ms, level_ms),
         "created_at": now,

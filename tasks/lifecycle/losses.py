@@ -14,6 +14,7 @@ from tasks.domain import retry as retry_rules
 from tasks.domain.lease import Lease
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
+from tasks.lifecycle.dependencies import follow_ends
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.locking import free_all, holders_among
 from tasks.lifecycle.rows import (
@@ -75,7 +76,8 @@ def _lose(tasks: Sequence[Task], guard: Q, policy: RetryPolicy, jitter: Jitter, 
     columns = ["attempts", "lost_leases", "error", "scheduled_at", *PLACE, "queued_at", "completed_at", "claim_id"]
     write(tasks, guard, columns)
     audit.record_endings(endings, now)
-    follow([*tasks, *free_all(holders, now)], Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
+    children = follow_ends(tasks, now)
+    follow([*tasks, *children, *free_all(holders, now)], Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
 
 
 def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:

@@ -18,6 +18,7 @@ from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.events import Change
+from tasks.lifecycle.dependencies import follow_ends
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
 from tasks.lifecycle.locking import free_all, holders_among
 from tasks.lifecycle.rows import (
@@ -58,7 +59,9 @@ def settle(
 
 
 def _complete_held(outcomes: Sequence[Outcome], results: Mapping[Lease, Any], now: datetime) -> bool:
-    """The usual case in one statement: all completed, all still held, no locks to free. If not, it undoes itself."""
+    """The usual case in one statement: all completed, all still held, no locks to free, nobody waits for them. If not, it
+    undoes itself.
+    """
 
     def judge(found: Found) -> Sequence[Statement] | None:
         if found.count != len(outcomes):
@@ -98,7 +101,8 @@ def _settle_each(
     holders = holders_among(settled)
     counts = _settle_rows(taken, policy, jitter, now)
     audit.record_endings(evidence, now)
-    follow([*settled, *free_all(holders, now)], counts)
+    children = follow_ends(settled, now)
+    follow([*settled, *children, *free_all(holders, now)], counts)
     return verdicts
 
 

@@ -14,6 +14,7 @@ from dtq_site.foundation.errors import Conflict
 from tasks import audit, events, queues
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.events import Change
+from tasks.lifecycle import dependencies
 from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
 from tasks.lifecycle.locking import follow_cancellation, follow_change, let_locks_end
 from tasks.lifecycle.rows import (
@@ -65,12 +66,15 @@ def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     for task in tasks:
         let_locks_end(task)
     drop_after_commit(hints)
-    follow([*tasks, *follow_cancellation(tasks, ready, now)])
+    children = dependencies.follow_ends(tasks, now)
+    follow([*tasks, *children, *follow_cancellation(tasks, ready, now)])
 
 
 @repeats_lock_conflicts
 def retry(task_id: UUID, now: datetime) -> Task:
-    """Run an ended task again, now, with all its attempts anew. Raises NotFound, or Conflict from another state."""
+    """Run an ended task again, now, with all its attempts anew; one that depends on others that have not completed waits for
+    these. Raises NotFound, or Conflict from another state.
+    """
     task = the(task_id)
     require(task, "retry", "is not FAILED, DEAD_LETTER or CANCELLED")
     _retry([task], now)
@@ -86,14 +90,19 @@ def retry_all(task_ids: Collection[UUID], wanted: Q, now: datetime) -> int:
 
 
 def _retry(tasks: Sequence[Task], now: datetime) -> None:
+    unmet = dependencies.with_unmet_needs(tasks)
     for task in tasks:
         task.earlier_attempts, task.failures, task.lost_leases = task.attempts, 0, 0
         task.scheduled_at = now
-        make_ready_or_wait(task, now, now)
+        if task.pk in unmet:
+            dependencies.wait_anew(task, now)
+        else:
+            make_ready_or_wait(task, now, now)
         assign(task, now, error="", result=None, progress=None, started_at=None, completed_at=None)
     columns = ["earlier_attempts", "failures", "lost_leases", "scheduled_at", *PLACE, "queued_at", "error", "result"]
     columns += ["progress", "started_at", "completed_at"]
     write(tasks, Q(status__unindexed__in=MOVES["retry"].sources), columns)
+    dependencies.move_on({task.pk: task for task in tasks if task.pk in unmet}, now)
     follow(tasks)
 
 
@@ -122,7 +131,7 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
         assign(task, now, **NO_LEASE)
     place(task, task.ready_ms)
     due = max(task.scheduled_at or now, now)
-    if "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):
+    if task.hold != Hold.DEPENDENCY and "scheduled_at" in changes and (due > now or before == TaskStatus.PENDING):
         make_ready_or_wait(task, due, now)
     columns = [*changes, *PLACE, "queued_at"]
     write([task], Q(status__unindexed__in=MOVES["update"].sources), columns)
@@ -137,8 +146,14 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
 
 @repeats_lock_conflicts
 def delete(task_id: UUID) -> None:
-    """Remove a task that has ended, with all that is remembered of it. Raises NotFound, or Conflict before its end."""
+    """Remove a task that has ended, with all that is remembered of it.
+
+    Raises NotFound, or Conflict before its end and while tasks that depend on it have not ended.
+    """
     task = the(task_id)
     require(task, "delete", "has not ended; cancel it first")
+    if dependencies.needed([task]):
+        raise Conflict("Tasks that depend on it have not ended; cancel them first.", status=task.status)
     audit.forget([task_id])
+    dependencies.forget([task_id])
     erase(Task.objects.filter(pk=task_id, status__in=MOVES["delete"].sources))

@@ -75,7 +75,7 @@ def claimed_task(row: Sequence[Any], claim_id: UUID) -> ClaimedTask:
 
 
 def completion_of(results: Mapping[Lease, Any], now: datetime) -> Statement:
-    """Complete tasks that are held under these leases and hold no lock of their own."""
+    """Complete tasks that are held under these leases, hold no lock of their own, and on which no other task depends."""
     texts = {
         lease.task_id: None if result is None else strict_json.compact(result) for lease, result in results.items()
     }
@@ -88,7 +88,7 @@ def completion_of(results: Mapping[Lease, Any], now: datetime) -> Statement:
             completed_at = %s, updated_at = %s, settled_token = fencing_token, version = version + 1, lease_owner = NULL,
             claim_id = NULL, lease_expires_at = NULL, begun = %s
         WHERE id IN ({_places(tokens)}) AND status IN ({_states("complete")}) AND fencing_token = {token}
-            AND claim_id IN ({_places(claims)}) AND lock_fencing_number = 0"""
+            AND claim_id IN ({_places(claims)}) AND lock_fencing_number = 0 AND has_dependants = 0"""
     return Statement(sql, _prepared([*result_values, now, now, False, *tokens, *token_values, *claims]))
 
 

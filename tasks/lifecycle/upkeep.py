@@ -12,6 +12,7 @@ from dtq_site.foundation.database import repeats_lock_conflicts
 from tasks import audit
 from tasks.domain.priority import HIGHEST
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
+from tasks.lifecycle import dependencies
 from tasks.lifecycle.effects import add_after_commit, follow
 from tasks.lifecycle.rows import assign, erase, forget_cancelled_attempt, locked, return_to_line, write
 from tasks.models import Task
@@ -84,10 +85,15 @@ def withdraw_occurrence(task_id: UUID) -> bool:
 
 @repeats_lock_conflicts
 def remove_ended(statuses: Collection[TaskStatus], before: datetime, limit: int) -> int:
-    """Delete tasks that ended before a moment, a chunk at a time; returns how many."""
+    """Delete tasks that ended before a moment, a chunk at a time, but for those of which others depend that have not ended;
+    returns how many.
+    """
     # Its end is the last change of a task, and the changes stand in an index.
     old = Q(status__in=TERMINAL.intersection(statuses), updated_at__lt=before, completed_at__lt=before)
-    chosen = list(Task.objects.filter(old).values_list("pk", flat=True)[:limit])
-    found = [task.pk for task in locked(chosen, old)]
+    chosen = list(Task.objects.filter(old & ~dependencies.is_needed()).values_list("pk", flat=True)[:limit])
+    rows = locked(chosen, old)
+    needed = dependencies.needed(rows)  # by tasks that were created or retried meanwhile
+    found = [task.pk for task in rows if task.pk not in needed]
     audit.forget(found)
+    dependencies.forget(found)
     return erase(Task.objects.filter(old, pk__in=found))

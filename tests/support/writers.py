@@ -21,6 +21,7 @@ OWNERS = {  # a module, or a package that ends with a slash
     "scheduling.LeaderLease": "scheduling/runtime/leader.py",
     "scheduling.Schedule": "scheduling/schedules.py",
     "tasks.BulkRequest": "tasks/bulk.py",
+    "tasks.Dependency": "tasks/lifecycle/dependencies.py",
     "tasks.LockWaiter": "tasks/locks.py",
     "tasks.MetricSum": "tasks/metrics.py",
     "tasks.NamedLock": "tasks/locks.py",
