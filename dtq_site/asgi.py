@@ -1,4 +1,4 @@
-"""The server's entry point: HTTP goes to Django, the WebSocket `/graphql` to the API."""
+"""The server's entry point: `/graphql`, over HTTP and as a WebSocket, goes to the API, all else to Django."""
 
 import os
 
@@ -15,14 +15,16 @@ async def _refuse(scope, receive, send) -> None:
 
 
 def _compose() -> ProtocolTypeRouter:
-    http = get_asgi_application()  # loads the apps; what follows may import from them
+    django = get_asgi_application()  # loads the apps; what follows may import from them
 
     from accounts import demo
+    from dtq_site.endpoint import edge_before
     from dtq_site.live import graphql_socket
     from dtq_site.unparsed_bodies import leave_bodies_alone
 
     demo.refuse_in_production()
     leave_bodies_alone()
+    http = URLRouter([re_path(r"^graphql/?$", edge_before(django)), re_path(r"", django)])
     websocket = URLRouter([re_path(r"^graphql/?$", graphql_socket), re_path(r"", _refuse)])
     return ProtocolTypeRouter({"http": http, "websocket": websocket})
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from dtq_site.api.context import RequestContext, context_of
 from dtq_site.api.costs import declare_prices
+from dtq_site.api.edge import Application, GraphQLEdge
 from dtq_site.api.engine import Engine
 from dtq_site.api.errors import ErrorReporter
+from dtq_site.api.http import JSON_TYPE, write_answer
 from dtq_site.api.rate_limits import RateLimits
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
@@ -39,3 +41,12 @@ engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults), 
 graphql = graphql_view(
     engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DTQ_API.max_request_bytes
 )
+
+
+def edge_before(pages: Application) -> GraphQLEdge:
+    """The endpoint as an ASGI application; what browsers open there is answered by `pages`."""
+    return GraphQLEdge(graphql, pages, refuse=_refuse, max_body_bytes=settings.DTQ_API.max_request_bytes)
+
+
+def _refuse(request: HttpRequest, error: Exception) -> HttpResponse:
+    return write_answer(request, engine.refusal(error), JSON_TYPE, was_read=False)
