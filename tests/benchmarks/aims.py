@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.benchmarks.figures import number, percentile, spread, table, times
-from tests.benchmarks.measures import Samples
+from tests.benchmarks.measures import Samples, api
 from tests.benchmarks.measures.memory import growth
 from tests.benchmarks.measures.pickup import all_latencies
 from tests.benchmarks.systems.celery_ import CELERY, CELERY_KEEPING
@@ -59,6 +59,14 @@ def _longest_line_against_shortest(samples: Samples) -> float:
     return _rate(samples, labels[-1]) / _rate(samples, labels[0])
 
 
+def _against_stock_view(samples: Samples) -> float:
+    return _rate(samples, api.CREATE) / _rate(samples, api.CREATE_BY_STOCK_VIEW)
+
+
+def _p95_of(label: str) -> Callable[[Samples], float]:
+    return lambda samples: spread(sample["p95"] for sample in samples[label]).median
+
+
 def _milliseconds(value: float) -> str:
     return f"{number(value)} ms"
 
@@ -81,6 +89,10 @@ AIMS = (
     Aim("pickup", "pickup by an idle worker, p50", 4, False, _pickup(0.5), _milliseconds),
     Aim("pickup", "pickup by an idle worker, p99", 15, False, _pickup(0.99), _milliseconds),
     Aim("waiting", "drain rate with the longest line against the shortest", 0.8, True, _longest_line_against_shortest),
+    Aim("api", "`createTask` over HTTP, against graphene-django's own view", 3, True, _against_stock_view),
+    Aim("api", "`createTask` over HTTP, 16 connections, p95", 50, False, _p95_of(api.CREATE), _milliseconds),
+    Aim("api", "`createTasks` of 500 over HTTP", 5_000, True, lambda s: _rate(s, api.CREATE_MANY), _per_second),
+    Aim("api", "`tasks(limit: 50)` among 1,000,000 rows, p95", 50, False, _p95_of(api.LIST), _milliseconds),
     Aim("growth", "memory of a worker after many tasks against few", 1.05, False, lambda s: growth(s[DTQ.title])),
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tests.benchmarks.place import ROOT
 from tests.benchmarks.producing import ProducerFailedError, RemoteProducer
 from tests.benchmarks.systems import Arguments, System
 from tests.support.processes import Process
+from tests.support.servers import free_port
 from tests.support.waiting import eventually
 
 WARMING_TASKS = 200
@@ -91,6 +93,15 @@ class Installation:
             yield worker
 
     @contextmanager
+    def serving(self, application: str) -> Iterator[int]:
+        """One Daphne process with this ASGI application answers; yields its port."""
+        port = free_port()
+        command = ("-m", "daphne", "--bind", "127.0.0.1", "--port", str(port), application)
+        with self._running(command, "server"):
+            eventually(lambda: _answers(port), 60)
+            yield port
+
+    @contextmanager
     def warm_worker(self) -> Iterator[Process]:
         """Its worker has run some tasks, and is idle; the counter is at zero."""
         with self.working() as worker:
@@ -132,3 +143,8 @@ class Installation:
     def _end_producer(self) -> None:
         if producer := self.__dict__.pop("_producer", None):
             producer.end()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

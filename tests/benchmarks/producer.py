@@ -73,6 +73,10 @@ class Producer:
         """How many tasks wait in Redis."""
         return int(self._application.waiting())
 
+    def token(self) -> str:
+        """What opens the system's API."""
+        return str(self._application.token())
+
     def recorded(self) -> int | None:
         """How many outcomes are in the database; None where the system keeps none."""
         return self._application.recorded()

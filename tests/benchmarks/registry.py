@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.benchmarks.measures import Measure
+from tests.benchmarks.measures.api import API
 from tests.benchmarks.measures.creation import BULK, SINGLE
 from tests.benchmarks.measures.drain import DRAIN
 from tests.benchmarks.measures.memory import GROWTH, MEMORY
@@ -30,4 +31,5 @@ MEASURES: dict[str, Measure] = {
     "memory": MEMORY,
     "growth": GROWTH,
     "waiting": WAITING,
+    "api": API,
 }

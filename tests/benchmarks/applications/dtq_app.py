@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import django
 
@@ -15,13 +16,17 @@ from django.apps import apps  # noqa: E402
 from django.core.management.color import no_style  # noqa: E402
 from django.db import connection  # noqa: E402
 
+from accounts import registration, tokens  # noqa: E402
+from accounts.models import User  # noqa: E402
 from dtq_site.foundation.database import ids  # noqa: E402
 from tasks.domain.states import TaskStatus  # noqa: E402
 from tasks.models import Queue, Task  # noqa: E402
 from tasks.queue.dispatch import redis_index  # noqa: E402
+from tasks.submission import DEFAULT_TEAM  # noqa: E402
 from tests.benchmarks.applications import dtq_handlers  # noqa: E402
 from tests.support.waiting import eventually  # noqa: E402
 
+API_USER = "benchmark"
 QUEUE = "default"
 TASKS_PER_CALL = 1000
 
@@ -56,6 +61,17 @@ def waiting() -> int:
 def recorded() -> int:
     """Rows that are completed."""
     return Task.objects.filter(status=TaskStatus.COMPLETED).count()
+
+
+def token() -> str:
+    """An access token of an account that may create tasks; the account is made at the first call."""
+    user = User.objects.filter(username=API_USER).first() or registration.create_user(
+        username=API_USER,
+        email=f"{API_USER}@dtq.example",
+        password=None,
+        team=registration.team_named(DEFAULT_TEAM),
+    )
+    return tokens.issue(user, uuid4()).access_token
 
 
 # --- the references ------------------------------------------------------------------------------------------------

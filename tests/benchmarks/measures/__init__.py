@@ -37,6 +37,9 @@ class Scale:
     growth: tuple[int, int] = (20_000, 200_000)
     depths: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     drain_of_depth: int = 10_000
+    api_requests: int = 2_000
+    api_bulk_calls: int = 20
+    api_rows: int = 1_000_000
     rest_seconds: float = 3.0
 
 
@@ -50,6 +53,9 @@ TINY = Scale(
     growth=(200, 400),
     depths=(100,),
     drain_of_depth=400,
+    api_requests=40,
+    api_bulk_calls=2,
+    api_rows=200,
     rest_seconds=0.1,
 )
 """Enough to see that everything works; its figures mean nothing."""

@@ -19,6 +19,7 @@ DTQ = System(
         "JWT_SECRET": secrets.token_hex(32),
         "DTQ_HANDLERS": "tests.benchmarks.applications.dtq_handlers",
         "LOG_LEVEL": "warning",
+        "DTQ_API_RATE": "1000000",  # one account sends all that the measure of the API sends
     },
     configuration="`runworker --processes 2` with its default of five threads a process, beside one `runscheduler`. Tasks, "
     "states and results are rows; Redis has only hints. In bulk `enqueue_many`, a thousand tasks a call.",
