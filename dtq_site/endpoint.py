@@ -20,6 +20,7 @@ from dtq_site.pages import graphiql
 from dtq_site.prices import PRICES
 from dtq_site.reporting import faults, new_id
 from dtq_site.schema import schema
+from dtq_site.waiting import make_room
 
 
 def _context_of(request: HttpRequest) -> RequestContext:
@@ -38,8 +39,9 @@ rate_limits = RateLimits(
     burst=settings.DTQ_API.burst,
 )
 engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults), rate_limits)
+room = make_room(threads)
 graphql = graphql_view(
-    engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DTQ_API.max_request_bytes
+    engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DTQ_API.max_request_bytes, room=room
 )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
+from graphql import FieldNode, GraphQLResolveInfo
 
 from accounts.authentication import authenticate
 from accounts.client_address import client_address
@@ -16,10 +17,20 @@ from dtq_site.foundation.errors import Unauthenticated
 
 
 @dataclass(frozen=True)
+class Postponed:
+    """A field of the operation's root that had nothing to show yet, and what its caller would wait for, and how long."""
+
+    nodes: tuple[FieldNode, ...]
+    wish: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RequestContext:
     """Who asks, in which session, from where, and the clock to go by.
 
     `identity` and `session_id` are None for somebody who has not signed in. `request` is what carried the operation.
+    `postponed` are the fields that are to be asked again; see `waiting.py`.
     """
 
     identity: Identity | None
@@ -28,6 +39,14 @@ class RequestContext:
     request_id: str
     clock: Clock
     request: Any
+    postponed: list[Postponed] = field(default_factory=list, compare=False)
+
+    def postpone(self, info: GraphQLResolveInfo, wish: Any, seconds: float) -> None:
+        """Have the field that is being resolved asked again when the wish may have come true, before it is answered.
+
+        It is answered as it is where nobody can wait, or when the time is over. One field of an operation can wait.
+        """
+        self.postponed.append(Postponed(tuple(info.field_nodes), wish, seconds))
 
 
 def context_of(request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int) -> RequestContext:

@@ -7,9 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType, execute
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    execute,
+    get_operation_ast,
+)
 
-from dtq_site.api.context import RequestContext
+from dtq_site.api.context import Postponed, RequestContext
 from dtq_site.api.documents import Document, Documents, InvalidDocument
 from dtq_site.api.errors import ErrorReporter, MethodNotAllowed
 from dtq_site.api.limits import check_cost, check_variables
@@ -30,10 +41,14 @@ class GraphQLRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """The body of the answer. `refused` has the code of the first error if nothing was executed."""
+    """The body of the answer. `refused` has the code of the first error if nothing was executed.
+
+    A `postponed` field can be asked again, see `Engine.ask_again`; the body is right without that too.
+    """
 
     body: dict[str, Any]
     refused: str | None = None
+    postponed: Postponed | None = None
 
 
 class Engine:
@@ -56,6 +71,21 @@ class Engine:
             return self._executed(document.node, request, context)
 
         return self._guarded(request, context, run)
+
+    def ask_again(self, request: GraphQLRequest, answer: Answer, context: RequestContext) -> Answer:
+        """Run the postponed field of `answer` alone; returns the answer with what it shows now. Never raises.
+
+        The other fields keep what they have shown. A refusal or an error of the field is the answer to all of it.
+        """
+        assert answer.postponed is not None
+        try:
+            document = _alone(self._documents.find(request.query).node, request.operation_name, answer.postponed.nodes)
+            again = self._executed(document, request, context)
+        except Exception as error:
+            return self.refusal(error)
+        if again.refused or "errors" in again.body:
+            return again
+        return Answer({"data": answer.body["data"] | again.body["data"]}, postponed=again.postponed)
 
     def open(self, request: GraphQLRequest, context: RequestContext) -> Answer | LiveQuery:
         """Run `request`, or make it ready if it is a subscription. Never raises."""
@@ -127,7 +157,9 @@ class Engine:
         errors = [self._reporter.inside(error, document) for error in result.errors or ()]
         if not _was_begun(result):
             return self._refusal(errors)
-        return Answer({"data": result.data, **({"errors": errors} if errors else {})})
+        if errors:
+            return Answer({"data": result.data, "errors": errors})
+        return Answer({"data": result.data}, postponed=next(iter(context.postponed), None))
 
 
 def _refuse_other_operations(kind: OperationType, may_change: bool) -> None:
@@ -135,6 +167,21 @@ def _refuse_other_operations(kind: OperationType, may_change: bool) -> None:
         raise BadInput("Subscribe over the WebSocket at this address, with the protocol graphql-transport-ws.")
     if kind is OperationType.MUTATION and not may_change:
         raise MethodNotAllowed("Send a mutation with POST; GET is for queries.")
+
+
+def _alone(document: DocumentNode, operation_name: str | None, nodes: tuple[FieldNode, ...]) -> DocumentNode:
+    """The document with nothing but that field of the operation's root, and the fragments."""
+    operation = get_operation_ast(document, operation_name)
+    assert operation is not None
+    reduced = OperationDefinitionNode(
+        operation=operation.operation,
+        name=operation.name,
+        variable_definitions=operation.variable_definitions,
+        directives=(),
+        selection_set=SelectionSetNode(selections=nodes),
+    )
+    fragments = [each for each in document.definitions if isinstance(each, FragmentDefinitionNode)]
+    return DocumentNode(definitions=(reduced, *fragments))
 
 
 def _nothing_is_awaitable(_value: Any) -> bool:

@@ -1,20 +1,32 @@
-"""The endpoint `/graphql` over HTTP: one hop to a thread, where the caller is identified and the operation is run."""
+"""The endpoint `/graphql` over HTTP: one hop to a thread, where the caller is identified and the operation is run.
+
+A field that has nothing to show yet may wait in the waiting room; each time that it is asked again the caller is identified
+again, so that nothing is shown to whom it may not be shown any more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from dtq_site.api.context import RequestContext
-from dtq_site.api.engine import Engine, GraphQLRequest
+from dtq_site.api.context import Postponed, RequestContext
+from dtq_site.api.engine import Answer, Engine, GraphQLRequest
 from dtq_site.api.http import JSON_TYPE, answer_type, read_request, wants_page, write_answer
 from dtq_site.api.threads import RequestThreads
+from dtq_site.api.waiting import WaitingRoom
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import DTQError
 
 View = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class _Answered(NamedTuple):
+    answer: Answer
+    response: HttpResponse
 
 
 def graphql_view(
@@ -24,17 +36,43 @@ def graphql_view(
     context_of: Callable[[HttpRequest], RequestContext],
     page: Callable[[HttpRequest], HttpResponse],
     max_body_bytes: int,
+    room: WaitingRoom | None = None,
 ) -> View:
-    """Build the view. `context_of` runs on the request's thread and may raise; `page` answers browsers."""
+    """Build the view. `context_of` runs on the request's thread and may raise; `page` answers browsers.
 
-    def execute(asked: GraphQLRequest, request: HttpRequest, media_type: str) -> HttpResponse:
+    Without a `room` nobody waits.
+    """
+
+    def execute(run: Callable[[RequestContext], Answer], request: HttpRequest, media_type: str) -> _Answered:
         try:
             context = context_of(request)
             with structlog.contextvars.bound_contextvars(request_id=context.request_id):
-                answer = engine.answer(asked, context, may_change=request.method == "POST")
-                return write_answer(request, answer, media_type)
+                answer = run(context)
+                return _Answered(answer, write_answer(request, answer, media_type))
         except Exception as error:
-            return write_answer(request, engine.refusal(error), media_type)
+            refusal = engine.refusal(error)
+            return _Answered(refusal, write_answer(request, refusal, media_type))
+
+    async def wait(
+        room: WaitingRoom,
+        asked: GraphQLRequest,
+        first: _Answered,
+        postponed: Postponed,
+        request: HttpRequest,
+        type_: str,
+    ) -> HttpResponse:
+        """Ask the field again whenever its wish may have come true, until it shows something or the time is over."""
+        ends_at, in_vain = elapsed_clock() + postponed.seconds, 0
+        while await room.wait(postponed.wish, ends_at - elapsed_clock()):
+            async with room.turn:
+                again = await threads.run(
+                    lambda: execute(lambda context: engine.ask_again(asked, first.answer, context), request, type_)
+                )
+            if again.answer.postponed is None:
+                return again.response
+            in_vain += 1
+            await room.pause(in_vain, ends_at - elapsed_clock())
+        return first.response
 
     @csrf_exempt
     async def graphql(request: HttpRequest) -> HttpResponse:
@@ -46,6 +84,12 @@ def graphql_view(
             asked = read_request(request, max_body_bytes)
         except DTQError as error:
             return write_answer(request, engine.refusal(error), media_type, was_read=False)
-        return await threads.run(lambda: execute(asked, request, media_type))
+        may_change = request.method == "POST"
+        first = await threads.run(
+            lambda: execute(lambda context: engine.answer(asked, context, may_change=may_change), request, media_type)
+        )
+        if room is None or first.answer.postponed is None:
+            return first.response
+        return await wait(room, asked, first, first.answer.postponed, request, media_type)
 
     return graphql

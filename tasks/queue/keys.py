@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 BELL_SECONDS = 60
 LOCK_BELL_SECONDS = 10
 
 EVENTS_GROUP = "events"
 EVENTS = f"dtq__group__{EVENTS_GROUP}"
 """Channel of publish and subscribe, for changes of tasks; the channel layer makes its name of its prefix and the group."""
+
+RINGS = "dtq:rings"
+"""Channel of publish and subscribe, for those who wait without a connection of their own: the key of each bell that rings."""
+
+_BELL = re.compile(r"dtq:\{(.*?)\}:bell:(.*)", re.DOTALL)
 
 
 def lane(queue: str, name: str) -> str:
@@ -48,6 +55,13 @@ def bell(queue: str, name: str) -> str:
 def bell_prefix(queue: str) -> str:
     """What the keys of all bells of a queue begin with."""
     return f"dtq:{{{queue}}}:bell:"
+
+
+def lane_of_bell(key: str) -> tuple[str, str]:
+    """The queue and the handler name of a bell's key."""
+    found = _BELL.fullmatch(key)
+    assert found is not None, key
+    return found[1], found[2]
 
 
 def lock_bell(name: str) -> str:

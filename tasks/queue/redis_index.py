@@ -77,6 +77,7 @@ class RedisIndex:
                 lane_prefix=keys.lane_prefix(queue),
                 bell_prefix=keys.bell_prefix(queue),
                 bell_seconds=keys.BELL_SECONDS,
+                rings=keys.RINGS,
                 events=keys.EVENTS,
                 entries=_by_lane(group),
             )

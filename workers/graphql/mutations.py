@@ -202,6 +202,8 @@ class WorkersMutation(graphene.ObjectType):
             repeated=bool(repeated),
             clock=info.context.clock,
         )
+        if wait and not leased and (caller := remote.caller_of(worker, identity)) is not None:
+            info.context.postpone(info, caller, wait)
         return _shown(leased, info)
 
     @staticmethod

@@ -1,7 +1,8 @@
 -- add: put ready tasks into their lanes and ring the bell of each lane.
 -- KEYS lanes inflight
--- ARGV lane_prefix bell_prefix bell_seconds:number events entries:json
---      entries is {name: [rank, id, rank, id, …]}; ranks are text, for cjson would round them
+-- ARGV lane_prefix bell_prefix bell_seconds:number rings events entries:json
+--      entries is {name: [rank, id, rank, id, …]}; ranks are text, for cjson would round them; `rings` is a channel, on which
+--      the bells are named that rang
 -- RETURNS how many entries were new, and how many listen to the channel `events`
 -- KEEPS a task is in its lane or in flight, never in both; adding twice is adding once
 
@@ -36,6 +37,7 @@ for name, members in pairs(entries) do
                 redis.call('RPUSH', bell, '1')
             end
             redis.call('EXPIRE', bell, bell_seconds)
+            redis.call('PUBLISH', rings, bell)
         end
     end
 end
