@@ -16,7 +16,6 @@ from workers import selectors
 from workers.domain.liveness import is_online
 
 LOOK_SECONDS = 1.0
-_STALE_SECONDS = 5.0
 
 State = tuple[str, bool]
 
@@ -39,6 +38,7 @@ class WorkerSource:
     def __init__(self, clock: Clock = database_clock) -> None:
         self._clock = clock
         self._known: Mapping[UUID, State] = {}
+        self._present: set[WorkerInterest] = set()
         self._looked_at = float("-inf")
 
     def hear(self, message: Mapping[str, Any]) -> None:
@@ -49,14 +49,14 @@ class WorkerSource:
         return now - self._looked_at >= LOOK_SECONDS
 
     def look(self, interests: Sequence[WorkerInterest], missed_seconds: float | None) -> Iterable[News]:
-        """See Source. The first look after a while only remembers."""
+        """See Source. Who was not there at the last look is shown nothing by this one."""
         states = self._states()
-        now = elapsed_clock()
         changed = [id_ for id_, state in states.items() if self._known.get(id_) != state]
-        rows = selectors.by_ids(changed) if now - self._looked_at < _STALE_SECONDS else {}
-        self._known, self._looked_at = states, now
+        present = [each for each in interests if each in self._present]
+        rows = selectors.by_ids(changed) if present else {}
+        self._known, self._present, self._looked_at = states, set(interests), elapsed_clock()
         for id_, worker in rows.items():
-            yield News(id_, worker, [each for each in interests if _serves(worker.team_id, each.team_id)])
+            yield News(id_, worker, [each for each in present if _serves(worker.team_id, each.team_id)])
 
     def _states(self) -> dict[UUID, State]:
         now, offline_after = self._clock.now(), settings.DTQ_WORKERS.offline_after

@@ -25,6 +25,9 @@ from dtq_site.foundation.observer import Observer
 LINGER_SECONDS = 10.0
 """How long to go on listening when nobody subscribes any more."""
 
+_GATHER_SECONDS = 0.01
+"""How long messages are gathered after a round: a hundred rounds a second are enough."""
+
 _IDLE_SECONDS = 0.25
 _CATCH_UP_SECONDS = _RETRY_SECONDS = 1.0
 _START_SECONDS = 1.0
@@ -102,6 +105,7 @@ class Hub:
                 await asyncio.wait_for(self._wake.wait(), _IDLE_SECONDS)
             self._wake.clear()
             await self._round()
+            await asyncio.sleep(_GATHER_SECONDS)
         self._task = None
         await self._listener.stop()
 
