@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.benchmarks.counter import ARRIVALS
@@ -43,6 +44,18 @@ class Producer:
         begun = time.perf_counter()
         self._application.create_many(count)
         return time.perf_counter() - begun
+
+    def create_waiting(self, count: int) -> list[str]:
+        """Create tasks that nobody is to run; returns their ids."""
+        return list(self._application.create_waiting(count))
+
+    def change(self, ids: list[str], per_second: float, count: int) -> None:
+        """Change the tasks in turn, at that rate."""
+        _at_rate(per_second, count, lambda number: self._application.change(ids[number % len(ids)]))
+
+    def end(self, ids: list[str], per_second: float) -> None:
+        """End the tasks, at that rate."""
+        _at_rate(per_second, len(ids), lambda number: self._application.end(ids[number]))
 
     def time_arrivals(
         self, count: int, seed: int, shortest_seconds: float, longest_seconds: float
@@ -80,6 +93,14 @@ class Producer:
     def recorded(self) -> int | None:
         """How many outcomes are in the database; None where the system keeps none."""
         return self._application.recorded()
+
+
+def _at_rate(per_second: float, count: int, act: Callable[[int], None]) -> None:
+    """Call `act` with the numbers of its calls; what comes late shortens the pauses after it."""
+    begun = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
+        act(number)
 
 
 def _next_arrival() -> int:

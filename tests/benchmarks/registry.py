@@ -6,6 +6,7 @@ from tests.benchmarks.measures import Measure
 from tests.benchmarks.measures.api import API
 from tests.benchmarks.measures.creation import BULK, SINGLE
 from tests.benchmarks.measures.drain import DRAIN
+from tests.benchmarks.measures.following import FOLLOWING
 from tests.benchmarks.measures.memory import GROWTH, MEMORY
 from tests.benchmarks.measures.pickup import PICKUP
 from tests.benchmarks.measures.waiting import WAITING
@@ -31,5 +32,6 @@ MEASURES: dict[str, Measure] = {
     "memory": MEMORY,
     "growth": GROWTH,
     "waiting": WAITING,
+    "following": FOLLOWING,
     "api": API,
 }

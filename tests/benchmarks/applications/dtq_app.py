@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import django
 
@@ -18,7 +19,8 @@ from django.db import connection  # noqa: E402
 
 from accounts import registration, tokens  # noqa: E402
 from accounts.models import User  # noqa: E402
-from dtq_site.foundation.database import ids  # noqa: E402
+from dtq_site.foundation.database import database_clock, ids  # noqa: E402
+from tasks import lifecycle  # noqa: E402
 from tasks.domain.states import TaskStatus  # noqa: E402
 from tasks.models import Queue, Task  # noqa: E402
 from tasks.queue.dispatch import redis_index  # noqa: E402
@@ -35,6 +37,21 @@ def create_many(count: int) -> None:
     """All in calls of a thousand, which is what the API takes at once."""
     for start in range(0, count, TASKS_PER_CALL):
         dtq_handlers.count.enqueue_many([{}] * min(TASKS_PER_CALL, count - start))
+
+
+def create_waiting(count: int) -> list[str]:
+    """Tasks that are due tomorrow."""
+    return [str(task.pk) for task in dtq_handlers.count.options(delay_seconds=86_400).enqueue_many([{}] * count)]
+
+
+def change(task_id: str) -> None:
+    """Put the moment into a task's title."""
+    lifecycle.update(UUID(task_id), {"title": str(time.monotonic_ns())}, database_clock.now())
+
+
+def end(task_id: str) -> None:
+    """Cancel a task."""
+    lifecycle.cancel(UUID(task_id), database_clock.now())
 
 
 def create_arrival() -> None:

@@ -40,6 +40,9 @@ class Scale:
     api_requests: int = 2_000
     api_bulk_calls: int = 20
     api_rows: int = 1_000_000
+    followers: int = 1_000
+    watchers: int = 100
+    follow_seconds: int = 15
     rest_seconds: float = 3.0
 
 
@@ -56,6 +59,9 @@ TINY = Scale(
     api_requests=40,
     api_bulk_calls=2,
     api_rows=200,
+    followers=20,
+    watchers=5,
+    follow_seconds=1,
     rest_seconds=0.1,
 )
 """Enough to see that everything works; its figures mean nothing."""
