@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from accounts.authentication import Access, authenticate
 from dtq_site.api.context import RequestContext
 from dtq_site.api.engine import Answer, Engine, GraphQLRequest
+from dtq_site.api.handshake import is_origin_allowed, token_in
 from dtq_site.api.hub import Hub, Subscription
 from dtq_site.api.live_query import LiveQuery
 from dtq_site.api.options import ApiOptions
@@ -283,24 +283,3 @@ class GraphQLSocket:
 
     async def _send_text(self, text: str) -> None:
         await self._send({"type": "websocket.send", "text": text})
-
-
-def is_origin_allowed(headers: Mapping[str, str], allowed: tuple[str, ...]) -> bool:
-    """Whether a page of that origin may connect: ours may, those named may, and who is no browser's page sends none."""
-    origin = headers.get("origin")
-    return origin is None or origin in allowed or urlsplit(origin).netloc == headers.get("host")
-
-
-def token_in(payload: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-    """The access token of a `connection_init`, or else of the handshake; raises Unauthenticated if there is none.
-
-    It is looked for as `Authorization` or `token`, in any case, also among `headers` within the payload.
-    """
-    within = payload.get("headers")
-    for place in (payload, within if isinstance(within, dict) else {}, headers):
-        named = {name.lower(): value for name, value in place.items() if isinstance(value, str)}
-        for name in ("authorization", "token"):
-            if token := named.get(name, "").strip():
-                scheme, _, rest = token.partition(" ")
-                return rest.strip() if scheme.lower() == "bearer" else token
-    raise Unauthenticated
