@@ -39,6 +39,8 @@ def test_the_operations_of_the_guide_run_in_their_order(admin: Identity, setting
     ids: dict[str, str] = {}
 
     for operation, variables in OPERATIONS:
+        if operation.startswith("subscription"):
+            continue  # see tests/conformance/test_guide.py
         for example, real in ids.items():
             variables = variables.replace(example, real)
         answer = data(operation, admin, **json.loads(variables or "{}"))
