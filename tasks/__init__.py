@@ -8,6 +8,7 @@ handler module serves a remote worker. May import `accounts` and the floor. Star
 from tasks.handling.context import TaskContext
 from tasks.handling.errors import Discard, LockUnavailable, PayloadMismatch, Retry, TaskCancelled, TimeLimitExceeded
 from tasks.handling.registry import task
+from tasks.handling.workflow import chain, group
 
 __all__ = [
     "Discard",
@@ -17,5 +18,7 @@ __all__ = [
     "TaskCancelled",
     "TaskContext",
     "TimeLimitExceeded",
+    "chain",
+    "group",
     "task",
 ]

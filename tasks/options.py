@@ -52,6 +52,13 @@ class TasksOptions:
         maximum=4 * 1024 * 1024,
         help="the largest payload or result, in bytes of JSON.",
     )
+    max_results_bytes: int = option(
+        4 * 1024 * 1024,
+        env="DTQ_MAX_RESULTS_BYTES",
+        minimum=1024,
+        maximum=64 * 1024 * 1024,
+        help="how much a handler is handed of the results of what its task depends on, together, in bytes of JSON.",
+    )
     handlers: tuple[str, ...] = option(
         (), env="DTQ_HANDLERS", help="modules with handlers to import, comma-separated, beside handlers.py of each app."
     )

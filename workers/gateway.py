@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError
@@ -17,7 +18,7 @@ from dtq_site.foundation.backoff import jitter
 from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import STATEMENT_BYTES, database_clock, may_be_too_large, reconnect
-from tasks import audit, lifecycle, submission
+from tasks import audit, lifecycle, parents, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.locks import LockAnswer, check_lock_name
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
@@ -39,6 +40,7 @@ __all__ = [
     "release",
     "renew",
     "report",
+    "results",
     "retry_policy",
     "take_lock",
     "wait",
@@ -81,6 +83,11 @@ def enqueue(parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Task
     return submission.submit(
         [submission.request_from_code(request) for request in requests], Owner(parent.team_id, None)
     )
+
+
+def results(lease: Lease) -> dict[str, Any]:
+    """What the tasks have returned that a task depends on; see `parents.results_of`."""
+    return parents.results_of(lease.task_id, settings.DTQ_TASKS.max_results_bytes)
 
 
 def take_lock(lease: Lease, name: str, clock: Clock = database_clock) -> LockAnswer:

@@ -13,6 +13,7 @@ from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import ServiceGroup
 from scheduling.duties.bulk_work import BulkWork
 from scheduling.duties.cron_firing import CronFiring
+from scheduling.duties.dependency_keeper import DependencyKeeper
 from scheduling.duties.janitor import Janitor
 from scheduling.duties.lock_keeper import LockKeeper
 from scheduling.duties.promoter import Promoter
@@ -20,7 +21,7 @@ from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.runtime.leader import Leader
 
-DUTIES = (Promoter, CronFiring, Reaper, LockKeeper, Reconciler, BulkWork, Janitor)
+DUTIES = (Promoter, CronFiring, Reaper, LockKeeper, DependencyKeeper, Reconciler, BulkWork, Janitor)
 SERVICE_STOP_SECONDS = 6.0
 
 

@@ -34,6 +34,9 @@ class ContextSink(LockSink, Protocol):
     def enqueue(self, request: EnqueueRequest) -> Any:
         """Create a task in the running task's team and return it."""
 
+    def results(self) -> dict[str, Any]:
+        """What those tasks have returned on which the running one depends."""
+
 
 class TaskContext:
     """One attempt, as its handler sees it. Speaking (`log`, `progress`, `enqueue`) is a `checkpoint` too.
@@ -63,6 +66,7 @@ class TaskContext:
         self.deadline = started_at.astimezone(UTC) + timedelta(seconds=timeout_seconds)
         self.lock_fencing_number = lock_fencing_number if lock is not None else None
         self._locks = set() if lock is None else {lock}
+        self._results: dict[str, Any] | None = None
         self._sink = sink
         self._elapsed = elapsed
         self._ends_at = elapsed() + timeout_seconds
@@ -102,6 +106,18 @@ class TaskContext:
             raise ValueError(f"progress is from 0 to 100, not {percent!r}")
         self._sink.progress(percent)
         self.checkpoint()
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What the tasks that this one depends on have returned, by their keys, else by their ids, in their order.
+
+        Read at the first look, which is a `checkpoint`. Those that did not complete are not in it. Raises Discard if they are
+        too large together.
+        """
+        if self._results is None:
+            self.checkpoint()
+            self._results = self._sink.results()
+        return self._results
 
     def lock(self, name: str, timeout: float = 0.0) -> LockRequest:
         """A lock for a ``with`` or ``async with`` block, which gets a HeldLock. At most one attempt holds it at a time.

@@ -20,7 +20,7 @@ from tasks.handling.errors import NotConnected
 class EnqueueRequest:
     """One task to create. None leaves the choice to the handler's declaration or the settings.
 
-    `priority` may be a level's name. `depends_on` has ids of tasks, or the `key` of other requests of the same call. The one
+    `priority` may be a level's name. `depends_on` has tasks, their ids, or the `key` of other requests of the same call. The one
     that creates the task checks the values.
     """
 
@@ -33,9 +33,13 @@ class EnqueueRequest:
     idempotency_key: str | None = None
     max_retries: int | None = None
     timeout_seconds: float | None = None
-    depends_on: tuple[str, ...] = ()
+    depends_on: Sequence[Any] = ()
     on_dependency_failure: str | None = None
     key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.depends_on:
+            object.__setattr__(self, "depends_on", tuple(str(getattr(each, "id", each)) for each in self.depends_on))
 
 
 Submit = Callable[[Sequence[EnqueueRequest]], list[Any]]

@@ -20,6 +20,7 @@ from tasks.handling.declaration import Declaration, check_name
 from tasks.handling.errors import BadDeclaration, PayloadMismatch
 from tasks.handling.port import EnqueueRequest
 from tasks.handling.signature import PayloadSignature
+from tasks.handling.workflow import Step, Workflow
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -51,6 +52,10 @@ class Enqueuer:
         if self._template.idempotency_key is not None and len(requests) > 1:
             raise BadInput("An idempotency key names one task: enqueue these one by one.", field="idempotencyKey")
         return port.submit(requests)
+
+    def task(self, /, **payload: Any) -> Workflow:
+        """One task with these arguments, not created yet, to be put into a `chain` or a `group`. Raises PayloadMismatch."""
+        return Workflow((Step(self._request(payload)),))
 
     def _request(self, payload: dict[str, Any]) -> EnqueueRequest:
         self._handler.check(payload)
@@ -116,10 +121,28 @@ class Handler(Generic[Parameters, Result]):
         idempotency_key: str | None = None,
         max_retries: int | None = None,
         timeout_seconds: float | None = None,
+        depends_on: Iterable[Any] = (),
+        on_dependency_failure: str | None = None,
+        key: str | None = None,
     ) -> Enqueuer:
-        """The same handler, to be enqueued otherwise than it was declared."""
+        """The same handler, to be enqueued otherwise than it was declared.
+
+        `depends_on` has tasks, or their ids; `on_dependency_failure` is CANCEL, RUN or HOLD; `key` is what the task is called
+        in a workflow.
+        """
         template = EnqueueRequest(
-            self.name, {}, queue, priority, delay_seconds, scheduled_at, idempotency_key, max_retries, timeout_seconds
+            name=self.name,
+            payload={},
+            queue=queue,
+            priority=priority,
+            delay_seconds=delay_seconds,
+            scheduled_at=scheduled_at,
+            idempotency_key=idempotency_key,
+            max_retries=max_retries,
+            timeout_seconds=timeout_seconds,
+            depends_on=tuple(depends_on),
+            on_dependency_failure=on_dependency_failure,
+            key=key,
         )
         return Enqueuer(self, template)
 
@@ -130,6 +153,10 @@ class Handler(Generic[Parameters, Result]):
     def enqueue_many(self, payloads: Iterable[dict[str, Any]]) -> list[Any]:
         """Create a task for each payload, all or none, in the caller's transaction; see Enqueuer."""
         return self.options().enqueue_many(payloads)
+
+    def task(self, /, **payload: Any) -> Workflow:
+        """One task with these arguments, not created yet, to be put into a `chain` or a `group`; see Enqueuer."""
+        return self.options().task(**payload)
 
     def is_same_source(self, other: Handler[..., Any]) -> bool:
         """Whether both come from the same place in the code, as after a second import of its module."""

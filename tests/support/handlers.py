@@ -58,6 +58,10 @@ class RecordingSink:
         self.told.append(request)
         return "made"
 
+    def results(self) -> dict[str, Any]:
+        self.told.append("results")
+        return {"fetch-page": 3, "fetch-page-2": 4}
+
     @property
     def requests(self) -> list[EnqueueRequest]:
         """The tasks that were to be created."""

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from dtq_site.foundation.clock import LeaseTimer
+from dtq_site.foundation.errors import PayloadTooLarge
 from tasks.domain.locks import LockAnswer, LockVerdict
+from tasks.handling.errors import Discard
 from tasks.handling.port import EnqueueRequest
 from workers.runtime.attempt import Attempt
 from workers.runtime.reporter import Reporter
@@ -89,12 +91,23 @@ class Sink:
         return self.enqueue_many([request])[0]
 
     def enqueue_many(self, requests: Sequence[EnqueueRequest]) -> list[Any]:
-        """Create tasks in the running task's team; on a thread beside the event loop when the loop asks."""
+        """Create tasks in the running task's team."""
+        return self._do_off_loop(self._transport.enqueue, self._attempt.task, requests)
+
+    def results(self) -> dict[str, Any]:
+        """See ContextSink."""
+        try:
+            return self._do_off_loop(self._transport.results, self._attempt.lease)
+        except PayloadTooLarge as error:
+            raise Discard(error.message) from None
+
+    def _do_off_loop(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Call and wait for it; on a thread beside the event loop when the loop asks."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self._transport.enqueue(self._attempt.task, requests)
-        return self._aside.submit(self._do_aside, self._transport.enqueue, self._attempt.task, requests).result()
+            return call(*arguments)
+        return self._aside.submit(self._do_aside, call, *arguments).result()
 
     def _do_aside(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
         try:

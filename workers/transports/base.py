@@ -72,6 +72,9 @@ class Transport(Protocol):
     def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
         """Create tasks on behalf of a running one."""
 
+    def results(self, lease: Lease) -> dict[str, Any]:
+        """What the tasks have returned that an attempt's task depends on. Raises PayloadTooLarge."""
+
     def take_lock(self, lease: Lease, name: str) -> LockAnswer:
         """Try to take a lock for a running attempt."""
 

@@ -104,6 +104,10 @@ class DirectTransport:
         """See Transport."""
         return gateway.enqueue(parent, requests)
 
+    def results(self, lease: Lease) -> dict[str, Any]:
+        """See Transport."""
+        return _reaching(lambda: gateway.results(lease))
+
     def take_lock(self, lease: Lease, name: str) -> LockAnswer:
         """See Transport."""
         return _reaching(lambda: gateway.take_lock(lease, name))

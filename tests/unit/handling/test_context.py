@@ -54,6 +54,25 @@ def test_log_lines_and_progress_reach_the_sink():
     assert sink.told == [("info", "half way"), ("warning", "12"), 0, 99.5]
 
 
+def test_results_are_read_once_and_only_when_asked_for():
+    sink = RecordingSink()
+    context = make_context(sink)
+    before = list(sink.told)
+
+    assert context.results is context.results == {"fetch-page": 3, "fetch-page-2": 4}
+    assert (before, sink.told) == ([], ["results"])
+
+
+def test_a_cancelled_attempt_gets_no_results():
+    sink = RecordingSink()
+    sink.cancelled = True
+
+    with pytest.raises(TaskCancelled):
+        _ = make_context(sink).results
+
+    assert sink.told == []
+
+
 @pytest.mark.parametrize("percent", [-1, 100.1, float("nan")])
 def test_progress_outside_its_range_is_refused(percent):
     sink = RecordingSink()

@@ -39,7 +39,20 @@ def test_the_pages_code_creates_the_tasks_that_it_names(page, submitted):
                 priority="LOW", delay_seconds=3600, idempotency_key="welcome-ann",
             )
         ],
+        [
+            EnqueueRequest("fetch-page", {"address": "a"}, key="fetch-page"),
+            EnqueueRequest("sum-up", {}, depends_on=["fetch-page"], key="sum-up"),
+        ],
+        [
+            EnqueueRequest("fetch-page", {"address": "a"}, key="fetch-page"),
+            EnqueueRequest("fetch-page", {"address": "bb"}, key="fetch-page-2"),
+            EnqueueRequest("sum-up", {}, depends_on=["fetch-page", "fetch-page-2"], key="sum-up"),
+        ],
     ]  # fmt: skip
+
+
+def test_the_pages_last_step_has_the_results_of_the_others(page):
+    assert page["sum_up"](make_context(RecordingSink())) == 7
 
 
 def test_the_pages_handlers_end_as_it_says(page):

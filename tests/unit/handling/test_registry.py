@@ -222,5 +222,6 @@ def test_the_public_api_is_these_names_and_needs_no_django():
 
     assert seen.stdout == "[]\n"
     assert tasks.__all__ == [
-        "Discard", "LockUnavailable", "PayloadMismatch", "Retry", "TaskCancelled", "TaskContext", "TimeLimitExceeded", "task",
+        "Discard", "LockUnavailable", "PayloadMismatch", "Retry", "TaskCancelled", "TaskContext", "TimeLimitExceeded",
+        "chain", "group", "task",
     ]  # fmt: skip

@@ -1,0 +1,69 @@
+"""Reads about the tasks that others depend on, their parents. `lifecycle/dependencies.py` writes what is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, Sum
+
+from dtq_site.foundation.errors import PayloadTooLarge
+from tasks.domain.states import TERMINAL, Hold, TaskStatus
+from tasks.domain.workflow import OnFailure
+from tasks.models import Dependency, Task
+
+
+def parents_of(task_ids: Collection[UUID], without: Collection[str] = ()) -> dict[UUID, list[Task]]:
+    """The tasks that these depend on and that are still there, in the order in which they were named; `without` columns."""
+    edges = Dependency.objects.filter(child_id__in=task_ids).order_by("pk").values_list("child_id", "parent_id")
+    found = Task.objects.defer(*without).in_bulk({parent_id for _, parent_id in edges})
+    parents: dict[UUID, list[Task]] = {}
+    for child_id, parent_id in edges:
+        if parent_id in found:
+            parents.setdefault(child_id, []).append(found[parent_id])
+    return parents
+
+
+def awaited_by(task_id: UUID, most: int) -> tuple[list[Task], int]:
+    """The first of those tasks for which one waits, at most so many, and how many there are in all."""
+    edges = Dependency.objects.filter(child_id=task_id, satisfied=False).order_by("pk")
+    first = list(edges.values_list("parent_id", flat=True)[:most])
+    found = Task.objects.only("id", "name", "status").in_bulk(first)
+    return [found[parent_id] for parent_id in first if parent_id in found], edges.count()
+
+
+def results_of(task_id: UUID, most_bytes: int) -> dict[str, Any]:
+    """What the parents of a task have returned that completed, by their keys, else by their ids, in the order of naming.
+
+    Raises PayloadTooLarge if they take more than `most_bytes` together.
+    """
+    edges = Dependency.objects.filter(child_id=task_id).order_by("pk").values_list("parent_id", "key")
+    keys = {parent_id: key or str(parent_id) for parent_id, key in edges}
+    completed = Task.objects.filter(pk__in=keys, status=TaskStatus.COMPLETED)
+    length = Func(F("result"), function="LENGTH", output_field=IntegerField())
+    size = completed.aggregate(size=Sum(length))["size"] or 0
+    if size > most_bytes:
+        raise PayloadTooLarge(
+            f"The results of what it depends on take {size:,} bytes; at most {most_bytes:,} are handed over. "
+            "Store the data elsewhere and return its address.",
+            field="results",
+        )
+    results = dict(completed.values_list("pk", "result"))
+    return {key: results[parent_id] for parent_id, key in keys.items() if parent_id in results}
+
+
+def waiting(offset: int, limit: int) -> list[UUID]:
+    """The ids of a stretch of the tasks that wait for parents."""
+    rows = Task.objects.filter(hold=Hold.DEPENDENCY).order_by("scheduled_at", "pk")
+    return list(rows.values_list("pk", flat=True)[offset : offset + limit])
+
+
+def overdue(task_ids: Collection[UUID]) -> list[UUID]:
+    """Those of the tasks that wait, though how their parents stand says that they should not."""
+    parent = Task.objects.filter(pk=OuterRef("parent_id"))
+    unmet = Dependency.objects.filter(child_id=OuterRef("pk"), satisfied=False)
+    ended = Exists(parent.filter(status__in=TERMINAL)) & ~Q(on_failure=OnFailure.HOLD)
+    decided = unmet.filter(~Exists(parent) | Exists(parent.filter(status=TaskStatus.COMPLETED)) | Q(ended))
+    wrong = Task.objects.filter(~Exists(unmet) | Exists(decided), pk__in=task_ids, hold=Hold.DEPENDENCY)
+    return list(wrong.values_list("pk", flat=True))
