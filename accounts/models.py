@@ -1,4 +1,5 @@
-"""The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions, `audit.py` the audit log.
+"""The rows of accounts. `registration.py` writes users and teams, `tokens.py` revoked sessions, `worker_tokens.py` the tokens
+of workers, `audit.py` the audit log.
 
 Ids of users and teams are random (UUIDv4), unlike those of tasks: the rows are few, so order in the index gains nothing,
 and an id that stands in tokens and answers should not tell when its account was made.
@@ -123,6 +124,26 @@ class RevokedSession(models.Model):
 
     def __str__(self) -> str:
         return str(self.session_id)
+
+
+class WorkerToken(models.Model):
+    """A worker's key to the API, kept as the SHA-256 digest of 256 random bits. Its rights are those of its account."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    account = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True)
+    queues = models.JSONField(help_text="the queues that it may serve; an empty list is all of them")
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True, help_text="to the minute")
+
+    class Meta:
+        ordering = ("-issued_at", "id")
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class AuditEntry(models.Model):

@@ -31,6 +31,13 @@ class AccountsOptions:
         maximum=timedelta(days=365),
         help="how long a refresh token is good.",
     )
+    worker_token_expiration: timedelta = option(
+        timedelta(days=90),
+        env="DTQ_WORKER_TOKEN_EXPIRATION",
+        minimum=timedelta(minutes=1),
+        maximum=timedelta(days=3650),
+        help="how long a worker token is good, if nothing else is said when it is issued.",
+    )
     registration: str = option(
         "auto",
         env="DTQ_REGISTRATION",

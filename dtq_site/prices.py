@@ -31,6 +31,7 @@ PRICES: Mapping[str, Price] = {
     "Query.workers": Price(items=50),
     "Query.schedules": Price(items=50),
     "Query.users": Price(sized_by="limit", most=accounts.MOST),
+    "Query.workerTokens": Price(sized_by="limit", most=accounts.MOST),
     "Query.teams": Price(sized_by="limit", most=accounts.MOST),
     "Query.previewSchedule": Price(sized_by="count", most=MOST_RUNS),
     "Schedule.nextRuns": Price(sized_by="count", most=MOST_RUNS),

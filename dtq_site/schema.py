@@ -4,6 +4,7 @@ import graphene
 
 from accounts.graphql.mutations import AccountsMutation
 from accounts.graphql.queries import AccountsQuery
+from accounts.graphql.worker_tokens import WorkerTokensMutation, WorkerTokensQuery
 from dtq_site.foundation.scalars import lenient_enums
 from dtq_site.health_query import HealthQuery
 from scheduling.graphql import task_fields as task_fields_of_schedules
@@ -18,11 +19,15 @@ from workers.graphql.queries import WorkersQuery
 from workers.graphql.subscriptions import WorkersSubscription
 
 
-class Query(TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, HealthQuery, graphene.ObjectType):
+class Query(
+    TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, WorkerTokensQuery, HealthQuery, graphene.ObjectType
+):
     """Reading. Nothing here changes anything."""
 
 
-class Mutation(TasksMutation, SchedulingMutation, WorkersMutation, AccountsMutation, graphene.ObjectType):
+class Mutation(
+    TasksMutation, SchedulingMutation, WorkersMutation, AccountsMutation, WorkerTokensMutation, graphene.ObjectType
+):
     """Changing. The fields of one request run one after the other."""
 
 

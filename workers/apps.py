@@ -1,5 +1,5 @@
-"""Composes the app at start: what workers announce of their handlers becomes known to whoever creates tasks, and why
-a task waits for workers to whoever asks."""
+"""Composes the app at start: what workers announce of their handlers becomes known to whoever creates tasks, why a task waits
+for workers to whoever asks, and that a token was revoked to those who hold tasks by it."""
 
 from django.apps import AppConfig
 
@@ -10,10 +10,12 @@ class WorkersConfig(AppConfig):
     name = "workers"
 
     def ready(self) -> None:
-        """Answer for handlers that only workers know, and for tasks that wait for workers."""
+        """Answer for handlers that only workers know, and for tasks that wait for workers; end the leases of tokens."""
+        from accounts import worker_tokens
         from tasks import announced
         from tasks.explanation import explain_by
-        from workers import explanation, selectors
+        from workers import explanation, remote, selectors
 
         announced.fill(selectors.announced_defaults)
         explain_by(explanation.explain)
+        worker_tokens.when_revoked(remote.end_leases)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -50,9 +50,9 @@ def beat(worker_id: UUID, status: WorkerStatus, now: datetime, *, token_id: UUID
     return bool(Worker.objects.filter(id=worker_id).update(**heard))
 
 
-def note_lease(worker_id: UUID, length: timedelta) -> None:
-    """Note how long a lease the worker asks for."""
-    Worker.objects.filter(id=worker_id).update(lease_seconds=int(length.total_seconds()))
+def note_claim(worker_id: UUID, lease_seconds: int | None, token_id: UUID | None) -> None:
+    """Note how long a lease the worker asks for, and with which token."""
+    Worker.objects.filter(id=worker_id).update(lease_seconds=lease_seconds, token_id=token_id)
 
 
 def sign_off(worker_id: UUID, now: datetime) -> None:

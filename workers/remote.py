@@ -19,7 +19,7 @@ from dtq_site.foundation.errors import BadInput, NotFound
 from tasks import audit, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
-from tasks.domain.states import TaskStatus
+from tasks.domain.states import MOVES, TaskStatus
 from tasks.domain.submission import Request
 from tasks.models import Task
 from tasks.submission import Owner
@@ -32,6 +32,8 @@ from workers.models import Worker
 TRANSPORT = "remote"
 UNCONFIRMED_LEASE = timedelta(seconds=60)
 """The longest lease of a claim. Whoever renews it has got the answer, and may have a longer one."""
+
+_AT_ONCE = 500
 
 # --- who -----------------------------------------------------------------------------------------------------------
 
@@ -102,8 +104,9 @@ def claim(
     caller = caller_of(worker, identity)
     if caller is None:
         return []
-    if lease is not None and worker.lease_seconds != lease.total_seconds():
-        presence.note_lease(worker.pk, lease)
+    seconds = worker.lease_seconds if lease is None else int(lease.total_seconds())
+    if (seconds, _token_of(identity)) != (worker.lease_seconds, worker.token_id):
+        presence.note_claim(worker.pk, seconds, _token_of(identity))
     granted = min(lease or UNCONFIRMED_LEASE, UNCONFIRMED_LEASE)
     return gateway.claim(caller, claim_id, limit, granted, repeated=repeated, clock=clock)
 
@@ -115,6 +118,22 @@ def renew(
     asked = length or timedelta(seconds=worker.lease_seconds or 0) or UNCONFIRMED_LEASE
     granted = min(asked, settings.DTQ_WORKERS.longest_remote_lease)
     return gateway.renew(leases, granted, clock), granted
+
+
+def end_leases(token_id: UUID, clock: Clock = database_clock) -> None:
+    """Give back to the line what workers hold that were last heard of with this token.
+
+    What had begun counts as lost with its worker; of what was cancelled nobody waits any more to hear that it has stopped.
+    """
+    workers = Worker.objects.filter(token_id=token_id).values("pk")
+    states = MOVES["cancel"].sources | MOVES["cancel"].targets
+    held = Task.objects.filter(status__in=states, lease_expires_at__isnull=False, lease_owner__in=workers)
+    leases: dict[bool, list[Lease]] = {True: [], False: []}
+    for begun, status, *columns in held.values_list("begun", "status", "pk", "fencing_token", "claim_id"):
+        leases[begun and status == TaskStatus.PROCESSING].append(Lease(*columns))
+    for begun, end in ((True, gateway.forfeit), (False, gateway.release)):
+        for start in range(0, len(leases[begun]), _AT_ONCE):
+            end(leases[begun][start : start + _AT_ONCE], clock)
 
 
 # --- what they tell ------------------------------------------------------------------------------------------------

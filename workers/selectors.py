@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 
 from accounts.identity import Identity
 from dtq_site.foundation.clock import elapsed_clock
@@ -71,13 +71,21 @@ def active_task_counts(worker_ids: Iterable[UUID]) -> Counter[UUID]:
     return Counter(owners.values_list("lease_owner", flat=True))
 
 
+def lease_ends(worker_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+    """When the first lease of each of the workers ends, of those that hold any."""
+    owners = Task.objects.filter(status=TaskStatus.PROCESSING, lease_owner__in=list(worker_ids))
+    return dict(owners.values_list("lease_owner").annotate(Min("lease_expires_at")))
+
+
 def announced_defaults(name: str) -> Defaults | None:
     """What the newest worker that knows the handler announced of it; a few seconds old at most."""
     global _announcements
     read_at, announcements = _announcements
     if elapsed_clock() - read_at > _ANNOUNCEMENTS_SECONDS:
         announcements = {}
-        for handlers in Worker.objects.order_by("started_at").values_list("handlers", flat=True):
+        # The word of a worker that serves all teams counts for more than that of one team's own.
+        oldest_first = Worker.objects.order_by(F("team").desc(nulls_last=True), "started_at")
+        for handlers in oldest_first.values_list("handlers", flat=True):
             announcements.update({name: Declaration.from_json(said) for name, said in handlers.items()})
         _announcements = (elapsed_clock(), announcements)
     return announcements.get(name)

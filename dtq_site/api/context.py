@@ -12,6 +12,7 @@ from graphql import FieldNode, GraphQLResolveInfo
 from accounts.authentication import authenticate
 from accounts.client_address import client_address
 from accounts.identity import Identity
+from accounts.worker_tokens import identify, is_worker_token
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.errors import Unauthenticated
 
@@ -52,10 +53,14 @@ class RequestContext:
 def context_of(request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int) -> RequestContext:
     """The context of an HTTP request; raises Unauthenticated if its Authorization header is there and does not hold."""
     token = _bearer_token(request.headers.get("Authorization"))
-    access = authenticate(token) if token is not None else None
+    if token is not None and is_worker_token(token):
+        identity, session_id = identify(token), None
+    else:
+        access = authenticate(token) if token is not None else None
+        identity, session_id = (access.identity, access.session_id) if access else (None, None)
     return RequestContext(
-        identity=access.identity if access else None,
-        session_id=access.session_id if access else None,
+        identity=identity,
+        session_id=session_id,
         address=client_address(
             request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"), trusted_proxies=trusted_proxies
         ),

@@ -94,5 +94,7 @@ class RateLimits:
 
 
 def client_of(context: RequestContext) -> str:
-    """Who is counted: a user, or the address of somebody who has not signed in."""
+    """Who is counted: a user, each of its worker tokens apart, or the address of somebody who has not signed in."""
+    if context.identity and context.identity.grant:
+        return f"token:{context.identity.grant.token_id}"
     return f"user:{context.identity.user_id}" if context.identity else f"address:{address_block(context.address)}"

@@ -105,6 +105,7 @@ class Task(graphene.ObjectType):
     queued_at = DateTime(description="When it became ready.")
     started_at = DateTime(description="When its last attempt began.")
     completed_at = DateTime(description="When it reached a final state.")
+    lease_expires_at = DateTime(description="Until when a worker holds it, if none is heard of any more.")
     version = graphene.Int(required=True, description="Grows with every change.")
     user = graphene.Field(User, description="Who created it; null if it was code, or an account that is gone.")
     team = graphene.Field(Team, required=True, description="The team that it belongs to.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -67,9 +67,9 @@ def start_api(processes: Processes) -> Callable[..., Api]:
 
 
 @pytest.fixture
-def api(start_api: Callable[..., Api]) -> Iterator[Api]:
+def api(start_api: Callable[..., Api]) -> Api:
     """A server."""
-    yield start_api()
+    return start_api()
 
 
 def create(team: str = TEAM, **request: Any) -> str:

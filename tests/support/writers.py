@@ -18,6 +18,7 @@ OWNERS = {  # a module, or a package that ends with a slash
     "accounts.RevokedSession": "accounts/tokens.py",
     "accounts.Team": "accounts/registration.py",
     "accounts.User": "accounts/registration.py",
+    "accounts.WorkerToken": "accounts/worker_tokens.py",
     "scheduling.LeaderLease": "scheduling/runtime/leader.py",
     "scheduling.Schedule": "scheduling/schedules.py",
     "tasks.BulkRequest": "tasks/bulk.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import graphene
 from django.conf import settings
@@ -41,6 +42,10 @@ class Worker(graphene.ObjectType):
     is_online = graphene.Boolean(required=True, description="Whether it was heard of lately and has not ended.")
     status = graphene.Field(WorkerStatus, required=True, description="What it last said of itself.")
     last_heartbeat = DateTime(required=True, description="When it was last heard of.")
+    offline_since = DateTime(description="When it was last heard of, if it is offline and has not ended as it should.")
+    lease_expires_at = DateTime(
+        description="Until when all that it runs stays its own if nothing more is heard of it; null if it runs nothing."
+    )
     started_at = DateTime(required=True, description="When it started.")
     version = graphene.String(required=True, description="Its version of DTQ.")
 
@@ -55,11 +60,21 @@ class Worker(graphene.ObjectType):
         now, offline_after = info.context.clock.now(), settings.DTQ_WORKERS.offline_after
         return is_online(worker.status, worker.last_heartbeat, now, offline_after)
 
+    @staticmethod
+    def resolve_offline_since(worker: models.Worker, info: GraphQLResolveInfo) -> datetime | None:
+        """By the clock of the request."""
+        ended = worker.status == Status.STOPPED
+        return None if ended or Worker.resolve_is_online(worker, info) else worker.last_heartbeat
+
 
 def with_counts(workers: Sequence[models.Worker], selection: Selection) -> Sequence[models.Worker]:
-    """The workers, with the counts that are selected of them."""
+    """The workers, with what is selected of them that stands on their tasks."""
     if "activeTaskCount" in selection:
         counts = selectors.active_task_counts(worker.pk for worker in workers)
         for worker in workers:
             worker.active_task_count = counts[worker.pk]
+    if "leaseExpiresAt" in selection:
+        ends = selectors.lease_ends(worker.pk for worker in workers)
+        for worker in workers:
+            worker.lease_expires_at = ends.get(worker.pk)
     return workers

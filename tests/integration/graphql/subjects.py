@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from accounts import authentication, registration
+from accounts import authentication, registration, worker_tokens
 from accounts.identity import Identity
-from accounts.models import User
+from accounts.models import User, WorkerToken
 from accounts.roles import Role
 from scheduling.models import Schedule
 from tasks.models import Task
@@ -124,6 +124,18 @@ def a_paused_schedule(team: str) -> Schedule:
 
 def a_worker(team: str) -> Worker:
     return make_worker(team=registration.team_named(team))
+
+
+def a_worker_token(team: str) -> WorkerToken:
+    account = make_caller("worker", team)
+    assert account is not None
+    return worker_tokens.issue(User.objects.get(pk=account.user_id), name="boat").token
+
+
+def for_an_account_of_a_worker(team: str, caller: Identity | None) -> Made:
+    account = make_caller("worker", team)
+    assert account is not None
+    return Made({"input": {"account": str(account.user_id)}}, str(account.user_id))
 
 
 def of_a_worker(**arguments: Any) -> Make:
