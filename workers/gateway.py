@@ -61,12 +61,12 @@ def renew(leases: Sequence[Lease], length: timedelta, clock: Clock = database_cl
 
 
 def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
-    """Take back tasks that will not be run here, and the word that cancelled ones have stopped."""
+    """Take back tasks that were not started; see `lifecycle.release`."""
     return lifecycle.release(leases, clock.now())
 
 
 def forfeit(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
-    """Take back tasks whose handlers had begun and died with their process; see `lifecycle.forfeit`. Returns how many."""
+    """Take back tasks whose handlers had begun and go on no more; see `lifecycle.forfeit`. Returns how many."""
     return len(lifecycle.forfeit(leases, retry_policy(), jitter, clock.now()))
 
 

@@ -121,17 +121,20 @@ def note_progress(progress: Mapping[Lease, int], now: datetime) -> None:
 def release(leases: Sequence[Lease], now: datetime) -> int:
     """Give back tasks that have not begun: their attempt is not counted and they keep their place.
 
-    For a task that was cancelled this is its worker's word that it has stopped. Returns how many tasks it concerned.
+    Of one that was cancelled meanwhile nothing is left to stop. Returns how many tasks it concerned.
     """
     held = borne(leases)
     guard = bearing(held)
     released = [task for task in held.values() if task.status in MOVES["release"].sources]
-    stopped = [task.pk for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
+    cancelled = [task.pk for task in held.values() if task.status == TaskStatus.CANCELLED]
+    retried = [task.pk for task in held.values() if task.status == TaskStatus.PENDING]
     holders = holders_among(held.values())
     for task in released:
         assign(task, now, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
     columns = ["attempts", *return_to_line(released, now)]
     write(released, guard & Q(status__unindexed__in=MOVES["release"].sources), columns)
-    Task.objects.filter(guard, pk__in=stopped).update(**NO_LEASE)
+    uncounted = {"attempts": F("attempts") - 1, "version": F("version") + 1, **NO_LEASE}
+    Task.objects.filter(guard, pk__in=cancelled).update(**uncounted)
+    Task.objects.filter(guard, pk__in=retried).update(earlier_attempts=F("earlier_attempts") - 1, **uncounted)
     follow([*released, *free_all(holders, now)])
     return len(held)

@@ -52,9 +52,9 @@ def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -
 
 @repeats_lock_conflicts
 def forfeit(leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: datetime) -> list[Task]:
-    """Take back tasks of which their holder says that they had begun, and that the process that ran them has died.
+    """Take back tasks of which their holder says that they had begun and go on no more: the process that ran them has died.
 
-    Of one that was cancelled meanwhile this is its worker's word that it has stopped. Returns those that were taken back.
+    Of one that was cancelled this is its worker's word that it has stopped. Returns those that were taken back.
     """
     held = borne(leases)
     tasks = [task for task in held.values() if task.status in MOVES["reap"].sources]

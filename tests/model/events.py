@@ -24,6 +24,8 @@ class Event(StrEnum):
     SETTLED = "settled"
     RELEASED = "released"
     STOPPED = "stopped"
+    WITHDRAWN = "withdrawn"
+    """Given back unstarted when it had been cancelled already."""
     LOST = "lost"
     PROMOTED = "promoted"
     CANCELLED = "cancelled"
@@ -43,6 +45,8 @@ def event_of(before: Row | None, after: Row | None) -> Event:
         return _of_a_move(before, after)
     if after.status == TaskStatus.PROCESSING:
         return Event.RENEWED if after.lease_expires_at != before.lease_expires_at else Event.BEGUN
+    if after.attempts != before.attempts:
+        return Event.WITHDRAWN
     return Event.STOPPED if after.version == before.version else Event.UPDATED
 
 

@@ -71,6 +71,7 @@ class Ledger:
             Event.SETTLED: self._settled,
             Event.RELEASED: self._released,
             Event.STOPPED: self._stopped,
+            Event.WITHDRAWN: self._withdrawn,
             Event.LOST: self._lost,
             Event.PROMOTED: self._promoted,
             Event.RETRIED: self._retried,
@@ -159,7 +160,8 @@ class Ledger:
         assert after.attempts - after.earlier_attempts == book.attempts, "attempts are miscounted"
         assert 0 <= book.attempts <= after.max_retries + 1, "more attempts than allowed"
         if before.status in TERMINAL and event is not Event.RETRIED:
-            kept = ("status", "result", "error", "completed_at", "attempts", "settled_token")
+            kept = ["status", "result", "error", "completed_at", "settled_token"]
+            kept += ["attempts"] if event is not Event.WITHDRAWN else []
             assert all(getattr(after, name) == getattr(before, name) for name in kept), "what has ended moves"
 
     # --- a holder's way --------------------------------------------------------------------------------------------
@@ -192,6 +194,13 @@ class Ledger:
     def _stopped(self, book: Book, before: Row, after: Row) -> None:
         assert lease_of(before) in self.acting.leases, "a stranger says that it has stopped"
         book.live_until = None
+
+    def _withdrawn(self, book: Book, before: Row, after: Row) -> None:
+        assert lease_of(before) in self.acting.leases, "withdrawn by a stranger"
+        assert after.attempts == before.attempts - 1
+        book.live_until = None
+        if after.status == TaskStatus.CANCELLED:  # else it was retried, and that attempt is among the earlier ones
+            book.attempts -= 1
 
     def _settled(self, book: Book, before: Row, after: Row) -> None:
         lease = lease_of(before)

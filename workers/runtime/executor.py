@@ -177,7 +177,9 @@ class Executor:
         sink.close(outcome.error if outcome else "")
         self._runs.pop(attempt, None)
         self._held.finish(attempt)  # first: once its outcome is taken its row is another attempt's
-        if attempt.cancelled or outcome is None:
+        if attempt.cancelled:
+            self._reporter.stopped(attempt)
+        elif outcome is None:
             self._reporter.give_up(attempt)
         else:
             self.run_times.add(outcome.run_seconds)

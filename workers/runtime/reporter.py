@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable, Sequence
 
 from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.clock import elapsed_clock
@@ -45,6 +46,7 @@ class Reporter(Service):
         self._outbox = Outbox(observer, folder)
         self._inheritance = Inheritance(observer, transport, folder)
         self._given_up: list[Lease] = []
+        self._stopped: list[Lease] = []
         self._progress: dict[Lease, int] = {}
         self._progress_lock = threading.Lock()
         self._failures = 0
@@ -60,9 +62,16 @@ class Reporter(Service):
         self.wake()
 
     def give_up(self, attempt: Attempt) -> None:
-        """Take over an attempt that ends without an outcome: it was not started, or it was cancelled and has stopped."""
-        self._held.finish(attempt)  # first: once it is given back its row is another attempt's
-        self._given_up.append(attempt.lease)
+        """Take over an attempt that is given back, as if it had not been started."""
+        self._end(attempt, self._given_up)
+
+    def stopped(self, attempt: Attempt) -> None:
+        """Take over an attempt that had started, was cancelled and has stopped."""
+        self._end(attempt, self._stopped)
+
+    def _end(self, attempt: Attempt, leases: list[Lease]) -> None:
+        self._held.finish(attempt)  # first: once the server knows of its end its row is another attempt's
+        leases.append(attempt.lease)
         self.wake()
 
     @property
@@ -86,7 +95,7 @@ class Reporter(Service):
     @property
     def idle(self) -> bool:
         """Whether everything has been delivered."""
-        return not (self._outbox.outcomes or self._given_up or self._outbox.notes or self._progress)
+        return not (self._outbox.outcomes or self._given_up or self._stopped or self._outbox.notes or self._progress)
 
     @property
     def caught_up(self) -> bool:
@@ -104,7 +113,8 @@ class Reporter(Service):
         try:
             self._record()
             self._report()
-            self._release()
+            self._let_go(self._given_up, self._transport.release)
+            self._let_go(self._stopped, self._transport.forfeit)
             pause = self._inheritance.deliver_some()
         except Unreachable as error:
             self._outbox.keep()
@@ -185,11 +195,11 @@ class Reporter(Service):
                     **({"error": outcome.error} if outcome.error else {}),
                 )
 
-    def _release(self) -> None:
-        if given_up := self._given_up[:BATCH]:
-            self._transport.release(given_up)
-            del self._given_up[: len(given_up)]
-            for lease in given_up:
+    def _let_go(self, leases: list[Lease], tell: Callable[[Sequence[Lease]], None]) -> None:
+        if told := leases[:BATCH]:
+            tell(told)
+            del leases[: len(told)]
+            for lease in told:
                 self._held.remove(lease)
 
     def _put_off(self, error: Unreachable) -> float:

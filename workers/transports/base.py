@@ -61,10 +61,10 @@ class Transport(Protocol):
         """Deliver outcomes."""
 
     def release(self, leases: Sequence[Lease]) -> None:
-        """Give tasks back, or say that cancelled ones have stopped."""
+        """Give back tasks that have not been started, cancelled ones too."""
 
     def forfeit(self, leases: Sequence[Lease]) -> None:
-        """Say that the process is dead in which these attempts had begun."""
+        """Say that attempts had begun and go on no more: their process is dead, or they were cancelled and have stopped."""
 
     def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         """Deliver log lines and progress."""

@@ -12,12 +12,14 @@ from tasks.domain.states import Hold, TaskStatus
 from tasks.queue.database_index import DatabaseIndex
 from tests.support.factories import (
     LEASE,
+    POLICY,
     START,
     after,
     claim,
     claimed,
     create,
     lease_of,
+    no_jitter,
     reap,
     reread,
     row,
@@ -29,6 +31,10 @@ RENEWED, LOST, CANCELLED = RenewalVerdict.RENEWED, RenewalVerdict.LOST, RenewalV
 def renew(*leases: Lease, now=START) -> list[RenewalVerdict]:
     verdicts = lifecycle.renew(leases, LEASE, now)
     return [verdicts[lease] for lease in leases]
+
+
+def forfeit(*leases: Lease, now=START) -> list:
+    return lifecycle.forfeit(leases, POLICY, no_jitter, now)
 
 
 def false_leases(task) -> list[Lease]:
@@ -154,20 +160,33 @@ def test_several_are_released_at_once_and_each_once():
     assert {reread(task).updated_at for task in tasks} == {after(1)}
 
 
-def test_for_a_cancelled_task_it_is_the_word_that_its_worker_has_stopped():
+def test_a_cancelled_task_that_is_given_back_has_not_been_attempted():
     task = claimed()
     lifecycle.cancel(task.pk, after(1))
     assert renew(lease_of(task), now=after(2)) == [CANCELLED]
 
     assert lifecycle.release([lease_of(task)], after(3)) == 1
+    assert lifecycle.release([lease_of(task)], after(4)) == 0
 
     kept = reread(task)
-    assert (kept.status, kept.attempts, kept.completed_at) == (TaskStatus.CANCELLED, 1, after(1))
+    assert (kept.status, kept.attempts, kept.completed_at) == (TaskStatus.CANCELLED, 0, after(1))
     assert (kept.lease_owner, kept.claim_id, kept.lease_expires_at) == (None, None, None)
     assert renew(lease_of(task), now=after(4)) == [LOST]
 
 
-def test_it_frees_a_cancelled_task_that_was_retried_meanwhile():
+def test_the_attempt_of_a_cancelled_task_that_had_begun_counts_when_it_has_stopped():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+
+    assert forfeit(lease_of(task), now=after(3)) == []
+
+    kept = reread(task)
+    assert (kept.status, kept.attempts, kept.completed_at) == (TaskStatus.CANCELLED, 1, after(1))
+    assert (kept.lease_owner, kept.claim_id, kept.lease_expires_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_end_of_its_attempt_frees_a_cancelled_task_that_was_retried_meanwhile(begun):
     task = claimed()
     lifecycle.cancel(task.pk, after(1))
     lifecycle.retry(task.pk, after(2))
@@ -175,10 +194,14 @@ def test_it_frees_a_cancelled_task_that_was_retried_meanwhile():
     assert renew(lease_of(task), now=after(3)) == [CANCELLED]
     assert lifecycle.promote(after(3)) == 0
 
-    lifecycle.release([lease_of(task)], after(3))
+    if begun:
+        forfeit(lease_of(task), now=after(3))
+    else:
+        lifecycle.release([lease_of(task)], after(3))
 
     assert lifecycle.promote(after(3)) == 1
-    assert reread(task).status == TaskStatus.QUEUED
+    kept = reread(task)
+    assert (kept.status, kept.attempts, kept.earlier_attempts) == (TaskStatus.QUEUED, int(begun), int(begun))
 
 
 @pytest.mark.parametrize("lease", [timedelta(seconds=1), timedelta(hours=1)])

@@ -157,7 +157,9 @@ class LifecycleMachine(RuleBasedStateMachine):
         if held:
             shadow.attempts -= 1
             assert (after.status, after.rank, after.queued_at) == (TaskStatus.QUEUED, before.rank, before.queued_at)
-        if held or (said_stopped and before.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)):
+        withdrawn = said_stopped and before.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)
+        shadow.attempts -= withdrawn
+        if held or withdrawn:
             shadow.live_until = shadow.last_holder = None
 
     @rule()

@@ -46,6 +46,9 @@ class ScriptedTransport:
     def release(self, leases: Sequence[Lease]) -> None:
         self._take("release", list(leases))
 
+    def forfeit(self, leases: Sequence[Lease]) -> None:
+        self._take("forfeit", list(leases))
+
     def after_work(self) -> None:
         return
 
@@ -119,6 +122,21 @@ def test_lines_leave_before_the_outcome_of_their_attempt_and_all_in_order(world,
     assert not world.path.exists()
     settled = [(event.facts["name"], event.facts["verdict"]) for event in world.heard.named("task.settled")]
     assert settled == [("job", "ACCEPTED")] * 3
+
+
+def test_what_was_not_started_is_released_and_what_was_cancelled_meanwhile_forfeited(world):
+    tasks = [LeasedTask(lease(n), "job", {}, 1, 60.0, 15.0, False, UUID(int=9)) for n in (1, 2)]
+    unstarted, cancelled = world.held.add(tasks, LeaseTimer.sent_at())
+    cancelled.start()
+
+    world.reporter.give_up(unstarted)
+    world.reporter.stopped(cancelled)
+    assert not world.reporter.idle
+    world.reporter.run_once()
+
+    assert world.transport.told == [("release", [lease(1)]), ("forfeit", [lease(2)])]
+    assert world.reporter.idle
+    assert world.held.room == 50
 
 
 def test_an_outcome_whose_lines_are_more_than_a_batch_waits_for_the_last_of_them(world, monkeypatch):
