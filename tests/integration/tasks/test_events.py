@@ -29,6 +29,7 @@ from tests.support.factories import (
     settle,
     waiting,
 )
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -36,8 +37,10 @@ Heard = list[tuple[Change, list[UUID]]]
 
 
 @pytest.fixture(autouse=True)
-def fresh_memory() -> None:
+def nobody_listens(redis_server: Redis) -> None:
+    """A server that other tests have used goes on listening for some seconds."""
     forget_what_processes_remember()
+    eventually(lambda: redis_server.pubsub_numsub(keys.EVENTS)[0][1] == 0, 20.0)
 
 
 @pytest.fixture
