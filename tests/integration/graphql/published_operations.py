@@ -244,3 +244,36 @@ mutation CancelTask {
   }
 }
 """
+
+FOLLOW_NEW_TASKS = """
+# Subscribe to new tasks
+subscription {
+  taskCreated {
+    id
+    name
+    status
+  }
+}
+"""
+
+FOLLOW_STATUS_CHANGES = """
+# Subscribe to task status changes
+subscription {
+  taskStatusChanged {
+    id
+    status
+    completedAt
+  }
+}
+"""
+
+FOLLOW_TASK_UPDATES = """
+subscription TaskUpdates {
+  taskUpdated {
+    id
+    title
+    status
+    updatedAt
+  }
+}
+"""
