@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     """Run one command; what people can mend ends it with a line, not a traceback."""
+    from dtq_site.remote_worker import command_of
+
+    if (command := command_of(sys.argv[1:])) is not None:
+        command(sys.argv[2:])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dtq_site.settings")
     try:
         from django.core.management import execute_from_command_line

@@ -13,7 +13,7 @@ from dtq_site.foundation.options import Declaration, declarations, show
 from dtq_site.options import SiteOptions
 from scheduling.options import SchedulingOptions
 from tasks.options import TasksOptions
-from workers.options import WorkersOptions
+from workers.options import RemoteOptions, WorkersOptions
 
 SECTIONS: tuple[tuple[str, type], ...] = (
     ("The installation", SiteOptions),
@@ -21,6 +21,7 @@ SECTIONS: tuple[tuple[str, type], ...] = (
     ("Accounts", AccountsOptions),
     ("Tasks", TasksOptions),
     ("Workers", WorkersOptions),
+    ("A remote worker", RemoteOptions),
     ("Scheduling", SchedulingOptions),
 )
 

@@ -28,7 +28,7 @@ from dtq_site.foundation.options import OptionsError, load
 from dtq_site.options import SiteOptions
 from scheduling.options import SchedulingOptions
 from tasks.options import TasksOptions
-from workers.options import WorkersOptions
+from workers.options import RemoteOptions, WorkersOptions
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -53,6 +53,7 @@ DTQ_API: ApiOptions = _load(ApiOptions)
 DTQ_ACCOUNTS: AccountsOptions = _load(AccountsOptions)
 DTQ_TASKS: TasksOptions = _load(TasksOptions)
 DTQ_WORKERS: WorkersOptions = _load(WorkersOptions)
+DTQ_REMOTE: RemoteOptions = _load(RemoteOptions)
 DTQ_SCHEDULING: SchedulingOptions = _load(SchedulingOptions)
 PRODUCTION = DTQ_SITE.environment == "production"
 DEBUG = not PRODUCTION

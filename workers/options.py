@@ -1,5 +1,6 @@
 """The settings of workers."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -79,4 +80,45 @@ class WorkersOptions:
         minimum=0,
         maximum=1_000_000,
         help="how many claims of remote workers one API process lets wait for work; others are answered at once.",
+    )
+
+
+def check_server(url: str) -> None:
+    """Raise ValueError for what is no address of a GraphQL endpoint."""
+    if url and not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", url):
+        raise ValueError("write it like https://dtq.example.com/graphql, without a user or a password")
+
+
+@dataclass(frozen=True)
+class RemoteOptions:
+    """How a worker without a database reaches the server, and how it gets over times without it."""
+
+    server: str = option(
+        "",
+        env="DTQ_SERVER",
+        check=check_server,
+        help="the GraphQL endpoint, such as https://dtq.example.com/graphql; empty is a worker that reaches the database.",
+    )
+    token: str = option("", env="DTQ_TOKEN", secret=True, help="the worker token that issue_worker_token made.")
+    token_file: str = option(
+        "", env="DTQ_TOKEN_FILE", help="the file with that token, in place of DTQ_TOKEN; read anew when it changes."
+    )
+    store: str = option(
+        "~/.dtq/worker",
+        env="DTQ_STORE",
+        help="the folder in which the worker keeps what it holds and what it has not delivered.",
+    )
+    prefetch: int = option(
+        0,
+        env="DTQ_PREFETCH",
+        minimum=0,
+        maximum=10_000,
+        help="how many tasks each process holds beside those that it runs, to go on with while it is cut off.",
+    )
+    offline_for: timedelta = option(
+        timedelta(minutes=1),
+        env="DTQ_OFFLINE_FOR",
+        minimum=timedelta(seconds=15),
+        maximum=timedelta(days=24),
+        help="for how long tasks stay this worker's while it is cut off, as far as the server grants it.",
     )

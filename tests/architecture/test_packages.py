@@ -11,6 +11,7 @@ from tests.support.sources import PACKAGES, ROOT, parsed, python_files
 
 ENVIRONMENT_READERS = {
     "dtq_site/settings.py",
+    "dtq_site/settings_remote.py",
     "dtq_site/management/commands/dev.py",  # hands its own environment to the processes that it starts
 }
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -20,28 +19,24 @@ UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 """What reading a row that was not written here may raise."""
 
 
-class Stage(IntEnum):
-    """How far a claimed task is, as far as its file knows."""
-
-    WAITING = 0  # its handler has not run for long, if at all: whoever finds it may run it
-    BEGUN = 1  # its handler may have done anything
-    RETURNED = 2  # about to be given back to the server: nobody may run it
-
-
 @dataclass(frozen=True)
 class ClaimedRow:
-    """A claimed task and its lease, which counts from when the three clocks read `sent`."""
+    """A claimed task and its lease, which counts from when the three clocks read `sent`.
+
+    One whose handler has not begun, or only just, may be run by whoever finds it.
+    """
 
     task: LeasedTask
-    stage: Stage
+    begun: bool
     sent: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Creation:
-    """A task to be created, with the key that makes it one however often it is asked for. `parent` is the asking task."""
+    """A task to be created, with the key that makes it one however often it is told of. `parent` is the asking task."""
 
     request: EnqueueRequest
+    asked_at: datetime
     parent: Lease | None = None
 
     @property
@@ -117,16 +112,16 @@ def claimed_row(task: LeasedTask, sent: tuple[float, float, float]) -> Row:
     more = asdict(task)
     del more["lease"], more["lease_seconds"]
     more["team_id"] = str(task.team_id)
-    return (*lease_row(task.lease), compact(more), Stage.WAITING, task.lease_seconds, *sent)
+    return (*lease_row(task.lease), compact(more), False, task.lease_seconds, *sent)
 
 
 def read_claimed(row: Row) -> ClaimedRow:
     """The claimed task of a row."""
-    text, stage, lease_seconds, *sent = row[4:]
+    text, begun, lease_seconds, *sent = row[4:]
     more: Mapping[str, Any] = json.loads(text)
     task = LeasedTask(**{**more, "team_id": UUID(more["team_id"])}, lease=read_lease(row), lease_seconds=lease_seconds)
     monotonic, boot, wall = sent
-    return ClaimedRow(task, Stage(stage), (monotonic, boot, wall))
+    return ClaimedRow(task, bool(begun), (monotonic, boot, wall))
 
 
 # --- what is to be created -----------------------------------------------------------------------------------------
@@ -138,15 +133,15 @@ def creation_row(creation: Creation) -> Row:
     if creation.request.scheduled_at is not None:
         request["scheduled_at"] = creation.request.scheduled_at.isoformat()
     parent = None if creation.parent is None else compact(lease_row(creation.parent))
-    return (creation.key, compact(request), parent)
+    return (creation.key, compact(request), creation.asked_at.isoformat(), parent)
 
 
 def read_creation(row: Row) -> Creation:
     """The task to be created of a row."""
-    _, key, text, parent = row
-    request = EnqueueRequest(**json.loads(text))
+    _, key, text, asked_at, parent = row
+    said: dict[str, Any] = json.loads(text)
+    request = EnqueueRequest(**{**said, "depends_on": tuple(said["depends_on"])})
     if request.scheduled_at is not None:
         request = replace(request, scheduled_at=datetime.fromisoformat(str(request.scheduled_at)))
-    return Creation(
-        replace(request, idempotency_key=key), None if parent is None else read_lease((0, *json.loads(parent)))
-    )
+    lease = None if parent is None else read_lease((0, *json.loads(parent)))
+    return Creation(replace(request, idempotency_key=key), datetime.fromisoformat(asked_at), lease)

@@ -6,7 +6,7 @@ CREATE TABLE claimed (
     fencing_token INTEGER NOT NULL,
     claim_id TEXT NOT NULL,
     task TEXT NOT NULL, -- JSON: what else its handler needs
-    stage INTEGER NOT NULL, -- 0 waiting, 1 begun, 2 about to be given back
+    begun INTEGER NOT NULL, -- whether its handler may have done anything
     lease_seconds REAL NOT NULL, -- from the moment at which the three clocks read as follows
     sent_monotonic REAL NOT NULL,
     sent_boot REAL NOT NULL,
@@ -26,5 +26,6 @@ CREATE TABLE creation (
     position INTEGER PRIMARY KEY,
     idempotency_key TEXT NOT NULL UNIQUE,
     request TEXT NOT NULL, -- JSON
+    asked_at TEXT NOT NULL, -- by this host's clock: a delay counts from there
     parent TEXT -- the lease of the task that asks for it, as JSON; null if a script does
 );

@@ -1,7 +1,7 @@
 """One SQLite file of what a worker process must not forget. What a method has written survives the process and the
 machine's power.
 
-Knows nothing of who may use the file: that is `folder.py`'s. One thread at a time.
+Knows nothing of who may use the file: that is `folder.py`'s. Thread-safe.
 
     StoreError           the disk or SQLite refused; the message says how
     ├── StoreFull        the file has reached its bound, or the disk is full; nothing of this call was kept
@@ -12,6 +12,7 @@ Knows nothing of who may use the file: that is `folder.py`'s. One thread at a ti
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,7 +25,6 @@ from workers.offline.rows import (
     ClaimedRow,
     Creation,
     Row,
-    Stage,
     claimed_row,
     creation_row,
     lease_row,
@@ -71,6 +71,7 @@ class Store:
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.path = path
+        self._lock = threading.Lock()
         with _translated():
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -150,18 +151,15 @@ class Store:
         """Note claimed tasks, before any of them runs; `sent` are the clocks' readings from before the claim."""
         with self._transaction():
             self._many(
-                "INSERT OR IGNORE INTO claimed (task_id, fencing_token, claim_id, task, stage, lease_seconds,"
+                "INSERT OR IGNORE INTO claimed (task_id, fencing_token, claim_id, task, begun, lease_seconds,"
                 " sent_monotonic, sent_boot, sent_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (claimed_row(task, sent) for task in tasks),
             )
 
-    def advance(self, leases: Iterable[Lease], stage: Stage) -> None:
-        """Note how far claimed tasks are; it never goes back."""
+    def begin(self, leases: Iterable[Lease]) -> None:
+        """Note that handlers of claimed tasks may have done anything."""
         with self._transaction():
-            self._many(
-                f"UPDATE claimed SET stage = max(stage, ?) WHERE {_LEASE}",
-                ((stage, *lease_row(lease)) for lease in leases),
-            )
+            self._many(f"UPDATE claimed SET begun = 1 WHERE {_LEASE}", map(lease_row, leases))
 
     def extend(self, renewals: Mapping[Lease, tuple[float, tuple[float, float, float]]]) -> None:
         """Note how long leases last: the seconds, and the clocks' readings from which they count."""
@@ -187,7 +185,7 @@ class Store:
         """Note tasks that are to be created. One whose key is known already is the same one."""
         with self._transaction():
             self._many(
-                "INSERT OR IGNORE INTO creation (idempotency_key, request, parent) VALUES (?, ?, ?)",
+                "INSERT OR IGNORE INTO creation (idempotency_key, request, asked_at, parent) VALUES (?, ?, ?, ?)",
                 map(creation_row, creations),
             )
 
@@ -206,7 +204,7 @@ class Store:
     def is_empty(self) -> bool:
         """Whether nothing is kept in it."""
         kept = " OR ".join(f"EXISTS (SELECT 1 FROM {table})" for table in TABLES)
-        with _translated():
+        with self._lock, _translated():
             return not self._value(f"SELECT {kept}")
 
     def close(self) -> None:
@@ -220,7 +218,7 @@ class Store:
             path.unlink(missing_ok=True)
 
     def _read(self, make: Callable[[Row], Item], query: str, *values: int) -> list[Item]:
-        with _translated():
+        with self._lock, _translated():
             rows = self._connection.execute(query, values).fetchall()
         try:
             return [make(row) for row in rows]
@@ -235,7 +233,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _translated():
+        with self._lock, _translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield

@@ -70,7 +70,7 @@ class Attempt:
         row = self.row
         if row is None or self._table.verdict[row] == Verdict.LOST:
             return False
-        return timer.remaining_seconds(self._table.renewed(row), self.task.lease_seconds) > 0
+        return timer.remaining_seconds(self._table.renewed(row), self._table.lease_seconds[row]) > 0
 
     def end(self) -> None:
         """Its handler has ended, or never starts."""
@@ -106,7 +106,7 @@ class HeldAttempts:
             for task in tasks:
                 row = self._free.pop()
                 attempt = self._attempts[task.lease] = self._by_row[row] = Attempt(task, self.table, row)
-                self.table.write(row, task.lease, task.timeout_seconds, claimed_at, sent)
+                self.table.write(row, task, claimed_at, sent)
                 attempts.append(attempt)
         return attempts
 
@@ -156,6 +156,12 @@ class HeldAttempts:
         """Those whose handler runs."""
         found = [self._by_row.get(row) for row in self.table.rows(State.RUNNING)]
         return [attempt for attempt in found if attempt is not None]
+
+    def renewals(self) -> dict[Lease, tuple[float, ClockReadings]]:
+        """How long each lease lasts, and the clocks' readings from which that counts."""
+        with self._lock:
+            rows = [(lease, row) for lease, attempt in self._attempts.items() if (row := attempt.row) is not None]
+            return {lease: (self.table.lease_seconds[row], self.table.renewed(row)) for lease, row in rows}
 
     @property
     def waiting(self) -> int:

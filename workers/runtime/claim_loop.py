@@ -12,7 +12,7 @@ from dtq_site.foundation.service import Service
 from tasks.domain.lease import Lease
 from workers.runtime.attempt import Attempt, HeldAttempts
 from workers.runtime.executor import Executor
-from workers.runtime.look_ahead import HORIZON_SECONDS, look_ahead
+from workers.runtime.look_ahead import NO_FURTHER, Ahead, look_ahead
 from workers.runtime.reporter import Reporter
 from workers.transports.base import Transport, Unreachable
 
@@ -37,6 +37,7 @@ class ClaimLoop(Service):
         *,
         slots: int,
         lease: timedelta,
+        ahead: Ahead = NO_FURTHER,
     ) -> None:
         super().__init__(observer)
         self._transport = transport
@@ -45,6 +46,7 @@ class ClaimLoop(Service):
         self._reporter = reporter
         self._slots = slots
         self._lease = lease
+        self._ahead = ahead
         self._look_at = 0.0
         self._unreachable = 0
 
@@ -68,18 +70,23 @@ class ClaimLoop(Service):
         self._unreachable = 0
         return 0
 
+    def stop(self) -> None:
+        """See Service. A wait for work ends too."""
+        super().stop()
+        self._transport.stop_waiting()
+
     def after_round(self) -> None:
         """Let the transport tidy up."""
         self._transport.after_work()
 
     def _wanted(self) -> int:
         """How many tasks to ask for; while some still wait in line, nothing before there is room for a good number."""
-        stuck = sum(attempt.running_seconds > HORIZON_SECONDS for attempt in self._held.running())
-        ahead = look_ahead(self._executor.run_times, self._slots - stuck)
-        self._executor.low_water = ahead // 4
+        stuck = sum(attempt.running_seconds > self._ahead.horizon_seconds for attempt in self._held.running())
+        soon = look_ahead(self._executor.run_times, self._slots - stuck, self._ahead.horizon_seconds)
+        self._executor.low_water = soon // 4 + self._ahead.prefetch * 3 // 4
         if self._held.waiting > self._executor.low_water or self._held.table.retiring:
             return 0
-        return min(self._slots + ahead - self._held.unfinished, self._held.room)
+        return min(self._slots + soon + self._ahead.prefetch - self._held.unfinished, self._held.room)
 
     def _claim(self, wanted: int) -> int:
         look = elapsed_clock() >= self._look_at

@@ -17,7 +17,7 @@ from itertools import compress
 from typing import Literal
 from uuid import UUID
 
-from tasks.domain.lease import Lease
+from tasks.domain.lease import Lease, LeasedTask
 
 ClockReadings = tuple[float, float, float]
 
@@ -54,7 +54,10 @@ class Life(IntEnum):
 _HEADER = 64
 _LEASE = struct.Struct("<16s16sQ")
 _COLUMNS: dict[str, Literal["d", "B"]] = {
-    **dict.fromkeys(("renewed_monotonic", "renewed_boot", "renewed_wall", "claimed_at", "started_at", "timeout"), "d"),
+    **dict.fromkeys(
+        ("renewed_monotonic", "renewed_boot", "renewed_wall", "claimed_at", "started_at", "timeout", "lease_seconds"),
+        "d",
+    ),
     **dict.fromkeys(("state", "begun", "verdict"), "B"),
 }
 _NUMBER = struct.Struct("<H")
@@ -72,6 +75,7 @@ class HeldTable:
     claimed_at: memoryview[float]
     started_at: memoryview[float]
     timeout: memoryview[float]
+    lease_seconds: memoryview[float]
     renewed_monotonic: memoryview[float]
     renewed_boot: memoryview[float]
     renewed_wall: memoryview[float]
@@ -152,22 +156,24 @@ class HeldTable:
 
     # --- rows ------------------------------------------------------------------------------------------------------
 
-    def write(self, row: int, lease: Lease, timeout_seconds: float, claimed_at: float, sent: ClockReadings) -> None:
+    def write(self, row: int, task: LeasedTask, claimed_at: float, sent: ClockReadings) -> None:
         """Fill a free row."""
+        lease = task.lease
         _LEASE.pack_into(
             self._leases, row * _LEASE.size, lease.task_id.bytes, lease.claim_id.bytes, lease.fencing_token
         )
-        self.timeout[row] = timeout_seconds
+        self.timeout[row] = task.timeout_seconds
         self.claimed_at[row] = claimed_at
         self.started_at[row] = 0.0
         self.begun[row] = False
         self.verdict[row] = Verdict.NONE
-        self.renew(row, sent)
+        self.renew(row, sent, task.lease_seconds)
         self.state[row] = State.STARTING
 
-    def renew(self, row: int, sent: ClockReadings) -> None:
-        """Note the clocks' readings when the request was sent that made or extended the lease."""
+    def renew(self, row: int, sent: ClockReadings, lease_seconds: float) -> None:
+        """Note the clocks' readings when the request was sent that made or extended the lease, and for how long."""
         self.renewed_monotonic[row], self.renewed_boot[row], self.renewed_wall[row] = sent
+        self.lease_seconds[row] = lease_seconds
 
     def renewed(self, row: int) -> ClockReadings:
         """The readings of the latest renewal. Read while it is written they are older, never newer, than it."""

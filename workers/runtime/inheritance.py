@@ -6,6 +6,7 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from workers.offline.folder import OutboxFolder
 from workers.offline.store import Store, StoreDamaged, StoreError
+from workers.runtime.adoption import Adoption
 from workers.transports.base import Transport, Unreachable
 
 BATCH = 200
@@ -15,13 +16,17 @@ LOOK_SECONDS = 10.0
 class Inheritance:
     """One file after the other, batch by batch, so that what this process itself has to tell never waits for long.
 
-    `caught_up` says that all which lay there at the start has been dealt with.
+    `caught_up` says that all which lay there at the start has been dealt with. Claimed tasks are found by remote workers
+    only, whose `adoption` takes over what can still be run.
     """
 
-    def __init__(self, observer: Observer, transport: Transport, folder: OutboxFolder) -> None:
+    def __init__(
+        self, observer: Observer, transport: Transport, folder: OutboxFolder, adoption: Adoption | None = None
+    ) -> None:
         self._observer = observer
         self._transport = transport
         self._folder = folder
+        self._adoption = adoption
         self._store: Store | None = None
         self._look_at = 0.0
         self.caught_up = False
@@ -31,11 +36,15 @@ class Inheritance:
         if self._store is None:
             if (pause := self._look_at - elapsed_clock()) > 0:
                 return pause
+            if self._adoption is not None:
+                self._adoption.tidy()
             self._store = self._folder.inherit()
             if self._store is None:
                 self.caught_up = True
                 self._look_at = elapsed_clock() + LOOK_SECONDS
                 return LOOK_SECONDS
+            if self._adoption is not None:
+                self._adoption.take_over(self._store)
         self._deliver_from(self._store)
         return 0
 
@@ -43,7 +52,8 @@ class Inheritance:
         try:
             if self._deliver_batch(store):
                 return
-            self._folder.discard(store)
+            if self._adoption is None or not self._adoption.keeps(store):
+                self._folder.discard(store)
         except StoreDamaged as error:
             self._folder.set_aside(store, error)
         except StoreError as error:
@@ -59,14 +69,20 @@ class Inheritance:
         self._store = None
 
     def _deliver_batch(self, store: Store) -> bool:
-        """Deliver log lines, then outcomes; False if there was nothing any more."""
-        if notes := store.notes(BATCH):
+        """Deliver what was to be created, then log lines and progress, then outcomes; False if there was nothing any more."""
+        if creations := store.creations(BATCH):
+            self._transport.create(creations)
+            store.forget_creations(creations)
+        elif notes := store.notes(BATCH):
             self._transport.record(notes, {})
             store.forget_notes(notes)
+        elif progress := store.progress(BATCH):
+            self._transport.record([], progress)
+            store.forget_progress(progress)
         elif outcomes := store.outcomes(BATCH):
             verdicts = self._transport.report(outcomes)
             self._observer.emit("outbox.inherited", outcomes=len(outcomes), file=str(store.path))
             store.forget_outcomes(verdicts)
         else:
-            return False
+            return self._adoption is not None and self._adoption.settle_rest(store)
         return True

@@ -20,8 +20,8 @@ from dtq_site.foundation.service import Service
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeKind
 from workers.runtime.held_table import HeldTable, Life, State, Verdict
-from workers.runtime.look_ahead import HORIZON_SECONDS
-from workers.transports.base import Transport, Unreachable
+from workers.runtime.look_ahead import NO_FURTHER, Ahead
+from workers.transports.base import Keeping, Renewal, Unreachable
 
 TICK_SECONDS = 0.05
 BEGUN_AFTER_SECONDS = 0.2
@@ -58,18 +58,21 @@ class Keeper(Service):
     def __init__(
         self,
         observer: Observer,
-        transport: Transport,
+        transport: Keeping,
         tables: Sequence[HeldTable],
         kept: Callable[[], AbstractSet[Lease]],
         *,
         lease: timedelta,
         hard_limit_after: timedelta,
+        ahead: Ahead = NO_FURTHER,
     ) -> None:
         super().__init__(observer)
         self._transport = transport
         self._tables = tables
         self._kept = kept
         self._lease = lease
+        self._ahead = ahead
+        self._cut_off = False
         self._hard_limit_seconds = hard_limit_after.total_seconds()
         self._period = min(lease.total_seconds() / 4, MOST_SECONDS_BETWEEN_RENEWALS)
         self._renew_at = elapsed_clock() + self._period
@@ -92,7 +95,9 @@ class Keeper(Service):
             # What runs goes on; a granted renewal makes the leases good again.
             self.observer.emit("server.unreachable", during="renewal", error=str(error), again_in_seconds=1.0)
             self._renew_at = elapsed_clock()
+            self._cut_off = True
             return 1.0
+        self._cut_off = False
         return TICK_SECONDS
 
     def after_round(self) -> None:
@@ -102,10 +107,16 @@ class Keeper(Service):
     # --- the living ------------------------------------------------------------------------------------------------
 
     def _withdraw(self, table: HeldTable) -> None:
-        """Take out of the line what has waited in it for too long, oldest first."""
-        before = elapsed_clock() - HORIZON_SECONDS
-        late = sum(table.claimed_at[row] < before for row in table.rows(State.WAITING))
-        for _ in range(late):
+        """Take out of the line what has waited in it for too long, oldest first; what was to be held ahead may stay.
+
+        While the server is away nothing could be given back: whatever is held is better run.
+        """
+        if self._cut_off:
+            return
+        before = elapsed_clock() - self._ahead.horizon_seconds
+        waiting = table.rows(State.WAITING)
+        late = sum(table.claimed_at[row] < before for row in waiting)
+        for _ in range(min(late, len(waiting) - self._ahead.prefetch)):
             row = table.line_next()
             if row is None:
                 return
@@ -142,11 +153,12 @@ class Keeper(Service):
                 self._take(held, verdicts[held.lease], sent)
         self._renew_at = elapsed_clock() + self._period
 
-    def _take(self, held: _Held, verdict: RenewalVerdict, sent: tuple[float, float, float]) -> None:
+    def _take(self, held: _Held, renewal: Renewal, sent: tuple[float, float, float]) -> None:
+        verdict = renewal.verdict
         if not held.is_same:
             return
         if verdict is RenewalVerdict.RENEWED:
-            held.table.renew(held.row, sent)
+            held.table.renew(held.row, sent, renewal.lease_seconds)
         elif held.table.state[held.row] in _UNFINISHED and not held.table.verdict[held.row]:
             held.table.verdict[held.row] = _VERDICTS[verdict]
             heard = "task.cancel_heard" if verdict is RenewalVerdict.CANCELLED else "lease.lost"
@@ -166,6 +178,7 @@ class Keeper(Service):
         delivered_by = max(self._limit(table, row) for row in hanging) + DELIVERY_SECONDS
         others = [state for state in _HOLDING if state is not State.RUNNING and table.count(state)]
         if len(hanging) == table.count(State.RUNNING) and (not others or elapsed_clock() > delivered_by):
+            self._transport.doom([self._hard_limit_outcome(held) for held in _held([table], State.RUNNING)])
             table.doomed = True
 
     def _hangs(self, table: HeldTable, row: int) -> bool:
@@ -187,13 +200,11 @@ class Keeper(Service):
         hanging = [held for held in started if table.doomed and self._hangs(table, held.row)]
         others = [held for held in _held([table], *_HOLDING) if held not in hanging and held.lease not in kept]
         lost = [held for held in others if held in started and table.life is Life.DEAD]
-        if hanging:
-            self._transport.report([self._hard_limit_outcome(held) for held in hanging])
-        if lost:
-            self._transport.forfeit([held.lease for held in lost])
-        unstarted = [held for held in others if held not in lost]
-        if unstarted:
-            self._transport.release([held.lease for held in unstarted])
+        self._transport.settle_dead(
+            [self._hard_limit_outcome(held) for held in hanging],
+            [held.lease for held in lost],
+            [held.lease for held in others if held not in lost],
+        )
         table.clear()
 
     def _hard_limit_outcome(self, held: _Held) -> Outcome:

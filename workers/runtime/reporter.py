@@ -1,7 +1,8 @@
 """Delivers outcomes, log lines and progress in batches, and has them on disk while they cannot be delivered.
 
-In good times nothing touches the disk. From the moment that the server is found unreachable, or takes its time, until all
-is delivered, what comes is on disk before the next try: see `workers/offline`.
+In good times nothing touches the disk, unless there is a journal: then everything is on disk before it is sent. From the
+moment that the server is found unreachable, or takes its time, until all is delivered, what comes is on disk before the next
+try: see `workers/offline`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from dtq_site.foundation.service import Service
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from workers.offline.folder import OutboxFolder
+from workers.offline.journal import Journal
 from workers.offline.outbox import Outbox
+from workers.offline.rows import ClaimedRow
+from workers.runtime.adoption import Adoption
 from workers.runtime.attempt import Attempt, HeldAttempts
 from workers.runtime.inheritance import Inheritance
 from workers.transports.base import Note, Transport, Unreachable
@@ -39,12 +43,22 @@ class Reporter(Service):
 
     name = "reporter"
 
-    def __init__(self, observer: Observer, transport: Transport, held: HeldAttempts, folder: OutboxFolder) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        transport: Transport,
+        held: HeldAttempts,
+        folder: OutboxFolder,
+        journal: Journal | None = None,
+        adopt: Callable[[Sequence[ClaimedRow]], None] | None = None,
+    ) -> None:
         super().__init__(observer)
         self._transport = transport
         self._held = held
         self._outbox = Outbox(observer, folder)
-        self._inheritance = Inheritance(observer, transport, folder)
+        self._journal = journal
+        adoption = Adoption(transport, held, folder, journal, adopt) if journal and adopt else None
+        self._inheritance = Inheritance(observer, transport, folder, adoption)
         self._given_up: list[Lease] = []
         self._stopped: list[Lease] = []
         self._progress: dict[Lease, int] = {}
@@ -95,6 +109,8 @@ class Reporter(Service):
     @property
     def idle(self) -> bool:
         """Whether everything has been delivered."""
+        if self._journal is not None and self._journal.wanted(1):
+            return False
         return not (self._outbox.outcomes or self._given_up or self._stopped or self._outbox.notes or self._progress)
 
     @property
@@ -109,8 +125,11 @@ class Reporter(Service):
             if (pause := self._try_at - elapsed_clock()) > 0:
                 return pause
         self._gather()
+        if self._journal is not None:
+            self._outbox.keep()
         self._trying_since = elapsed_clock()
         try:
+            self._transport.create_wanted()
             self._record()
             self._report()
             self._let_go(self._given_up, self._transport.release)

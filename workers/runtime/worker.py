@@ -6,7 +6,7 @@ The main thread touches no server, so that a signal always finds it listening.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,11 +17,15 @@ from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service, ServiceGroup
 from workers.domain.card import WorkerCard
 from workers.offline.folder import OutboxFolder
+from workers.offline.journal import Journal
+from workers.offline.rows import ClaimedRow
 from workers.runtime.attempt import HeldAttempts
 from workers.runtime.claim_loop import ClaimLoop
 from workers.runtime.executor import Executor
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.held_table import HeldTable
+from workers.runtime.journaling import Journaling
+from workers.runtime.look_ahead import NO_FURTHER, Ahead
 from workers.runtime.reporter import Reporter
 from workers.runtime.watch import Watch
 from workers.transports.base import Transport
@@ -65,6 +69,8 @@ class Worker:
         lease: timedelta,
         grace: timedelta,
         recycling: Recycling,
+        ahead: Ahead = NO_FURTHER,
+        journal: Journal | None = None,
     ) -> None:
         self._name = card.name
         self._observer = observer
@@ -75,15 +81,24 @@ class Worker:
         self._stopping = False
         self._forced = False
         self.held = HeldAttempts(table)
-        self.reporter = Reporter(observer, transport, self.held, outbox)
+        self._journal = journal
+        self.reporter = Reporter(observer, transport, self.held, outbox, journal, self._adopt)
         self.executor = Executor(
             observer, transport, self.held, self.reporter, lambda: self.claim_loop.wake(), slots=card.concurrency
         )
         self.claim_loop = ClaimLoop(
-            observer, transport, self.held, self.executor, self.reporter, slots=card.concurrency, lease=lease
+            observer,
+            transport,
+            self.held,
+            self.executor,
+            self.reporter,
+            slots=card.concurrency,
+            lease=lease,
+            ahead=ahead,
         )
         self.watch = Watch(observer, self.held, self.executor)
         self.heartbeat = Heartbeat(observer, transport, card)
+        self._noting: list[Service] = [] if journal is None else [Journaling(observer, self.held, journal)]
 
     def stop(self) -> None:
         """Ask for the end; a second time, for the end at once. It only sets a flag, as a signal handler must."""
@@ -96,7 +111,7 @@ class Worker:
         If handlers still run after it, their process must end now.
         """
         self._outbox.prepare()
-        ServiceGroup([self.heartbeat, self.reporter, self.watch, self.claim_loop]).start()
+        ServiceGroup([self.heartbeat, self.reporter, self.watch, *self._noting, self.claim_loop]).start()
         while not (self._stopping or self._table.retiring):
             self._tick()
             if self._recycling.is_due(self.executor.ended):
@@ -124,11 +139,18 @@ class Worker:
         self._wait(lambda: self.reporter.idle, DELIVERY_SECONDS)
         running = self.held.unfinished
         self.heartbeat.signs_off = not running
-        for service in (self.watch, self.reporter, self.heartbeat):
+        for service in (self.watch, self.reporter, *self._noting, self.heartbeat):
             self._end(service)
         safe = self.reporter.leave()
+        if self._journal is not None:
+            self._journal.leave()
         self._observer.emit("worker.stopped", worker=self._name, given_back=running)
         return EXIT_DRAINED if safe and not running else EXIT_GAVE_BACK
+
+    def _adopt(self, rows: Sequence[ClaimedRow]) -> None:
+        """Run what a dead process of this host held and had not begun."""
+        attempts = [attempt for row in rows for attempt in self.held.add([row.task], row.sent)]
+        self.executor.start(attempts)
 
     def _wait(self, done: Callable[[], bool], seconds: float) -> None:
         ends_at = elapsed_clock() + seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
@@ -13,6 +13,9 @@ from tasks.domain.locks import LockAnswer
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.handling.port import EnqueueRequest
 from workers.domain.card import WorkerCard
+
+if TYPE_CHECKING:
+    from workers.offline.rows import Creation
 
 
 class Unreachable(Exception):
@@ -28,6 +31,36 @@ class Note:
     sequence: int
     level: str
     message: str
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """The answer to a renewal: its verdict, and how long the lease is from when it was asked for."""
+
+    verdict: RenewalVerdict
+    lease_seconds: float
+
+
+class Keeping(Protocol):
+    """What the keeper asks of the server, and what it says of the dead. Every method may raise Unreachable."""
+
+    def begin(self, leases: Sequence[Lease]) -> set[Lease]:
+        """Note that attempts have started; returns the leases that are still the worker's."""
+
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, Renewal]:
+        """Extend leases."""
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """Give tasks back, or say that cancelled ones have stopped."""
+
+    def doom(self, outcomes: Sequence[Outcome]) -> None:
+        """A process is about to be killed for attempts that do not end; these will be their outcomes."""
+
+    def settle_dead(self, outcomes: Sequence[Outcome], lost: Sequence[Lease], unstarted: Sequence[Lease]) -> None:
+        """Say what became of all that a dead process held."""
+
+    def after_work(self) -> None:
+        """Called on a thread after each piece of work: give back what the transport holds for that thread and is broken."""
 
 
 class Transport(Protocol):
@@ -49,12 +82,15 @@ class Transport(Protocol):
         """Called when what was claimed has been started: do what could wait until then. Never raises."""
 
     def wait(self, timeout_seconds: float) -> None:
-        """Sleep until there may be work, at most that long."""
+        """Sleep until there may be work, at most that long; a claim that found none may have waited already."""
+
+    def stop_waiting(self) -> None:
+        """No more is to be claimed: end the wait for work that goes on, if that is possible. Never raises."""
 
     def begin(self, leases: Sequence[Lease]) -> set[Lease]:
         """Note that attempts have started; returns the leases that are still the worker's."""
 
-    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, RenewalVerdict]:
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, Renewal]:
         """Extend leases."""
 
     def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
@@ -68,6 +104,12 @@ class Transport(Protocol):
 
     def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         """Deliver log lines and progress."""
+
+    def create(self, creations: Sequence[Creation]) -> None:
+        """Create tasks that were asked for while the server was away; what it refuses for good is told by an event."""
+
+    def create_wanted(self) -> None:
+        """Create what handlers of this process asked for while the server was away."""
 
     def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
         """Create tasks on behalf of a running one."""

@@ -18,7 +18,7 @@ from dtq_site.foundation.database import (
     reset_connections,
 )
 from tasks import audit
-from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.locks import LockAnswer
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.handling.port import EnqueueRequest
@@ -26,7 +26,8 @@ from workers import gateway, presence
 from workers.domain.card import WorkerCard
 from workers.domain.liveness import WorkerStatus
 from workers.gateway import Caller
-from workers.transports.base import Note, Unreachable
+from workers.offline.rows import Creation
+from workers.transports.base import Note, Renewal, Unreachable
 
 Answer = TypeVar("Answer")
 
@@ -70,13 +71,17 @@ class DirectTransport:
         """See Transport."""
         _reaching(lambda: gateway.wait(self._caller, timeout_seconds))
 
+    def stop_waiting(self) -> None:
+        """See Transport. A wait is short."""
+
     def begin(self, leases: Sequence[Lease]) -> set[Lease]:
         """See Transport."""
         return _reaching(lambda: gateway.begin(leases))
 
-    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, RenewalVerdict]:
-        """See Transport."""
-        return _reaching(lambda: gateway.renew(leases, lease))
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, Renewal]:
+        """See Keeping."""
+        verdicts = _reaching(lambda: gateway.renew(leases, lease))
+        return {each: Renewal(verdict, lease.total_seconds()) for each, verdict in verdicts.items()}
 
     def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
         """See Transport."""
@@ -90,6 +95,18 @@ class DirectTransport:
         """See Transport."""
         _reaching(lambda: gateway.forfeit(leases))
 
+    def doom(self, outcomes: Sequence[Outcome]) -> None:
+        """See Keeping. They are told once the process is dead."""
+
+    def settle_dead(self, outcomes: Sequence[Outcome], lost: Sequence[Lease], unstarted: Sequence[Lease]) -> None:
+        """See Keeping."""
+        if outcomes:
+            self.report(outcomes)
+        if lost:
+            self.forfeit(lost)
+        if unstarted:
+            self.release(unstarted)
+
     def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         """See Transport."""
         lines = [
@@ -99,6 +116,12 @@ class DirectTransport:
             for note in notes
         ]
         _reaching(lambda: gateway.record(lines, progress))
+
+    def create(self, creations: Sequence[Creation]) -> None:
+        """See Transport. Who reaches the database asks for nothing while it is away."""
+
+    def create_wanted(self) -> None:
+        """See Transport."""
 
     def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
         """See Transport."""

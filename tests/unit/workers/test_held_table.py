@@ -87,10 +87,10 @@ def test_a_lease_counts_from_its_latest_renewal():
     timer = LeaseTimer(margin_seconds=1.0)
     monotonic, boot, wall = LeaseTimer.sent_at()
 
-    table.renew(attempt.row, (monotonic - 14.5, boot - 14.5, wall - 14.5))
+    table.renew(attempt.row, (monotonic - 14.5, boot - 14.5, wall - 14.5), 15.0)
     assert not attempt.lease_is_valid(timer)
 
-    table.renew(attempt.row, (monotonic, boot, wall))
+    table.renew(attempt.row, (monotonic, boot, wall), 15.0)
     assert attempt.lease_is_valid(timer)
 
 

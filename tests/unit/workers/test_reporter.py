@@ -43,6 +43,9 @@ class ScriptedTransport:
         self._take("report", list(outcomes))
         return {each.lease: OutcomeVerdict.ACCEPTED for each in outcomes}
 
+    def create_wanted(self) -> None:
+        return
+
     def release(self, leases: Sequence[Lease]) -> None:
         self._take("release", list(leases))
 

@@ -14,7 +14,7 @@ from tasks.domain.lease import LeasedTask
 from tasks.handling.port import EnqueueRequest
 from tests.unit.workers.making import in_a_process_that_is_killed, lease, open_store, outcome
 from workers.offline import store as stores
-from workers.offline.rows import ClaimedRow, Creation, Stage
+from workers.offline.rows import ClaimedRow, Creation
 from workers.offline.store import VERSION, Store, StoreDamaged
 
 SENT = (1.5, 2.5, 3.5)
@@ -32,34 +32,33 @@ def leased(number: int) -> LeasedTask:
 def creation(key: str, parent: int | None = None) -> Creation:
     at = datetime(2030, 1, 1, 12, tzinfo=UTC)
     request = EnqueueRequest("job", {"a": 1}, priority="HIGH", scheduled_at=at, idempotency_key=key)
-    return Creation(request, None if parent is None else lease(parent))
+    return Creation(request, at, None if parent is None else lease(parent))
 
 
 def test_claimed_tasks_survive_kill_9_as_they_were_with_what_was_noted_of_them(path):
     def hold_and_note() -> None:
         store = open_store(path)
         store.hold([leased(3), leased(1), leased(2)], SENT)
-        store.advance([lease(1)], Stage.BEGUN)
+        store.begin([lease(1)])
         store.extend({lease(2): (3600.0, (4.0, 5.0, 6.0))})
         store.let_go([lease(3)])
 
     in_a_process_that_is_killed(hold_and_note)
 
     assert open_store(path).claimed() == [
-        ClaimedRow(leased(1), Stage.BEGUN, SENT),
-        ClaimedRow(replace(leased(2), lease_seconds=3600.0), Stage.WAITING, (4.0, 5.0, 6.0)),
+        ClaimedRow(leased(1), True, SENT),
+        ClaimedRow(replace(leased(2), lease_seconds=3600.0), False, (4.0, 5.0, 6.0)),
     ]
 
 
-def test_how_far_a_task_is_never_goes_back(path):
+def test_a_task_that_is_held_already_stays_as_it_was(path):
     store = open_store(path)
     store.hold([leased(1)], SENT)
-    store.advance([lease(1)], Stage.RETURNED)
+    store.begin([lease(1)])
 
-    store.advance([lease(1)], Stage.BEGUN)
     store.hold([leased(1)], (9.0, 9.0, 9.0))
 
-    assert store.claimed() == [ClaimedRow(leased(1), Stage.RETURNED, SENT)]
+    assert store.claimed() == [ClaimedRow(leased(1), True, SENT)]
 
 
 def test_tasks_to_be_created_are_kept_once_a_key_in_order(path):

@@ -24,27 +24,13 @@ from tasks.handling import registry
 from tasks.queue.dispatch import redis_index
 from workers.domain.card import WorkerCard
 from workers.offline.folder import OutboxFolder
+from workers.runtime.events import LEVELS
 from workers.runtime.held_table import HeldTable
 from workers.runtime.keeper import Keeper
 from workers.runtime.look_ahead import rows_for
 from workers.runtime.supervisor import Supervisor
 from workers.runtime.worker import Recycling, Worker
 from workers.transports.direct import DirectTransport
-
-LEVELS = {
-    "server.unreachable": "warning",
-    "worker.died": "error",
-    "lease.lost": "warning",
-    "handler.raised": "debug",
-    "handler.untidy": "warning",
-    "handler.hangs": "error",
-    "keeper.died": "error",
-    "outbox.set_aside": "error",
-    "outbox.too_new": "error",
-    "outbox.unusable": "error",
-    "outbox.full": "error",
-    "outbox.left": "warning",
-}
 
 
 class Command(BaseCommand):
@@ -67,6 +53,11 @@ class Command(BaseCommand):
         parser.add_argument("--processes", type=int, default=1, help="how many processes (default: 1)")
         parser.add_argument(
             "--name", default=socket.gethostname(), help="the worker's name for people (default: the host's)"
+        )
+        parser.add_argument(
+            "--server",
+            help="the GraphQL endpoint of a server whose database is not reached from here, such as "
+            "https://dtq.example.com/graphql; `runworker --server URL --help` lists what such a worker takes",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,75 @@
+"""What the store of a worker holds, for people: readable at any moment, without a server, and whoever holds the files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dtq_site.foundation.clock import LeaseTimer
+from workers.offline.rows import UNREADABLE, read_claimed, read_creation, read_outcome
+from workers.offline.store import opened_to_read
+
+_TABLES = {
+    "claimed": "tasks held",
+    "outcome": "outcomes to report",
+    "note": "log lines",
+    "progress": "progress reports",
+    "creation": "tasks to create",
+}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One file: how many rows of each kind, and a line for each thing that is worth one."""
+
+    path: Path
+    counts: dict[str, int]
+    lines: list[str]
+    trouble: str = ""
+
+
+def describe(folder: Path) -> list[str]:
+    """The same in words."""
+    lines = []
+    for file in contents_of(folder):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in file.counts.items() if count)
+        lines.append(f"{file.path}: {f'cannot be read: {file.trouble}' if file.trouble else kinds or 'empty'}")
+        lines += [f"  {line}" for line in file.lines]
+    return lines or [f"{folder}: nothing is kept"]
+
+
+def contents_of(folder: Path) -> list[Contents]:
+    """What the files of the folder hold, those that were set aside included."""
+    return [_contents(path) for path in sorted(folder.glob("outbox-*.sqlite3*")) if _is_file_of_rows(path)]
+
+
+def _is_file_of_rows(path: Path) -> bool:
+    return not path.name.endswith(("-wal", "-shm", ".lock"))
+
+
+def _contents(path: Path) -> Contents:
+    try:
+        with closing(opened_to_read(path)) as connection:
+            counts = {kind: _count(connection, table) for table, kind in _TABLES.items()}
+            return Contents(path, counts, list(_lines(connection)))
+    except (sqlite3.Error, *UNREADABLE) as error:
+        return Contents(path, {}, [], str(error))
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def _lines(connection: sqlite3.Connection) -> Iterator[str]:
+    timer = LeaseTimer(margin_seconds=0)
+    for row in map(read_claimed, connection.execute("SELECT * FROM claimed ORDER BY position")):
+        left = timer.remaining_seconds(row.sent, row.task.lease_seconds)
+        lease = f"lease for {left:.0f} s" if left > 0 else f"lease ended {-left:.0f} s ago"
+        yield f"held      {row.task.lease.task_id} {row.task.name}: {'begun' if row.begun else 'not begun'}, {lease}"
+    for outcome in map(read_outcome, connection.execute("SELECT * FROM outcome ORDER BY position")):
+        yield f"outcome   {outcome.lease.task_id} {outcome.kind}" + (f": {outcome.error}" if outcome.error else "")
+    for creation in map(read_creation, connection.execute("SELECT * FROM creation ORDER BY position")):
+        yield f"to create {creation.key} {creation.request.name}, asked for at {creation.asked_at.isoformat(timespec='seconds')}"

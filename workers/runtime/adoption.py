@@ -1,0 +1,90 @@
+"""Takes over the claimed tasks that a dead process of this host has left on its disk.
+
+What had not begun is run here, offline too, for as long as its lease lasts. What had begun counts as lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from dtq_site.foundation.clock import LeaseTimer
+from tasks.domain.lease import RenewalVerdict
+from workers.offline.folder import OutboxFolder
+from workers.offline.journal import Journal
+from workers.offline.rows import ClaimedRow
+from workers.offline.store import Store
+from workers.runtime.attempt import HeldAttempts
+from workers.transports.base import Transport, Unreachable
+
+
+class Adoption:
+    """`adopt` runs tasks from now on. A file stays held for as long as an adopted task stands in it."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        held: HeldAttempts,
+        folder: OutboxFolder,
+        journal: Journal,
+        adopt: Callable[[Sequence[ClaimedRow]], None],
+    ) -> None:
+        self._transport = transport
+        self._held = held
+        self._folder = folder
+        self._journal = journal
+        self._adopt = adopt
+        self._kept: list[Store] = []
+
+    def take_over(self, store: Store) -> None:
+        """Run what can be run of a file that was found just now."""
+        ended = self._folder.kept_leases()
+        rows = store.claimed()
+        store.let_go([row.task.lease for row in rows if row.task.lease in ended])
+        unbegun = [row for row in rows if not (row.begun or row.task.begin_first or row.task.lease in ended)]
+        ours = self._confirmed(unbegun[: self._held.room // 2])
+        self._journal.adopt(store, ours)
+        self._adopt(ours)
+
+    def _confirmed(self, rows: Sequence[ClaimedRow]) -> list[ClaimedRow]:
+        """Those whose leases the server extends; all of them while it is away: their clocks tell whether they may start."""
+        if not rows:
+            return []
+        sent = LeaseTimer.sent_at()
+        longest = timedelta(seconds=max(row.task.lease_seconds for row in rows))
+        try:
+            renewals = self._transport.renew([row.task.lease for row in rows], longest)
+        except Unreachable:
+            return list(rows)
+        return [
+            replace(row, task=replace(row.task, lease_seconds=renewal.lease_seconds), sent=sent)
+            for row in rows
+            if (renewal := renewals[row.task.lease]).verdict is RenewalVerdict.RENEWED
+        ]
+
+    def settle_rest(self, store: Store) -> bool:
+        """Say what became of the tasks that were not adopted; False if there were none. Raises Unreachable."""
+        adopted = self._journal.adopted_from(store)
+        rest = [row for row in store.claimed() if row.task.lease not in adopted]
+        if not rest:
+            return False
+        if begun := [row.task.lease for row in rest if row.begun]:
+            self._transport.forfeit(begun)
+        if unbegun := [row.task.lease for row in rest if not row.begun]:
+            self._transport.release(unbegun)
+        store.let_go([row.task.lease for row in rest])
+        return True
+
+    def keeps(self, store: Store) -> bool:
+        """Whether the file must stay for what was adopted from it."""
+        if self._journal.adopted_from(store):
+            self._kept.append(store)
+            return True
+        return False
+
+    def tidy(self) -> None:
+        """Give up the files of which nothing is held any more."""
+        for emptied in [each for each in self._kept if not self._journal.adopted_from(each)]:
+            self._kept.remove(emptied)
+            self._folder.discard(emptied)

@@ -1,0 +1,51 @@
+"""Notes on disk, while tasks run, what a successor must know of them: which have begun, and how long their leases last."""
+
+from __future__ import annotations
+
+from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.observer import Observer
+from dtq_site.foundation.service import Service
+from tasks.domain.lease import Lease
+from workers.offline.journal import Journal
+from workers.runtime.attempt import HeldAttempts
+from workers.runtime.held_table import ClockReadings
+
+TICK_SECONDS = 0.1
+BEGUN_AFTER_SECONDS = 0.2
+"""As the keeper tells the server: most tasks have ended by then and cost nothing."""
+
+EXTENDED_EVERY_SECONDS = 5.0
+
+
+class Journaling(Service):
+    """Looks ten times a second at what runs, and every few seconds at the leases."""
+
+    name = "journal"
+
+    def __init__(self, observer: Observer, held: HeldAttempts, journal: Journal) -> None:
+        super().__init__(observer)
+        self._held = held
+        self._journal = journal
+        self._begun: set[Lease] = set()
+        self._renewed: dict[Lease, ClockReadings] = {}
+        self._extend_at = elapsed_clock() + EXTENDED_EVERY_SECONDS
+
+    def run_once(self) -> float:
+        """Note what has changed."""
+        running = self._held.running()
+        self._begun &= {attempt.lease for attempt in running}
+        late = [each.lease for each in running if each.running_seconds > BEGUN_AFTER_SECONDS]
+        if fresh := [lease for lease in late if lease not in self._begun]:
+            self._journal.begin(fresh)
+            self._begun |= set(fresh)
+        if elapsed_clock() >= self._extend_at:
+            self._extend()
+            self._extend_at = elapsed_clock() + EXTENDED_EVERY_SECONDS
+        return TICK_SECONDS
+
+    def _extend(self) -> None:
+        known = self._held.renewals()
+        renewed = {lease: each for lease, each in known.items() if self._renewed.get(lease) != each[1]}
+        if renewed:
+            self._journal.extend(renewed)
+        self._renewed = {lease: sent for lease, (_, sent) in known.items()}

@@ -1,0 +1,138 @@
+"""The operations for workers of the GraphQL API, each as one call. Knows how they are spelled, and nothing of when to use them.
+
+A server that has forgotten the worker is told of it again, and asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from dtq_site.foundation import strict_json
+from dtq_site.foundation.batches import by_weight
+from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.outcome import Outcome, OutcomeVerdict
+from workers.domain.card import WorkerCard
+from workers.offline.rows import Creation
+from workers.transports import wire
+from workers.transports.base import Note, Renewal
+from workers.transports.graphql_client import GraphQLClient, ServerRefused
+
+Item = TypeVar("Item")
+
+MOST_CLAIMED = 100
+MOST_ITEMS = 1000
+MOST_BYTES = 1_000_000
+"""How much one request carries: the server refuses what is a few times as much."""
+
+
+class WorkerApi:
+    """What one worker asks of the server. Every method may raise Unreachable or ServerRefused."""
+
+    def __init__(self, client: GraphQLClient, card: WorkerCard) -> None:
+        self._client = client
+        self._card = card
+
+    def register(self) -> None:
+        """Make the worker known."""
+        self._client.ask("register_worker", {"input": wire.write_card(self._card)})
+
+    def beat(self, status: str) -> None:
+        """Say that the worker lives, or has ended."""
+        self._ask("heartbeat", status=status)
+
+    def claim(
+        self, claim_id: UUID, limit: int, lease: timedelta, wait_seconds: int = 0, *, repeated: bool = False
+    ) -> list[LeasedTask]:
+        """Claim tasks; wait for some if there are none."""
+        answer = self._ask(
+            "claim_tasks",
+            claimId=str(claim_id),
+            limit=min(limit, MOST_CLAIMED),
+            leaseSeconds=int(lease.total_seconds()),
+            waitSeconds=wait_seconds,
+            repeated=repeated,
+            waits_seconds=wait_seconds,
+        )
+        return [wire.read_leased(each) for each in answer["claimTasks"]]
+
+    def begin(self, leases: Sequence[Lease]) -> set[Lease]:
+        """Note that attempts have started; returns the leases that are still in force."""
+        held: set[str] = set()
+        for some in _portions(leases):
+            held |= set(self._ask("begin_tasks", leases=_written(some))["beginTasks"])
+        return {lease for lease in leases if str(lease.task_id) in held}
+
+    def renew(self, leases: Sequence[Lease], length: timedelta) -> dict[Lease, Renewal]:
+        """Extend leases."""
+        renewals: dict[Lease, Renewal] = {}
+        for some in _portions(leases):
+            answer = self._ask("renew_leases", leases=_written(some), leaseSeconds=int(length.total_seconds()))
+            for lease, said in zip(some, answer["renewLeases"], strict=True):
+                renewals[lease] = Renewal(RenewalVerdict(said["verdict"]), said["leaseMs"] / 1000)
+        return renewals
+
+    def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
+        """Deliver log lines and progress."""
+        for some in _by_size(notes, lambda note: len(note.message)):
+            self._ask("record_progress", records=wire.write_records(some, {}))
+        for values in _portions(list(progress.items())):
+            self._ask("record_progress", records=wire.write_records([], dict(values)))
+
+    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
+        """Deliver outcomes."""
+        written = {outcome.lease: wire.write_outcome(outcome) for outcome in outcomes}
+        verdicts: dict[Lease, OutcomeVerdict] = {}
+        for some in _by_size(list(written), lambda lease: len(strict_json.compact(written[lease]))):
+            answer = self._ask("report_outcomes", outcomes=[written[lease] for lease in some])
+            for lease, said in zip(some, answer["reportOutcomes"], strict=True):
+                verdicts[lease] = OutcomeVerdict(said["verdict"])
+        return verdicts
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """Give tasks back, or say that cancelled ones have stopped."""
+        for some in _portions(leases):
+            self._ask("release_tasks", leases=_written(some))
+
+    def forfeit(self, leases: Sequence[Lease]) -> None:
+        """Give up tasks that had begun in a process that is dead."""
+        for some in _portions(leases):
+            self._ask("forfeit_tasks", leases=_written(some))
+
+    def create(self, parent: Lease | None, creations: Sequence[Creation], now: datetime) -> list[dict[str, Any]]:
+        """Create tasks, all or none: on behalf of a task, or of whoever has the token. Answers their ids and states."""
+        inputs = [wire.write_creation(creation, now) for creation in creations]
+        if parent is None:
+            return list(self._client.ask("create_tasks", {"inputs": inputs})["createTasks"])
+        return list(self._ask("enqueue_tasks", parent=wire.write_lease(parent), inputs=inputs)["enqueueTasks"])
+
+    def _ask(self, name: str, *, waits_seconds: float = 0.0, **variables: Any) -> dict[str, Any]:
+        said = {"workerId": str(self._card.id), **variables}
+        try:
+            return self._client.ask(name, said, waits_seconds=waits_seconds)
+        except ServerRefused as error:
+            if error.code != "NOT_FOUND" or error.field is not None:
+                raise
+        self.register()
+        return self._client.ask(name, said, waits_seconds=waits_seconds)
+
+
+def _written(leases: Iterable[Lease]) -> list[dict[str, Any]]:
+    return [wire.write_lease(lease) for lease in leases]
+
+
+def _portions(items: Sequence[Item]) -> Iterable[list[Item]]:
+    rest = iter(items)
+    return iter(lambda: list(islice(rest, MOST_ITEMS)), [])
+
+
+def _by_size(items: Sequence[Item], size: Callable[[Item], int]) -> Iterable[list[Item]]:
+    """Groups that one request can carry."""
+    return (
+        portion
+        for group in by_weight(((item, size(item)) for item in items), MOST_BYTES)
+        for portion in _portions(group)
+    )
