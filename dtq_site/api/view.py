@@ -61,7 +61,10 @@ def graphql_view(
         request: HttpRequest,
         type_: str,
     ) -> HttpResponse:
-        """Ask the field again whenever its wish may have come true, until it shows something or the time is over."""
+        """Ask the field again whenever its wish may have come true, until it shows something or the time is over.
+
+        Whoever hangs up ends it by cancelling the request: what it would show then would be lost.
+        """
         ends_at, in_vain = elapsed_clock() + postponed.seconds, 0
         while await room.wait(postponed.wish, ends_at - elapsed_clock()):
             async with room.turn:

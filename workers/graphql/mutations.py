@@ -171,7 +171,9 @@ class WorkersMutation(graphene.ObjectType):
         said = {text: parse_uuid(text) for text in given.limited(active_tasks or (), "activeTasks")}
         remote.beat(worker, identity, Status(status or Status.RUNNING), info.context.clock)
         lost = remote.no_longer_held(set(said.values()) - {None}, identity)
-        worker = with_counts([_worker(info, worker_id)], Selection.below(info)["worker"])[0]
+        worker, selection = _worker(info, worker_id), Selection.below(info)
+        if "worker" in selection:
+            with_counts([worker], selection["worker"])
         return {
             "worker": worker,
             "stop_tasks": [text for text, id_ in said.items() if id_ is None or id_ in lost],
