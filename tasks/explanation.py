@@ -11,13 +11,16 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from tasks import locks
+from tasks import locks, parents
 from tasks.domain.reasons import Reason, ReasonCode
-from tasks.domain.states import Hold, TaskStatus
+from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.models import NamedLock, Queue, Task, TaskAttempt
 
 MOST_AHEAD = 10_000
 """Up to how many tasks ahead are counted."""
+
+MOST_NAMED = 10
+"""How many of the tasks for which one waits are named."""
 
 LONGEST_GIST = 200
 
@@ -96,6 +99,8 @@ def _held_back(task: Task, now: datetime) -> Iterator[Reason]:
             until=task.lease_expires_at,
             worker_id=task.lease_owner,
         )
+    elif task.hold == Hold.DEPENDENCY:
+        yield from _waits_for_parents(task)
     elif task.hold == Hold.LOCK and task.lock is not None:
         yield _waits_for_lock(task, task.lock)
     elif (code := _WAITS.get(task.hold)) is not None:
@@ -118,6 +123,17 @@ def _waits_for_lock(task: Task, name: str) -> Reason:
     holder = f"task {lock.holder_id}" if own else "a task of another team"
     held = f"The lock {name!r} is held by {holder}."
     return Reason(ReasonCode.LOCK_HELD, held, until=lock.ends_at, task_id=lock.holder_id if own else None)
+
+
+def _waits_for_parents(task: Task) -> Iterator[Reason]:
+    found, count = parents.awaited_by(task.pk, MOST_NAMED)
+    for parent in found:
+        message = f"It waits for task {parent.pk} ({parent.name}), which is {parent.status}."
+        if parent.status in TERMINAL:
+            message += " It goes on once that one is retried and completes."
+        yield Reason(ReasonCode.DEPENDENCY, message, task_id=parent.pk)
+    if count > len(found):
+        yield Reason(ReasonCode.DEPENDENCY, f"It waits for {count - len(found):,} more tasks.")
 
 
 def _queue(task: Task, now: datetime) -> Iterator[Reason]:

@@ -17,6 +17,7 @@ from dtq_site.foundation.scalars import JSON, DateTime
 from tasks import filters, listing
 from tasks.announced import declared_defaults
 from tasks.domain.submission import Defaults, Request, make_spec
+from tasks.domain.workflow import MOST_PARENTS, OnFailure
 from tasks.graphql.scalars import Priority
 from tasks.graphql.types import TaskStatus
 from tasks.models import Task
@@ -31,11 +32,18 @@ SEARCH = (
     f"A list looks for text in the first {listing.SEARCHED:,} tasks in its order, or of the newest if it is in no order of "
     "time of creation, that meet the other conditions."
 )
+_FAILURES = {
+    None: "What becomes of a task when one that it depends on ends otherwise than COMPLETED. It may be written in any case.",
+    OnFailure.CANCEL: "It is cancelled, and what depends on it follows in the same way.",
+    OnFailure.RUN: "It runs all the same, once the others have ended.",
+    OnFailure.HOLD: "It waits until that one is retried and completes.",
+}
+OnDependencyFailure = graphene.Enum.from_enum(OnFailure, name="OnDependencyFailure", description=_FAILURES.__getitem__)
 _RECURRENCE = ("cron_expression", "is_recurring", "timezone")
 
 
-class CreateTaskInput(graphene.InputObjectType):
-    """A new task. What is left out comes from the handler's declaration, else from the settings."""
+class NewTaskFields:
+    """What every new task may say."""
 
     name = graphene.String(description="The handler that is to run; else `payload.type` says it, else the title.")
     title = graphene.String(description="What people call the task; the name, if left out.")
@@ -50,12 +58,36 @@ class CreateTaskInput(graphene.InputObjectType):
     idempotency_key = graphene.String(
         description="A key of your own: the same one again answers with the first task instead of making another."
     )
+    on_dependency_failure = OnDependencyFailure(
+        description="What is to become of it when a task that it depends on ends otherwise than COMPLETED; CANCEL, if left out."
+    )
+
+
+class CreateTaskInput(NewTaskFields, graphene.InputObjectType):
+    """A new task. What is left out comes from the handler's declaration, else from the settings."""
+
+    depends_on = graphene.List(
+        graphene.NonNull(graphene.ID),
+        description=f"The ids of tasks that must be COMPLETED before it is ready, at most {MOST_PARENTS:,}.",
+    )
     cron_expression = graphene.String(
         description="Makes a schedule: five fields (minute, hour, day of month, month, day of week), six with the second first, "
         "or `@daily` and the like."
     )
     is_recurring = graphene.Boolean(description="Whether the task recurs; a `cronExpression` says so by itself.")
     timezone = graphene.String(description="The IANA time zone of the `cronExpression`; UTC, if left out.")
+
+
+class WorkflowTaskInput(NewTaskFields, graphene.InputObjectType):
+    """A new task among others on which it depends, or which depend on it."""
+
+    key = graphene.String(
+        required=True, description="What the others call it, and by which they find its result; each once in a call."
+    )
+    depends_on = graphene.List(
+        graphene.NonNull(graphene.String),
+        description="The keys of tasks of the same call, or ids of others, that must be COMPLETED before it is ready.",
+    )
 
 
 class UpdateTaskInput(graphene.InputObjectType):
@@ -154,7 +186,7 @@ def fields_of(argument: str) -> Iterator[None]:
         yield
     except BadInput as error:
         raise error.within(argument) from None
-    except Conflict as error:
+    except (Conflict, NotFound) as error:
         if error.field:
             error.field = f"{argument}.{error.field}"
         raise

@@ -27,13 +27,14 @@ from tasks.graphql.inputs import (
 from tasks.graphql.queries import visible_task
 from tasks.graphql.related import with_counts, with_related
 from tasks.graphql.types import Queue, Task
+from tasks.graphql.workflow import WorkflowMutation
 from tasks.submission import MAX_TASKS_PER_CALL, Owner
 
 TASK_ID = graphene.ID(required=True, description="The task's id.")
 QUEUE_NAME = graphene.String(required=True, description="The queue's name.")
 
 
-class TasksMutation(BulkMutation):
+class TasksMutation(WorkflowMutation, BulkMutation):
     """The fields of Mutation that tasks answer."""
 
     create_task = graphene.Field(

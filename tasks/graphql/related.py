@@ -16,7 +16,7 @@ from graphene.utils.str_converters import to_camel_case
 from graphql import GraphQLResolveInfo
 
 from accounts.models import User
-from tasks import models, selectors
+from tasks import models, parents, selectors
 from tasks.domain.states import TaskStatus
 from tasks.graphql import types
 from tasks.graphql.selection import Selection
@@ -71,10 +71,19 @@ def _load_logs(tasks: Sequence[models.Task], *_: Any) -> None:
         task.logs = lines[task.pk]
 
 
+def _load_parents(tasks: Sequence[models.Task], selection: Selection, info: GraphQLResolveInfo) -> None:
+    below = selection["dependsOn"]
+    found = parents.parents_of([task.pk for task in tasks], unselected_columns(below))
+    with_related(list({each.pk: each for some in found.values() for each in some}.values()), info, below)
+    for task in tasks:
+        task.depends_on = found.get(task.pk, [])
+
+
 _loaders: list[tuple[frozenset[str], Load]] = [
     (frozenset({"user"}), _load_users),
     (frozenset({"team"}), _load_teams),
     (frozenset({"logs"}), _load_logs),
+    (frozenset({"dependsOn"}), _load_parents),
 ]
 
 

@@ -41,6 +41,7 @@ _REASONS = {
     Code.BACKOFF: "Its last attempt did not succeed; the next one may begin at `until`.",
     Code.SCHEDULED: "It is the coming occurrence of a schedule, to be released at `until`.",
     Code.LOCK_HELD: "It needs a lock, which `task` holds.",
+    Code.DEPENDENCY: "It depends on `task`, which has not completed.",
     Code.CANCELLED_ATTEMPT: "It was cancelled and retried, and `worker` has not acknowledged yet that the old attempt is over.",
     Code.QUEUE_PAUSED: "Its `queue` is paused.",
     Code.TASKS_AHEAD: "Other tasks go before it in its `queue`; the message says how many.",
@@ -109,6 +110,11 @@ class Task(graphene.ObjectType):
     version = graphene.Int(required=True, description="Grows with every change.")
     user = graphene.Field(User, description="Who created it; null if it was code, or an account that is gone.")
     team = graphene.Field(Team, required=True, description="The team that it belongs to.")
+    depends_on = graphene.List(
+        graphene.NonNull(lambda: Task),
+        required=True,
+        description="The tasks that it waits for, or waited for, as far as they are still there.",
+    )
     logs = graphene.List(
         graphene.NonNull(TaskLog),
         required=True,

@@ -73,6 +73,30 @@ def test_the_coming_occurrence_of_a_schedule_says_so(user: Identity, mail: dict)
     assert only(user, task) == {"code": "SCHEDULED", "until": DateTime.serialize(task.scheduled_at)}
 
 
+def test_what_waits_for_others_names_them_and_what_has_become_of_them(user: Identity, mail: dict):
+    failed, slow = make_task(**mail), make_task(**mail)
+    task = make_task(**mail, depends_on=[str(failed.pk), str(slow.pk)], on_dependency_failure="HOLD")
+    finish(failed, OutcomeKind.DISCARDED, error="no use")
+
+    first, second = reasons(user, task)
+    assert first["code"] == second["code"] == "DEPENDENCY" and first["task"] == str(failed.pk)
+    assert first["message"] == (
+        f"It waits for task {failed.pk} (send-email), which is FAILED. It goes on once that one is retried and completes."
+    )
+    assert (second["task"], second["message"]) == (
+        str(slow.pk), f"It waits for task {slow.pk} (send-email), which is QUEUED.",
+    )  # fmt: skip
+
+
+def test_of_very_many_that_are_waited_for_the_first_are_named(user: Identity, mail: dict):
+    many = [str(make_task(**mail).pk) for _ in range(15)]
+
+    *named, others = reasons(user, make_task(**mail, depends_on=many))
+
+    assert [reason["task"] for reason in named] == many[:10]
+    assert (others["task"], others["message"]) == (None, "It waits for 5 more tasks.")
+
+
 def test_a_paused_queue_is_named(user: Identity, mail: dict):
     ready, waiting = make_task(**mail), make_task(delay_seconds=60, **mail)
     queues.pause("mail")

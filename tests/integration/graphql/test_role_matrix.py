@@ -138,6 +138,7 @@ TABLE = {
     "Mutation.createTeam": Row(anyhow(input={"name": "new"}), ADMIN, ADMIN),
     "Mutation.updateTeam": Row(about(registration.team_named, input={"name": "new"}), ADMIN, ADMIN),
     "Mutation.createTask": Row(anyhow(input=NEW_TASK), MEMBER, MEMBER),
+    "Mutation.createWorkflow": Row(anyhow(tasks=[{"key": "only", **NEW_TASK}]), MEMBER, MEMBER),
     "Mutation.createTasks": Row(anyhow(inputs=[NEW_TASK]), MEMBER, MEMBER),
     "Mutation.updateTask": Row(about(make_task, input={"title": "New"}), MEMBER, "401 403 404 403 yes"),
     "Mutation.cancelTask": Row(about(make_task), MEMBER, "401 403 404 403 yes"),
