@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +17,9 @@ import pytest
 from accounts.roles import Role
 from dtq_site.foundation.clock import elapsed_clock
 from tests.support.processes import Process, Processes
-from tests.support.servers import free_port
+from tests.support.servers import RedisServer, free_port
 from tests.support.waiting import eventually
-from tests.support.worker_client import WorkerClient, completed, over_http
+from tests.support.worker_client import Refused, WorkerClient, completed, over_http
 
 pytestmark = pytest.mark.usefixtures("committed_db", "redis_server")
 
@@ -27,10 +30,8 @@ class Api:
     """A server process, and what tests ask it."""
 
     def __init__(self, process: Process, port: int) -> None:
-        self.process, self.url = process, f"http://127.0.0.1:{port}"
-        self.http = httpx.Client(
-            base_url=self.url, timeout=90, limits=httpx.Limits(max_connections=None), transport=None
-        )
+        self.process, self.port, self.url = process, port, f"http://127.0.0.1:{port}"
+        self.http = httpx.Client(base_url=self.url, timeout=90)
         with httpx.Client(transport=httpx.HTTPTransport(retries=40), timeout=30) as client:
             client.get(f"{self.url}/health/live").raise_for_status()
 
@@ -128,3 +129,143 @@ def test_of_those_that_wait_one_of_the_task_s_team_is_called(api: Api):
 
         assert [each["taskId"] for each in claims[of_blue].result(10)] == [task_id]
         assert claims[of_red].result(10) == []
+
+
+def test_of_a_batch_each_gets_one(api: Api):
+    from tests.integration.graphql.making import make_task
+
+    workers = [api.worker() for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        claims = [threads.submit(worker.claim, waitSeconds=30) for worker in workers]
+        parked(api, 8)
+
+        created = {str(make_task(TEAM).pk) for _ in range(8)}
+
+        assert {leased["taskId"] for claim in claims for leased in claim.result(10)} == created
+
+
+def send_claim(api: Api, worker: WorkerClient, token: str, wait_seconds: int = 60) -> socket.socket:
+    """Send a claim that waits, by a connection of its own, and read nothing."""
+    query = f"""mutation {{ claimTasks(workerId: "{worker.id}", claimId: "{uuid4()}", limit: 1, waitSeconds: {wait_seconds})
+        {{ taskId }} }}"""
+    body = json.dumps({"query": query})
+    connection = socket.create_connection(("127.0.0.1", api.port))
+    head = ["POST /graphql HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
+    head += [f"Authorization: Bearer {token}", f"Content-Length: {len(body)}", "", body]
+    connection.sendall("\r\n".join(head).encode())
+    return connection
+
+
+def test_a_claim_whose_client_has_hung_up_takes_nothing(api: Api):
+    token = token_of(TEAM)
+    worker = WorkerClient(over_http(api.http, token), "send-email")
+    connection = send_claim(api, worker, token)
+    parked(api, 1)
+
+    connection.close()
+    parked(api, 0)
+    task_id = create()
+
+    assert [each["taskId"] for each in worker.claim()] == [task_id]
+
+
+def test_the_tasks_of_a_paused_queue_wake_nobody_and_those_of_a_new_queue_do(api: Api):
+    from tasks import queues
+
+    worker = api.worker()
+    create(queue="paused")
+    queues.pause("paused")
+    with ThreadPoolExecutor(1) as threads:
+        claim = threads.submit(worker.claim, waitSeconds=30)
+        parked(api, 1)
+
+        task_id = create(queue="new")
+
+        assert [each["taskId"] for each in claim.result(3)] == [task_id]
+
+
+def test_a_revoked_token_ends_the_wait_without_a_task(api: Api):
+    from accounts import worker_tokens
+    from accounts.models import User
+    from tests.integration.graphql.making import make_identity
+
+    account = User.objects.get(pk=make_identity(Role.WORKER, TEAM).user_id)
+    issued = worker_tokens.issue(account, name="boat")
+    worker = WorkerClient(over_http(api.http, issued.secret), "send-email")
+    with ThreadPoolExecutor(1) as threads:
+        claim = threads.submit(worker.claim, waitSeconds=30)
+        parked(api, 1)
+
+        worker_tokens.revoke(issued.token.pk)
+        task_id = create()
+
+        with pytest.raises(Refused, match="UNAUTHENTICATED"):
+            claim.result(10)
+    assert [each["taskId"] for each in api.worker().claim()] == [task_id]
+
+
+def test_without_redis_tasks_are_found_a_little_later(own_redis: RedisServer, start_api: Callable[..., Api]):
+    api = start_api(REDIS_URL=own_redis.url)
+    worker = api.worker()
+    with ThreadPoolExecutor(1) as threads:
+        claim = threads.submit(worker.claim, waitSeconds=30)
+        parked(api, 1)
+        own_redis.kill()
+
+        task_id = create()
+        assert [each["taskId"] for each in claim.result(10)] == [task_id]
+
+        own_redis.start()
+        api.process.wait_for("bells.unheard")
+        for _ in range(3):
+            claim = threads.submit(worker.claim, waitSeconds=30)
+            parked(api, 1)
+            task_id = create()
+            assert [each["taskId"] for each in claim.result(10)] == [task_id]
+
+
+# --- many ----------------------------------------------------------------------------------------------------------
+
+
+def seconds_of_a_query(api: Api, token: str) -> float:
+    """How long 95 of 100 small queries take at most."""
+    took = []
+    for _ in range(100):
+        began_at = elapsed_clock()
+        answer = api.http.post(
+            "/graphql", json={"query": "{ me { id } }"}, headers={"Authorization": f"Bearer {token}"}
+        )
+        took.append(elapsed_clock() - began_at)
+        assert "errors" not in answer.json()
+    return sorted(took)[94]
+
+
+@pytest.mark.long
+def test_a_thousand_waiting_claims_do_not_slow_the_api(api: Api, settings: Any):
+    teams = [(team, token_of(team)) for team in ("red", "blue", "green", "grey")]
+    workers = [(WorkerClient(over_http(api.http, token), "send-email"), token) for _, token in teams]
+    token = workers[0][1]
+    seconds_of_a_query(api, token)
+    alone = seconds_of_a_query(api, token)
+    connections = []
+    try:
+        for number in range(1000):
+            connections.append(send_claim(api, *workers[number % len(workers)]))
+        parked(api, 1000)
+
+        beside = seconds_of_a_query(api, token)
+        print(f"p95 of a query: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside 1,000 waiting claims")
+        assert beside < 2 * alone + 0.005
+        assert len(list(Path(f"/proc/{api.process.pid}/task").iterdir())) <= settings.DTQ_API.threads + 4
+        took = []
+        for number in range(1, 21):
+            began_at = elapsed_clock()
+            create("grey")
+            eventually(lambda number=number: api.gauge("dtq_claims_waiting") == 1000 - number, every_seconds=0.002)
+            took.append(elapsed_clock() - began_at)
+        print(f"p95 from a task's creation to its claim: {sorted(took)[18] * 1000:.0f} ms")
+        assert sorted(took)[18] < 0.15
+    finally:
+        for connection in connections:
+            connection.close()
+    parked(api, 0)
