@@ -16,5 +16,6 @@ LEVELS = {
     "journal.full": "error",
     "journal.unusable": "error",
     "creation.refused": "error",
+    "token.refused": "error",
     "connection.readable": "warning",
 }

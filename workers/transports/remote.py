@@ -27,7 +27,7 @@ from workers.offline.folder import OutboxFolder
 from workers.offline.journal import Journal
 from workers.offline.rows import Creation
 from workers.transports.base import Note, Renewal, Unreachable
-from workers.transports.graphql_client import GraphQLClient, ServerRefused
+from workers.transports.graphql_client import GraphQLClient, ServerRefused, TokenRefused
 from workers.transports.worker_api import WorkerApi
 
 Answer = TypeVar("Answer")
@@ -38,6 +38,10 @@ LONGEST_WAIT_SECONDS = 20
 CUT_OFF_SECONDS = 5.0
 """How long handlers do not even try to reach a server that was found away."""
 
+REMEDY = (
+    "Nothing is lost: outcomes are kept on this disk. Have a new token made with issue_worker_token and put it into the token "
+    "file, which is read again by itself; where the token is in DTQ_TOKEN, start the worker anew."
+)
 CREATED_AT_ONCE = 100
 NO_ROOM_SECONDS = 5.0
 
@@ -71,6 +75,7 @@ class RemoteTransport:
         self._away_until = 0.0
         self._unanswered: UUID | None = None
         self._no_room = False
+        self._refused = False
         self._ending = threading.Event()
 
     # --- the worker ------------------------------------------------------------------------------------------------
@@ -233,9 +238,10 @@ class RemoteTransport:
     def create(self, creations: Sequence[Creation]) -> None:
         """See Transport. One that the server refuses holds up no other."""
         for parent, those in groupby(creations, key=lambda creation: creation.parent):
-            self._create(parent, list(those))
+            if parent is not None:  # a script's: a worker's token does not open its way
+                self._create(parent, list(those))
 
-    def _create(self, parent: Lease | None, creations: Sequence[Creation]) -> None:
+    def _create(self, parent: Lease, creations: Sequence[Creation]) -> None:
         try:
             self._reaching(lambda: self._api.create(parent, creations, self._now()))
         except ServerRefused as error:
@@ -248,7 +254,7 @@ class RemoteTransport:
                 "creation.refused",
                 name=creation.request.name,
                 idempotency_key=creation.key,
-                parent=str(parent.task_id) if parent else None,
+                parent=str(parent.task_id),
                 code=error.code,
                 error=error.message,
             )
@@ -279,10 +285,13 @@ class RemoteTransport:
     def _reaching(self, call: Callable[[], Answer]) -> Answer:
         try:
             answer = call()
-        except Unreachable:
+        except Unreachable as error:
             self._away_until = elapsed_clock() + CUT_OFF_SECONDS
+            if isinstance(error, TokenRefused) and not self._refused:
+                self._refused = True
+                self._observer.emit("token.refused", error=str(error), remedy=REMEDY)
             raise
-        self._away_until = 0.0
+        self._away_until, self._refused = 0.0, False
         return answer
 
 

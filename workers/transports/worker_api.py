@@ -102,11 +102,9 @@ class WorkerApi:
         for some in _portions(leases):
             self._ask("forfeit_tasks", leases=_written(some))
 
-    def create(self, parent: Lease | None, creations: Sequence[Creation], now: datetime) -> list[dict[str, Any]]:
-        """Create tasks, all or none: on behalf of a task, or of whoever has the token. Answers their ids and states."""
+    def create(self, parent: Lease, creations: Sequence[Creation], now: datetime) -> list[dict[str, Any]]:
+        """Create tasks on behalf of a task, all or none. Answers their ids and states."""
         inputs = [wire.write_creation(creation, now) for creation in creations]
-        if parent is None:
-            return list(self._client.ask("create_tasks", {"inputs": inputs})["createTasks"])
         return list(self._ask("enqueue_tasks", parent=wire.write_lease(parent), inputs=inputs)["enqueueTasks"])
 
     def _ask(self, name: str, *, waits_seconds: float = 0.0, **variables: Any) -> dict[str, Any]:
