@@ -1,4 +1,4 @@
-"""Schedules in the Django admin. Whatever is edited here is written by `schedules.py`."""
+"""Schedules in the Django admin. Whatever is done here is done and noted by `changes.py`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts import audit
+from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput
-from scheduling import definition, schedules
+from scheduling import changes, definition
 from scheduling.definition import ASKED_OF_TIMING, TASK_COLUMNS, Definition, timing_of
 from scheduling.domain.cron import zone
 from scheduling.domain.misfires import MisfirePolicy
@@ -122,15 +122,14 @@ class ScheduleAdmin(admin.ModelAdmin):
         """Have it written."""
         now = database_clock.now()
         if change:
-            schedules.update(obj.pk, form.asked, now)
+            changes.update(obj.pk, form.asked, request.user.identity, now)
         else:
-            made = schedules.create(form.definition(), obj.team_id, request.user.pk, now)
+            made = changes.create(form.definition(), obj.team_id, request.user.identity, now)
             obj.id, obj.title = made.id, made.title
 
     def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
         """Have it removed with its coming task."""
-        with audit.recorded(request.user.identity, "schedule.deleted", f"schedule:{obj.pk}", {"name": obj.name}):
-            schedules.delete(obj.pk)
+        changes.delete(obj, request.user.identity)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Have each of them removed."""
@@ -140,24 +139,24 @@ class ScheduleAdmin(admin.ModelAdmin):
     @admin.action(description="Pause the chosen schedules", permissions=["change"])
     def pause(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> None:
         """Withdraw their coming tasks."""
-        self._each(request, chosen, "paused", lambda schedule: schedules.pause(schedule.pk))
+        self._each(request, chosen, "paused", lambda schedule, by: changes.pause(schedule.pk, by))
 
     @admin.action(description="Resume the chosen schedules", permissions=["change"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> None:
         """Go on with them."""
         now = database_clock.now()
-        self._each(request, chosen, "resumed", lambda schedule: schedules.resume(schedule.pk, now))
+        self._each(request, chosen, "resumed", lambda schedule, by: changes.resume(schedule.pk, by, now))
 
     @admin.action(description="Run the chosen schedules now", permissions=["change"])
     def run_now(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> None:
         """Make a task of each."""
-        user_id, now = request.user.pk, database_clock.now()
-        self._each(request, chosen, "run", lambda schedule: schedules.run_now(schedule.pk, user_id, now))
+        now = database_clock.now()
+        self._each(request, chosen, "run", lambda schedule, by: changes.run_now(schedule.pk, by, now))
 
     def _each(
-        self, request: HttpRequest, chosen: QuerySet[Schedule], done: str, act: Callable[[Schedule], object]
+        self, request: HttpRequest, chosen: QuerySet[Schedule], done: str, act: Callable[[Schedule, Identity], object]
     ) -> None:
         for schedule in chosen:
-            act(schedule)
+            act(schedule, request.user.identity)
             self.log_change(request, schedule, done)
         self.message_user(request, f"Schedules {done}: {len(chosen)}.", messages.SUCCESS)

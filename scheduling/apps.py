@@ -10,7 +10,7 @@ class SchedulingConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the port by which tasks reach schedules."""
-        from scheduling import schedules
+        from scheduling import changes
         from tasks import recurrence
 
-        recurrence.fill(schedules.create_recurring)
+        recurrence.fill(changes.create_recurring)

@@ -8,10 +8,9 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
-from accounts import audit
 from accounts.permissions import requires
 from accounts.roles import Role
-from scheduling import definition, models, schedules
+from scheduling import changes, definition, models
 from scheduling.graphql.inputs import ScheduleInput
 from scheduling.graphql.queries import visible_schedule
 from scheduling.graphql.types import Schedule, with_owners
@@ -67,7 +66,7 @@ class SchedulingMutation(graphene.ObjectType):
         """Check it and make it."""
         identity, now = info.context.identity, info.context.clock.now()
         with fields_of("input"):
-            schedule = schedules.create(definition.read(input, now), identity.team_id, identity.user_id, now)
+            schedule = changes.create(definition.read(input, now), identity.team_id, identity, now)
         return with_owners([schedule], Selection.below(info))[0]
 
     @staticmethod
@@ -78,29 +77,30 @@ class SchedulingMutation(graphene.ObjectType):
         """Change it."""
         found = visible_schedule(info, id)
         with fields_of("input"):
-            schedule = schedules.update(found.pk, input, info.context.clock.now())
+            schedule = changes.update(found.pk, input, info.context.identity, info.context.clock.now())
         return with_owners([schedule], Selection.below(info))[0]
 
     @staticmethod
     @requires(Role.USER)
     def resolve_pause_schedule(root: None, info: GraphQLResolveInfo, id: str) -> models.Schedule:
         """Pause it."""
-        schedule = schedules.pause(visible_schedule(info, id).pk)
+        schedule = changes.pause(visible_schedule(info, id).pk, info.context.identity)
         return with_owners([schedule], Selection.below(info))[0]
 
     @staticmethod
     @requires(Role.USER)
     def resolve_resume_schedule(root: None, info: GraphQLResolveInfo, id: str) -> models.Schedule:
         """Resume it."""
-        schedule = schedules.resume(visible_schedule(info, id).pk, info.context.clock.now())
+        found = visible_schedule(info, id)
+        schedule = changes.resume(found.pk, info.context.identity, info.context.clock.now())
         return with_owners([schedule], Selection.below(info))[0]
 
     @staticmethod
     @requires(Role.USER)
     def resolve_run_schedule_now(root: None, info: GraphQLResolveInfo, id: str) -> task_models.Task:
         """Make the task."""
-        user_id, now = info.context.identity.user_id, info.context.clock.now()
-        task = schedules.run_now(visible_schedule(info, id).pk, user_id, now)
+        found = visible_schedule(info, id)
+        task = changes.run_now(found.pk, info.context.identity, info.context.clock.now())
         return with_related([task], info)[0]
 
     @staticmethod
@@ -108,8 +108,5 @@ class SchedulingMutation(graphene.ObjectType):
     def resolve_delete_schedule(root: None, info: GraphQLResolveInfo, id: str) -> str:
         """Remove it."""
         schedule = visible_schedule(info, id)
-        with audit.recorded(
-            info.context.identity, "schedule.deleted", f"schedule:{schedule.pk}", {"name": schedule.name}
-        ):
-            schedules.delete(schedule.pk)
+        changes.delete(schedule, info.context.identity)
         return str(schedule.pk)

@@ -21,6 +21,8 @@ from tasks.filters import TaskFilter as Wanted
 from tasks.filters import to_json
 from tasks.graphql.inputs import TaskFilter, fields_of, read_filter
 
+_DONE = {BulkVerb.CANCEL: "tasks.cancelled", BulkVerb.RETRY: "tasks.retried"}
+
 
 class BulkResult(graphene.ObjectType):
     """What a request that concerns many tasks comes to."""
@@ -83,5 +85,5 @@ def _perform(
 @repeats_lock_conflicts
 def _request(verb: BulkVerb, wanted: Wanted, identity: Identity, now: datetime) -> bulk.Answer:
     answer = bulk.request(verb, wanted, now)
-    audit.record(identity, f"tasks.{verb}", "tasks", {"filter": to_json(wanted), "count": answer.count})
+    audit.record(identity, _DONE[verb], "tasks", {"filter": to_json(wanted), "count": answer.count})
     return answer

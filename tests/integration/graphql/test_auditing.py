@@ -50,6 +50,41 @@ def test_what_is_deleted(admin: Identity, user: Identity):
     ]
 
 
+def test_what_is_done_to_schedules(user: Identity):
+    by_id = "mutation ($id: ID!) {{ answer: {}(id: $id) {{ id }} }}"
+    changes = {"payload": {"secret": "xyzzy"}, "cronExpression": "0 3 * * *"}
+
+    made = data("mutation ($input: ScheduleInput!) { answer: createSchedule(input: $input) { id } }", user,
+                input={"name": "daily-report", "cronExpression": "0 2 * * *"})["answer"]["id"]  # fmt: skip
+    change = "mutation ($id: ID!, $input: ScheduleInput!) { updateSchedule(id: $id, input: $input) { id } }"
+    data(change, user, id=made, input=changes)
+    data(by_id.format("pauseSchedule"), user, id=made)
+    data(by_id.format("resumeSchedule"), user, id=made)
+    run = data(by_id.format("runScheduleNow"), user, id=made)["answer"]["id"]
+
+    what = (f"schedule:{made}", {"name": "daily-report"})
+    fields = {"fields": ["cron_expression", "payload"]}
+    assert entries() == [
+        (user.user_id, user.username, f"schedule.{done}", what[0], what[1] | facts)
+        for done, facts in [
+            ("created", {}),
+            ("changed", fields),
+            ("paused", {}),
+            ("resumed", {}),
+            ("run", {"task": run}),
+        ]
+    ]
+
+
+def test_a_schedule_that_comes_with_a_task_is_audited_too(user: Identity):
+    create = "mutation ($input: CreateTaskInput!) { createTask(input: $input) { schedule { id } } }"
+
+    answer = data(create, user, input={"name": "daily-report", "cronExpression": "0 2 * * *"})
+
+    target = f"schedule:{answer['createTask']['schedule']['id']}"
+    assert entries() == [(user.user_id, user.username, "schedule.created", target, {"name": "daily-report"})]
+
+
 def test_what_is_done_to_many_tasks(user: Identity):
     make_task()
     a_cancelled_task("red")
@@ -60,8 +95,8 @@ def test_what_is_done_to_many_tasks(user: Identity):
     data('mutation { cancelTasks(filter: {name: "send-email"}) { count } }', user)
 
     assert [(entry[1], entry[2], entry[4]["count"]) for entry in entries()] == [
-        (user.username, "tasks.retry", 1),
-        (user.username, "tasks.cancel", 2),
+        (user.username, "tasks.retried", 1),
+        (user.username, "tasks.cancelled", 2),
     ]
 
 
@@ -75,7 +110,17 @@ def test_what_is_refused_is_not_in_the_log(admin: Identity, user: Identity, stra
         refusal('mutation { updateQueue(name: "mail", input: {weight: 0}) { name } }', admin),
         refusal("mutation ($id: ID!) { deleteTask(id: $id) }", admin, id=str(task.pk)),
         refusal("mutation ($id: ID!) { deleteSchedule(id: $id) }", stranger, id=str(schedule.pk)),
+        refusal("mutation ($id: ID!) { pauseSchedule(id: $id) { id } }", stranger, id=str(schedule.pk)),
+        refusal('mutation { createSchedule(input: {name: "x", cronExpression: "61 * * * *"}) { id } }', user),
     ]
 
-    assert [code for code, _ in refused] == ["FORBIDDEN", "NOT_FOUND", "BAD_USER_INPUT", "CONFLICT", "NOT_FOUND"]
+    assert [code for code, _ in refused] == [
+        "FORBIDDEN",
+        "NOT_FOUND",
+        "BAD_USER_INPUT",
+        "CONFLICT",
+        "NOT_FOUND",
+        "NOT_FOUND",
+        "BAD_USER_INPUT",
+    ]
     assert entries() == []

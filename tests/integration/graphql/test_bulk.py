@@ -136,10 +136,10 @@ def test_it_is_audited_and_a_dry_run_is_not(user: Identity):
     make_task(queue="mail")
 
     cancel(user, filter={"queue": "mail"}, dryRun=True)
-    assert not AuditEntry.objects.filter(action="tasks.cancel").exists()
+    assert not AuditEntry.objects.filter(action="tasks.cancelled").exists()
     cancel(user, filter={"queue": "mail"})
 
-    entry = AuditEntry.objects.get(action="tasks.cancel")
+    entry = AuditEntry.objects.get(action="tasks.cancelled")
     assert (entry.actor, entry.target, entry.facts["count"]) == (user.username, "tasks", 1)
     assert (entry.facts["filter"]["queue"], entry.facts["filter"]["team_id"]) == ("mail", str(user.team_id))
 

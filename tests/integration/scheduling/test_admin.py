@@ -177,3 +177,5 @@ def test_schedules_are_paused_resumed_and_run_by_actions(browser):
     act("run_now")
     made = Task.objects.get(status="QUEUED")
     assert (made.schedule_id, made.user.username) == (schedule.pk, "root")
+    audited = AuditEntry.objects.filter(target=f"schedule:{schedule.pk}").order_by("id").values_list("actor", "action")
+    assert list(audited) == [("root", "schedule.paused"), ("root", "schedule.resumed"), ("root", "schedule.run")]
