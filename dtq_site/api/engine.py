@@ -59,6 +59,7 @@ class Engine:
     ) -> None:
         self.schema = schema
         self._options = options
+        self._hide_suggestions = not options.introspection  # a suggestion tells a name of the schema
         self._documents = Documents(schema, options)
         self._reporter = reporter
         self._rate_limits = rate_limits
@@ -131,7 +132,14 @@ class Engine:
         return Answer({"errors": errors}, refused=errors[0]["extensions"]["code"])
 
     def _live_query(self, document: DocumentNode, request: GraphQLRequest, context: RequestContext) -> LiveQuery:
-        interest = interest_of(self.schema, document, request.variables, request.operation_name, context)
+        interest = interest_of(
+            self.schema,
+            document,
+            request.variables,
+            request.operation_name,
+            context,
+            hide_suggestions=self._hide_suggestions,
+        )
         variables = json.dumps(request.variables, sort_keys=True)
         # What hangs on an event depends on nothing of a caller but role and team.
         caller = (context.identity.role, context.identity.team_id) if context.identity else None
@@ -152,7 +160,7 @@ class Engine:
             variable_values=request.variables,
             operation_name=request.operation_name,
             is_awaitable=_nothing_is_awaitable,
-            hide_suggestions=not self._options.introspection,
+            hide_suggestions=self._hide_suggestions,
         )
         errors = [self._reporter.inside(error, document) for error in result.errors or ()]
         if not _was_begun(result):

@@ -43,6 +43,8 @@ def interest_of(
     variables: dict[str, Any],
     operation_name: str | None,
     context: RequestContext,
+    *,
+    hide_suggestions: bool,
 ) -> Any:
     """What the document's subscription is interested in; raises NotExecutable, or what its `subscribe` function raises."""
     execution = ExecutionContext.build(
@@ -51,6 +53,7 @@ def interest_of(
         context_value=context,
         raw_variable_values=variables,
         operation_name=operation_name,
+        hide_suggestions=hide_suggestions,
     )
     if isinstance(execution, list):
         raise NotExecutable(execution)

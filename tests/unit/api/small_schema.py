@@ -138,7 +138,7 @@ class Mutation(graphene.ObjectType):
 class Subscription(graphene.ObjectType):
     """There, and refused over HTTP."""
 
-    ticks = graphene.Int()
+    ticks = graphene.Int(strict=Strict())
 
 
 changes: list[int] = []

@@ -182,3 +182,14 @@ def test_without_introspection_no_message_suggests_a_name(query: str, variables:
 
     assert "Did you mean" in messages(True)
     assert "Did you mean" not in messages(False)
+
+
+def test_without_introspection_no_subscription_suggests_a_name_either():
+    request = GraphQLRequest("subscription ($s: Strict) { ticks(strict: $s) }", {"s": "OFFF"})
+
+    def messages(introspection: bool) -> str:
+        engine, _ = make_engine(introspection=introspection)
+        return str(engine.open(request, CONTEXT).body)
+
+    assert "Did you mean" in messages(True)
+    assert "Did you mean" not in messages(False)
