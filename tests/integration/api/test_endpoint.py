@@ -15,7 +15,7 @@ from accounts import authentication
 from accounts.models import User
 from dtq_site.foundation.scalars import DateTime
 from dtq_site.schema import schema
-from tests.integration.accounts.making import PASSWORD, demote, make_user, sign_in
+from tests.integration.accounts.making import PASSWORD, edit, make_user, sign_in
 from tests.support.api import ask
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -71,7 +71,7 @@ def test_a_header_that_does_not_hold_is_401_and_runs_nothing(header: str):
 def test_a_token_of_an_account_that_was_closed_is_401():
     user = make_user("ann")
     token = sign_in("ann").access_token
-    demote(user, is_active=False)
+    edit(user, is_active=False)
 
     assert post("{ me { username } }", token).status_code == 401
 
