@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -176,6 +177,14 @@ def enqueue(
             raise BadInput("Make up a key, the same one when you repeat it.", field=f"inputs[{index}].idempotencyKey")
     team_id = Task.objects.values_list("team_id", flat=True).get(pk=parent.task_id)
     return submission.submit(requests, Owner(team_id, None), clock)
+
+
+def results(lease: Lease) -> dict[str, Any]:
+    """What the tasks have returned that a task depends on which the worker holds; see `gateway.results`. Raises NotFound."""
+    held = Task.objects.filter(status=TaskStatus.PROCESSING, claim_id=lease.claim_id, fencing_token=lease.fencing_token)
+    if not held.filter(pk=lease.task_id).exists():
+        raise NotFound("There is no such task of yours.", field="lease")
+    return gateway.results(lease)
 
 
 def _own(leases: Sequence[Lease], identity: Identity) -> set[Lease]:

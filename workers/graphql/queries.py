@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import graphene
 from graphql import GraphQLResolveInfo
@@ -10,9 +11,11 @@ from graphql import GraphQLResolveInfo
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import NotFound
+from dtq_site.foundation.scalars import JSON
 from tasks.graphql.inputs import read_id
 from tasks.graphql.selection import Selection
-from workers import models, selectors
+from workers import models, remote, selectors
+from workers.graphql.inputs import LeaseInput, read_lease
 from workers.graphql.types import Worker, with_counts
 
 
@@ -27,6 +30,12 @@ class WorkersQuery(graphene.ObjectType):
     )
     worker = graphene.Field(
         Worker, id=graphene.ID(required=True, description="The worker's id."), description="One worker."
+    )
+    parent_results = JSON(
+        required=True,
+        worker_id=graphene.ID(required=True, description="The worker, which the same account has registered."),
+        lease=LeaseInput(required=True, description="A task that the worker holds."),
+        description="What the tasks have returned that this one depends on, an object by their keys; for workers.",
     )
 
     @staticmethod
@@ -46,3 +55,12 @@ class WorkersQuery(graphene.ObjectType):
         if worker is None:
             raise NotFound
         return with_counts([worker], Selection.below(info))[0]
+
+    @staticmethod
+    @requires(Role.WORKER, worker_token=True)
+    def resolve_parent_results(
+        root: None, info: GraphQLResolveInfo, worker_id: str, lease: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Those of a task in hand."""
+        remote.worker_of(read_id(worker_id), info.context.identity)
+        return remote.results(read_lease(lease))

@@ -162,8 +162,8 @@ def with_a_lease(argument: str, **others: Any) -> Make:
             "fencingToken": leased.lease.fencing_token,
             "claimId": str(leased.lease.claim_id),
         }
-        if argument == "parent":
-            return Made({"workerId": str(worker.pk), "parent": lease, **others})
+        if argument in ("parent", "lease"):
+            return Made({"workerId": str(worker.pk), argument: lease, **others})
         return Made({"workerId": str(worker.pk), argument: [lease | others]}, lease["taskId"])
 
     return made

@@ -165,6 +165,7 @@ TABLE = {
         about(a_worker_token), ADMIN, ADMIN, shows=lambda answer, sign: "secret" in answer
     ),
     "Mutation.revokeWorkerToken": Row(about(a_worker_token), ADMIN, ADMIN),
+    "Query.parentResults": Row(with_a_lease("lease"), WORKER, NOT_ITS_WORKER, shows=lambda answer, sign: answer == {}),
     "Mutation.registerWorker": Row(anyhow(input={"handlers": ["send-email"]}), WORKER, WORKER),
     "Mutation.heartbeat": Row(of_a_worker(), WORKER, NOT_ITS_WORKER),
     "Mutation.claimTasks": Row(of_a_worker(claimId=str(uuid4()), limit=5), WORKER, NOT_ITS_WORKER),
@@ -266,8 +267,8 @@ def test_every_type_of_the_schema_is_selected_by_some_operation_of_the_table() -
     assert set().union(*map(selected_types, TABLE)) == object_types()
 
 
-OF_EACH_ITS_OWN = {"Query.me", "Query.health"}
-"""What each caller is answered differently: who they are, and at what moment."""
+OF_EACH_ITS_OWN = {"Query.me", "Query.health", "Query.parentResults"}
+"""What each caller is answered differently: who they are, at what moment, and about workers of their own."""
 
 
 @pytest.mark.parametrize(

@@ -503,6 +503,22 @@ def test_a_child_needs_a_key_a_parent_and_no_recurrence(worker: WorkerClient):
     assert Task.objects.count() == count
 
 
+def test_what_parents_have_returned_is_told_to_whoever_holds_their_child(worker: WorkerClient):
+    parent = make_task()
+    (lease,) = worker.claim()
+    child = make_task(depends_on=[str(parent.pk)])
+    worker.report(completed(lease, {"n": 7}))
+    (held,) = worker.claim()
+    query = "query ($w: ID!, $l: LeaseInput!) { parentResults(workerId: $w, lease: $l) }"
+
+    told = worker.ask(query, w=worker.id, l=key(held))["parentResults"]
+
+    assert (held["taskId"], told) == (str(child.pk), {str(parent.pk): {"n": 7}})
+    for other in (lease, {**held, "claimId": str(uuid4())}, {**held, "fencingToken": 2}):
+        asked = {"w": worker.id, "l": key(other)}
+        assert refused(lambda asked=asked: worker.ask(query, **asked)) == ("NOT_FOUND", "lease")
+
+
 # --- a token that is revoked ---------------------------------------------------------------------------------------
 
 
