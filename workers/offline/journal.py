@@ -79,7 +79,7 @@ class Journal:
         with self._lock:
             kept = self._write(lambda store: store.request(creations))
             if kept:
-                self._wanted = {creation.key: creation for creation in creations} | self._wanted
+                self._wanted |= {each.key: each for each in creations if each.key not in self._wanted}
             return kept
 
     def wanted(self, limit: int) -> list[Creation]:

@@ -6,14 +6,17 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from dtq_site.foundation.observer import Observer, Recorder
-from tasks.domain.lease import Lease
+from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome, OutcomeKind
+from tasks.handling.port import EnqueueRequest
 from workers.offline.folder import OutboxFolder
+from workers.offline.rows import Creation
 from workers.offline.store import Store
 from workers.transports.base import Note
 
@@ -30,6 +33,14 @@ def outcome(number: int, result: Any = "done", **fields: Any) -> Outcome:
 
 def note(number: int, sequence: int = 1, message: str = "said") -> Note:
     return Note(lease(number), 1, sequence, "info", message)
+
+
+def claimed(number: int, **payload: Any) -> LeasedTask:
+    return LeasedTask(lease(number), "job", payload, 1, 60.0, 15.0, False, UUID(int=9))
+
+
+def creation(key: str) -> Creation:
+    return Creation(EnqueueRequest("job", {}, idempotency_key=key), datetime(2030, 1, 1, 12, tzinfo=UTC), lease(7))
 
 
 def open_store(path: Path, most_bytes: int = MEGABYTE) -> Store:
