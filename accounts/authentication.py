@@ -6,12 +6,15 @@ on tokens that are already out.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.db import connection
 from django.db.models import Exists, Q, QuerySet
 
 from accounts import audit, credentials, registration, throttle, tokens
@@ -21,6 +24,7 @@ from accounts.roles import Role
 from accounts.tokens import Claims, TokenPair
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput, Unauthenticated
+from dtq_site.foundation.statements import Statement
 
 _WRONG = "The account or the password is wrong."
 _ENDED = "The session has ended; sign in again."
@@ -107,11 +111,13 @@ def log_out(*, refresh_token: str | None, identity: Identity | None) -> None:
 def authenticate(raw: str) -> Access:
     """What an access token opens, by one indexed query; raises Unauthenticated."""
     claims = tokens.read_access(raw)
-    row = _live(claims).values_list("id", "username", "role", "team_id").first()
-    if row is None:
+    sql, parameters = _question(connection.vendor)
+    asked = dict(zip(_values(_SAMPLE), _values(claims), strict=True))
+    rows = Statement(sql, [asked.get(each, each) for each in parameters]).run().rows
+    if not rows:
         raise Unauthenticated(_ENDED)
-    user_id, username, role, team_id = row
-    identity = Identity(user_id, username, Role(role), team_id)
+    ((username, role, team_id),) = rows
+    identity = Identity(claims.user_id, username, Role(role), UUID(team_id))
     return Access(identity, claims.session_id, claims.token_version, claims.expires_at)
 
 
@@ -183,6 +189,26 @@ def _live(claims: Claims) -> QuerySet[User]:
     revoked = RevokedSession.objects.filter(session_id=claims.session_id)
     version_holds = Q(token_version=claims.token_version) | Q(kept_session=claims.session_id)
     return User.objects.filter(version_holds, id=claims.user_id, is_active=True).exclude(Exists(revoked))
+
+
+_SAMPLE = Claims(UUID(int=1), 1_234_567_890, UUID(int=2), datetime.min.replace(tzinfo=UTC))
+
+
+@functools.cache
+def _question(vendor: str) -> tuple[str, Sequence[Any]]:
+    """What `authenticate` asks that database, with the values of _SAMPLE where those of a token's claims belong.
+
+    The ORM words it once; to do so for every request would take longer than the answer does.
+    """
+    rows = _live(_SAMPLE).order_by().values_list("username", "role", "team_id")
+    sql, parameters = rows.query.get_compiler(connection=connection).as_sql()
+    return sql, parameters
+
+
+def _values(claims: Claims) -> list[Any]:
+    """What `_live` goes by, as the driver takes it."""
+    ids = [User._meta.pk.get_db_prep_value(id_, connection) for id_ in (claims.user_id, claims.session_id)]
+    return [claims.token_version, *ids]
 
 
 def _signed_in(user: User, session_id: UUID) -> SignedIn:
