@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,20 +11,26 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from graphene.utils.str_converters import to_camel_case
 
 from accounts import worker_tokens
 from accounts.identity import Identity, WorkerGrant
 from accounts.models import User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
+from dtq_site.schema import schema
 from tasks import lifecycle
 from tasks.domain.states import TaskStatus
 from tasks.models import Task, TaskAttempt, TaskLog
 from tests.integration.graphql.making import POLICY, data, make_identity, make_task, make_worker, row
 from tests.support.api import ask
+from tests.support.sources import ROOT
 from tests.support.worker_client import Lease, Refused, WorkerClient, completed, failed, key
 from workers import presence
+from workers.graphql.inputs import LONGEST_WAIT_SECONDS, MOST_CLAIMED, MOST_ITEMS
+from workers.graphql.mutations import WorkersMutation
 from workers.models import Worker
+from workers.remote import UNCONFIRMED_LEASE
 
 pytestmark = pytest.mark.django_db
 
@@ -632,3 +639,24 @@ def test_however_requests_are_lost_repeated_and_reordered_each_task_has_one_resu
     assert set(Task.objects.values_list("status", flat=True)) == {TaskStatus.COMPLETED}
     assert sorted(crew.counted) == sorted((str(task.pk), task.result) for task in Task.objects.all())
     assert len(crew.counted) == len(tasks)
+
+
+# --- what is written about them ------------------------------------------------------------------------------------
+
+
+def test_the_page_about_remote_workers_names_each_operation_with_its_arguments_and_its_limits():
+    page = (ROOT / "docs/REMOTE-WORKERS.md").read_text()
+    written = {name: arguments.split(", ") for name, arguments in re.findall(r"^\| `(\w+)\((.*?)\)` \|", page, re.M)}
+    fields = {name: list(_fields(root)[name].args) for root in ("Query", "Mutation") for name in FOR_WORKERS[root]}
+
+    assert written == fields
+    assert (f"{LONGEST_WAIT_SECONDS} at most" in page, f"`limit` is {MOST_CLAIMED} at most" in page) == (True, True)
+    assert f"have {MOST_ITEMS:,} items at most" in page
+    assert f"{UNCONFIRMED_LEASE.seconds} seconds at most" in page
+
+
+def _fields(root: str) -> dict[str, Any]:
+    return schema.graphql_schema.type_map[root].fields
+
+
+FOR_WORKERS = {"Query": ["parentResults"], "Mutation": list(map(to_camel_case, WorkersMutation._meta.fields))}
