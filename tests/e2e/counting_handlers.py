@@ -1,4 +1,4 @@
-"""A handler that costs nothing, for tests of many tasks."""
+"""Handlers that cost nothing, for tests of many tasks and of large ones."""
 
 from tasks import task
 
@@ -7,3 +7,9 @@ from tasks import task
 def square(number: int) -> int:
     """The square of a number."""
     return number * number
+
+
+@task("weigh")
+def weigh(ballast: str) -> int:
+    """The length of a text."""
+    return len(ballast)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
@@ -17,10 +16,12 @@ import pytest
 
 from tests.e2e.conftest import reread, wait_for_status
 from tests.e2e.job_handlers import read
-from tests.support.processes import ROOT, Process, Processes
+from tests.support.processes import Process, Processes
 from tests.support.servers import free_port
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
+from workers.client import Client
+from workers.offline.contents import describe
 
 pytestmark = [pytest.mark.usefixtures("committed_db", "redis_server"), pytest.mark.timeout(240)]
 
@@ -130,6 +131,11 @@ def completed_once(tasks: list[Any], journal: Path, *, timeout_seconds: float = 
     assert Counter(read(journal)) == Counter([f"{step} {word}" for word in words for step in ("start", "end")])
 
 
+def held_in(store: Path) -> int:
+    """How many tasks the worker holds, by its own disk."""
+    return sum(line.startswith("  held") for line in describe(store))
+
+
 def logged(task: Any) -> list[str]:
     from tasks.models import TaskLog
 
@@ -155,3 +161,224 @@ def test_it_runs_tasks_with_log_progress_and_children_and_needs_nothing_but_its_
     assert worker.members() == []
     assert list(store.glob("*.sqlite3*")) == []
     assert sorted(path.name for path in tmp_path.iterdir() if path.name == "var") == []
+
+
+# --- the network ---------------------------------------------------------------------------------------------------
+
+
+def test_cut_off_for_long_it_goes_on_with_what_it_holds_and_delivers_when_it_is_back(
+    start_remote, proxy, slow, journal, store
+):
+    worker = start_remote("--concurrency", "2", "--prefetch", "6", "--offline-for", "10m")
+    tasks = [slow(f"t{number}", 0.5) for number in range(8)]
+    eventually(lambda: held_in(store) + len(read(journal)) // 2 >= 8)
+
+    with proxy.away():
+        eventually(lambda: len(read(journal)) == 16, 30)
+        late = slow("late", 0.1)
+        worker.wait_for("outbox.kept")
+        time.sleep(3)
+        assert reread(late).status == "QUEUED"
+
+    completed_once([*tasks, late], journal)
+    assert {tuple(logged(task)) for task in tasks} == {(f"t{number} is done",) for number in range(8)}
+    assert "lease.lost" not in worker.output
+    assert worker.terminate() == 0
+    assert list(store.glob("*.sqlite3*")) == []
+
+
+def test_killed_while_cut_off_and_started_again_without_the_server_it_runs_the_rest_and_delivers_all(
+    start_remote, proxy, slow, journal, store
+):
+    budget = ["--concurrency", "1", "--prefetch", "5", "--offline-for", "10m"]
+    first = start_remote(*budget)
+    tasks = [slow(f"t{number}", 1) for number in range(6)]
+    eventually(lambda: held_in(store) == 6)
+    proxy.cut()
+    eventually(lambda: any(f"{tasks[2].pk} slow: begun" in line for line in describe(store)), 20)
+    kill_all(first)
+
+    second = start_remote(*budget, ready=False)
+    eventually(lambda: "end t5" in read(journal), 30)
+    assert [reread(task).status for task in tasks] == ["PROCESSING"] * 6
+    proxy.restore()
+
+    done = [wait_for_status(task, "COMPLETED", 60) for task in tasks]
+    interrupted = [task.payload["word"] for task in done if task.attempts != 1]
+    assert interrupted == ["t2"] and done[2].lost_leases == 1
+    assert Counter(read(journal)) == Counter(
+        [f"{step} t{number}" for number in range(6) for step in ("start", "end")] + ["start t2"]
+    )
+    assert second.terminate() == 0
+    assert list(store.glob("*.sqlite3*")) == []
+
+
+@pytest.mark.parametrize("operation", ["ClaimTasks", "ReportOutcomes", "EnqueueTasks", "RenewLeases", "RegisterWorker"])
+def test_a_reply_that_is_lost_on_the_way_changes_nothing(start_remote, proxy, slow, enqueue, journal, operation):
+    proxy.cut_reply(operation.encode())
+    start_remote("--offline-for", "10m")
+    tasks = [slow(f"t{number}", 0.2) for number in range(6)]
+    parent = enqueue("parent", {"journal": str(journal)}) if operation == "EnqueueTasks" else None
+
+    if parent is not None:
+        assert wait_for_status(parent, "COMPLETED").result == "None"  # its child waits on the worker's disk then
+        children = type(parent).objects.filter(name="journal")
+        eventually(lambda: [child.status for child in children.all()] == ["COMPLETED"], 30)
+        assert read(journal).count(f"child of {parent.pk}") == 1
+        assert all(wait_for_status(task, "COMPLETED").attempts == 1 for task in tasks)
+    else:
+        completed_once(tasks, journal)
+    assert proxy.replies_cut == 1
+
+
+def test_a_black_hole_holds_up_nothing_that_runs(start_remote, proxy, slow, journal, store):
+    start_remote("--concurrency", "2", "--prefetch", "4", "--offline-for", "10m")
+    tasks = [slow(f"t{number}", 0.3) for number in range(6)]
+    eventually(lambda: held_in(store) + len(read(journal)) // 2 >= 6)
+
+    proxy.swallow()
+    eventually(lambda: len(read(journal)) == 12, 30)
+    time.sleep(2)
+    proxy.restore()
+
+    completed_once(tasks, journal)
+
+
+def test_the_server_may_be_killed_and_started_again(start_remote, server, slow, journal, store):
+    worker = start_remote("--prefetch", "10", "--offline-for", "10m")
+    tasks = [slow(f"t{number}", 1) for number in range(10)]
+    eventually(lambda: held_in(store) == 10)
+
+    server.kill()
+    worker.wait_for("server.unreachable")
+    eventually(lambda: len(read(journal)) == 20, 30)
+    server.start()
+
+    completed_once(tasks, journal)
+    assert worker.running
+
+
+# --- other faults --------------------------------------------------------------------------------------------------
+
+
+def test_of_two_workers_that_ran_the_same_task_one_has_the_result_and_the_other_is_evidence(
+    start_remote, start_worker, start_scheduler, proxy, slow, journal
+):
+    from tasks.models import TaskAttempt
+
+    start_scheduler()
+    start_remote("--offline-for", "15s")
+    task = slow("twice", 30)
+    eventually(lambda: read(journal) == ["start twice"])
+
+    proxy.cut()
+    start_worker()
+    eventually(lambda: read(journal) == ["start twice"] * 2, 60)
+    eventually(lambda: "end twice" in read(journal), 60)
+    proxy.restore()
+
+    done = wait_for_status(task, "COMPLETED", 60)
+    assert (done.result, done.fencing_token, done.lost_leases) == ("twice", 2, 1)
+    eventually(lambda: TaskAttempt.objects.filter(task_id=task.pk).count() >= 2, 30)
+    assert "refused" in set(TaskAttempt.objects.filter(task_id=task.pk).values_list("ending", flat=True))
+
+
+def test_a_revoked_token_ends_the_leases_keeps_the_outcomes_and_a_new_one_in_the_file_is_enough(
+    start_remote, proxy, token_file, slow, journal, store
+):
+    from accounts import worker_tokens
+    from accounts.models import WorkerToken
+
+    worker = start_remote("--offline-for", "10m")
+    task = slow("a", 2)
+    eventually(lambda: read(journal) == ["start a"])
+
+    worker_tokens.revoke(WorkerToken.objects.get().pk)
+    worker.wait_for("token.refused")
+    eventually(lambda: read(journal) == ["start a", "end a"], 20)
+    eventually(lambda: any("COMPLETED" in line for line in describe(store)))
+    token_file.write_text(issue_token())
+
+    assert wait_for_status(task, "COMPLETED", 60).result == "a"
+    eventually(lambda: not any("COMPLETED" in line for line in describe(store)), 20)
+    assert worker.running
+
+
+def test_with_a_full_disk_it_claims_no_more_says_so_and_loses_nothing(start_remote, enqueue, store):
+    worker = start_remote("--concurrency", "1", "--prefetch", "100", "--offline-for", "10m", DTQ_OUTBOX_MB="1")
+    tasks = [enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(20)]
+
+    worker.wait_for("journal.full")
+
+    for task in tasks:
+        assert wait_for_status(task, "COMPLETED", 90).result == 200_000
+    assert sum(reread(task).lost_leases for task in tasks) == 0
+
+
+@pytest.mark.timeout(400)
+def test_a_worker_that_loses_its_server_ten_times_and_its_life_once_settles_two_thousand_tasks_once_each(
+    start_remote, proxy, enqueue, store
+):
+    from accounts.registration import team_named
+    from tasks import submission
+    from tasks.domain.submission import Request
+    from tasks.models import Task
+
+    budget = ["--concurrency", "4", "--prefetch", "50", "--offline-for", "10m"]
+    owner = submission.Owner(team_named(TEAM).pk, None)
+    worker = start_remote(*budget)
+    for first in range(0, 2000, 500):
+        submission.submit([Request(name="square", payload={"number": n}) for n in range(first, first + 500)], owner)
+    done = Task.objects.filter(name="square", status="COMPLETED")
+
+    for outage in range(10):
+        reached = done.count()
+        eventually(lambda reached=reached: done.count() >= min(2000, reached + 60), 60)
+        if outage % 3 == 1:
+            proxy.cut_reply(b"ReportOutcomes")
+        with proxy.away():
+            time.sleep(0.5)
+            if outage == 5:
+                kill_all(worker)
+                worker = start_remote(*budget, ready=False)
+    eventually(lambda: done.count() == 2000, 120)
+
+    assert all(task.result == task.payload["number"] ** 2 and task.attempts == 1 for task in done)
+    assert Task.objects.filter(name="square", fencing_token__gt=2).count() == 0
+    assert worker.terminate() == 0
+    assert list(store.glob("*.sqlite3*")) == []
+
+
+# --- scripts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_script_that_is_cut_off_creates_its_tasks_once_when_it_is_back(proxy, start_remote, tmp_path, journal):
+    from tasks.models import Task
+
+    token = access_token()
+    with proxy.away(), Client(proxy.url, token, store=tmp_path / "client") as script:
+        asked = script.enqueue("journal", {"journal": str(journal), "word": "x"})
+        assert (asked.id, asked.status) == (None, None)
+        script.enqueue("journal", {"journal": str(journal), "word": "y"}, idempotency_key="mine")
+        script.enqueue("no name", {})
+    assert Task.objects.count() == 0
+
+    with Client(proxy.url, token, store=tmp_path / "client") as again:
+        assert again.deliver() == 0
+        start_remote()
+        repeated = again.enqueue("journal", {"journal": str(journal), "word": "y"}, idempotency_key="mine")
+        assert again.wait(repeated.id)["result"] == "y"
+        ((key, reason),) = again.refused
+
+    assert "name" in reason and key
+    assert sorted(Task.objects.values_list("payload__word", flat=True)) == ["x", "y"]
+    assert list((tmp_path / "client").glob("*.sqlite3*")) == []
+
+
+def access_token() -> str:
+    from accounts import authentication, registration
+
+    user = registration.create_user(
+        username="scripter", email="s@example.com", password=None, team=registration.team_named(TEAM)
+    )
+    return authentication.sign_in(user).access_token

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -46,10 +46,10 @@ CREATED_AT_ONCE = 100
 NO_ROOM_SECONDS = 5.0
 
 
-class LocksNotOffered(DTQError):
-    """A remote worker takes no locks while a handler runs; declare the lock on the handler: @task(…, lock="…")."""
+class NotOffered(DTQError):
+    """A remote worker cannot do this for its handlers."""
 
-    code = "LOCKS_NOT_OFFERED"
+    code = "NOT_OFFERED"
 
 
 class RemoteTransport:
@@ -99,6 +99,7 @@ class RemoteTransport:
 
         What cannot be written down is given back and not run.
         """
+        limit = 1 if self._no_room else limit
         repeated = self._unanswered is not None
         self._unanswered = self._unanswered or claim_id
         sent = LeaseTimer.sent_at()
@@ -114,11 +115,17 @@ class RemoteTransport:
                 raise
             return self._give_back_unheard()
         self._unanswered = None
-        self._no_room = bool(won) and not self._journal.hold(won, sent)
+        held = self._written_down(won, sent)
+        self._no_room = len(held) < len(won)
         if self._no_room:
-            self._reaching(lambda: self._api.release([task.lease for task in won]))
-            return []
-        return self._confirmed(won, lease) if won else []
+            self._reaching(lambda: self._api.release([task.lease for task in won[len(held) :]]))
+        return self._confirmed(held, lease) if held else []
+
+    def _written_down(self, won: Sequence[LeasedTask], sent: tuple[float, float, float]) -> Sequence[LeasedTask]:
+        """As many of the tasks as there is room for."""
+        if not won or self._journal.hold(won, sent):
+            return won
+        return list(takewhile(lambda task: self._journal.hold([task], sent), won)) if len(won) > 1 else []
 
     def _give_back_unheard(self) -> list[LeasedTask]:
         """The wait was ended by us: what it may have won in that moment is not run."""
@@ -259,11 +266,15 @@ class RemoteTransport:
                 error=error.message,
             )
 
+    def results(self, lease: Lease) -> dict[str, Any]:
+        """See Transport. Raises NotOffered."""
+        raise NotOffered("A remote worker cannot read what other tasks have returned; hand it over in the payload.")
+
     # --- locks -----------------------------------------------------------------------------------------------------
 
     def take_lock(self, lease: Lease, name: str) -> LockAnswer:
-        """See Transport. Raises LocksNotOffered."""
-        raise LocksNotOffered
+        """See Transport. Raises NotOffered."""
+        raise NotOffered('A remote worker takes no locks while a handler runs; declare the lock: @task(…, lock="…").')
 
     def free_lock(self, lease: Lease, name: str) -> None:
         """See Transport. None was taken."""
