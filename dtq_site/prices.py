@@ -12,11 +12,10 @@ from dataclasses import replace
 from accounts.graphql import arguments as accounts
 from dtq_site.api.costs import Price
 from scheduling.graphql.types import MOST_RUNS
-from tasks.graphql.queries import DEFAULT_LIMIT, MOST_TASKS
 from tasks.submission import MAX_TASKS_PER_CALL
 from workers.graphql import inputs as workers
 
-_PAGE_OF_TASKS = Price(points=10, items=DEFAULT_LIMIT, most=MOST_TASKS)
+_PAGE_OF_TASKS = Price(points=10, items=accounts.DEFAULT_LIMIT, most=accounts.MOST)
 _MANY_WRITES = Price(points=100)
 _HASHED_PASSWORD = Price(points=5_000)  # a tenth of a second of a core
 

@@ -22,7 +22,12 @@ PAGE = {
 
 def read_page(limit: int | None, offset: int | None) -> tuple[int, int]:
     """Limit and offset, within bounds; raises BadInput."""
-    return _within("limit", limit, DEFAULT_LIMIT, MOST), _within("offset", offset, 0, FARTHEST_OFFSET)
+    return read_limit(limit), _within("offset", offset, 0, FARTHEST_OFFSET)
+
+
+def read_limit(limit: int | None, argument: str = "limit") -> int:
+    """How many to show at most; raises BadInput on the argument."""
+    return _within(argument, limit, DEFAULT_LIMIT, MOST)
 
 
 def _within(argument: str, value: int | None, default: int, most: int) -> int:
@@ -46,7 +51,9 @@ def fields_of(argument: str) -> Iterator[None]:
     """Name the field of a refusal as the client wrote it: ``input.email``."""
     try:
         yield
-    except (BadInput, Conflict, NotFound) as error:
+    except BadInput as error:
+        raise error.within(argument) from None
+    except (Conflict, NotFound) as error:
         if error.field:
             error.field = f"{argument}.{error.field}"
         raise

@@ -8,6 +8,7 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts.graphql.arguments import fields_of
 from accounts.permissions import requires
 from accounts.roles import Role
 from scheduling import changes, definition, models
@@ -15,7 +16,6 @@ from scheduling.graphql.inputs import ScheduleInput
 from scheduling.graphql.queries import visible_schedule
 from scheduling.graphql.types import Schedule, with_owners
 from tasks import models as task_models
-from tasks.graphql.inputs import fields_of
 from tasks.graphql.related import with_related
 from tasks.graphql.selection import Selection
 from tasks.graphql.types import Task

@@ -9,6 +9,7 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts.graphql.arguments import read_id
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import NotFound
@@ -17,7 +18,6 @@ from scheduling import models, selectors
 from scheduling.domain.timing import DEFAULT_TIMEZONE, Timing, check_moment
 from scheduling.domain.wording import describe
 from scheduling.graphql.types import Schedule, SchedulePreview, coming_runs, run_count, with_owners
-from tasks.graphql.inputs import read_id
 from tasks.graphql.selection import Selection
 
 

@@ -10,6 +10,7 @@ import graphene
 from graphql import GraphQLResolveInfo
 
 from accounts import audit
+from accounts.graphql.arguments import fields_of
 from accounts.identity import Identity
 from accounts.permissions import requires
 from accounts.roles import Role
@@ -19,7 +20,7 @@ from tasks import bulk, selectors
 from tasks.bulk import CHUNK, BulkVerb
 from tasks.filters import TaskFilter as Wanted
 from tasks.filters import to_json
-from tasks.graphql.inputs import TaskFilter, fields_of, read_filter
+from tasks.graphql.inputs import TaskFilter, read_filter
 
 _DONE = {BulkVerb.CANCEL: "tasks.cancelled", BulkVerb.RETRY: "tasks.retried"}
 

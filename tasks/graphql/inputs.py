@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ from uuid import UUID
 import graphene
 from django.conf import settings
 
-from dtq_site.foundation.errors import BadInput, Conflict, NotFound
+from dtq_site.foundation.errors import BadInput
 from dtq_site.foundation.ids import parse_uuid
 from dtq_site.foundation.scalars import JSON, DateTime
 from tasks import filters, listing
@@ -144,14 +143,6 @@ def read_filter(input: Mapping[str, Any]) -> filters.TaskFilter:
     return filters.TaskFilter(**wanted)
 
 
-def read_id(text: str) -> UUID:
-    """The id that a client sent. Raises NotFound for what can be no id."""
-    found = parse_uuid(text)
-    if found is None:
-        raise NotFound
-    return found
-
-
 def read_request(input: Mapping[str, Any]) -> tuple[Request, Recurrence | None]:
     """What a CreateTaskInput asks for. Raises BadInput if it is at odds with itself about recurring."""
     request = Request(**{field: value for field, value in input.items() if field not in _RECURRENCE})
@@ -177,16 +168,3 @@ def read_changes(input: Mapping[str, Any], task: Task, now: datetime) -> dict[st
     present = Defaults(task.queue, task.priority, task.max_retries, task.timeout_seconds, lock)
     spec = make_spec(Request(**input), task.name, present, now, settings.DTQ_TASKS.max_json_bytes)
     return {column: getattr(spec, column) for column in [*input, *(["lock"] if lock else [])]}
-
-
-@contextmanager
-def fields_of(argument: str) -> Iterator[None]:
-    """Name the field of a refusal as the client wrote it: ``input.priority``."""
-    try:
-        yield
-    except BadInput as error:
-        raise error.within(argument) from None
-    except (Conflict, NotFound) as error:
-        if error.field:
-            error.field = f"{argument}.{error.field}"
-        raise

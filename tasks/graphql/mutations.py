@@ -9,6 +9,7 @@ import graphene
 from graphql import GraphQLResolveInfo
 
 from accounts import audit
+from accounts.graphql.arguments import fields_of
 from accounts.identity import Identity
 from accounts.permissions import requires
 from accounts.roles import Role
@@ -20,7 +21,6 @@ from tasks.graphql.inputs import (
     CreateTaskInput,
     UpdateQueueInput,
     UpdateTaskInput,
-    fields_of,
     read_changes,
     read_request,
 )

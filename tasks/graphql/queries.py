@@ -9,23 +9,22 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts.graphql.arguments import DEFAULT_LIMIT, MOST, fields_of, read_id, read_limit, read_page
 from accounts.permissions import requires
 from accounts.roles import Role
-from dtq_site.foundation.errors import BadInput, NotFound
+from dtq_site.foundation.errors import NotFound
 from dtq_site.foundation.scalars import DateTime
 from tasks import explanation, models, selectors
 from tasks.domain.states import TaskStatus as Status
 from tasks.filters import TaskFilter as Wanted
 from tasks.graphql.cursors import cursor_of, position_at
-from tasks.graphql.inputs import SEARCH, TaskFilter, fields_of, read_filter, read_id
+from tasks.graphql.inputs import SEARCH, TaskFilter, read_filter
 from tasks.graphql.related import selections_of_nodes, unselected_columns, with_counts, with_related
 from tasks.graphql.scalars import Priority
 from tasks.graphql.selection import Selection
 from tasks.graphql.types import Explanation, Queue, Task, TaskConnection, TaskOrder, TaskStats, TaskStatus
 from tasks.listing import Page
 from tasks.listing import TaskOrder as Order
-
-DEFAULT_LIMIT, MOST_TASKS, FARTHEST_OFFSET = 50, 1000, 2**31 - 1
 
 
 class TasksQuery(graphene.ObjectType):
@@ -43,14 +42,14 @@ class TasksQuery(graphene.ObjectType):
         created_after=DateTime(description="Only tasks that were created at this moment or later."),
         created_before=DateTime(description="Only tasks that were created before this moment."),
         order_by=TaskOrder(description="In which order; the newest first, if left out."),
-        limit=graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST_TASKS:,}."),
+        limit=graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST:,}."),
         offset=graphene.Int(default_value=0, description="How many to pass over first."),
         description="Tasks that the caller may see.",
     )
     tasks_connection = graphene.Field(
         TaskConnection,
         required=True,
-        first=graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST_TASKS:,}."),
+        first=graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST:,}."),
         after=graphene.String(description="The cursor from which to go on; from the beginning, if left out."),
         filter=TaskFilter(description="Which tasks; all, if left out."),
         order_by=TaskOrder(description="In which order; the newest first, if left out."),
@@ -92,12 +91,13 @@ class TasksQuery(graphene.ObjectType):
         **wanted: Any,
     ) -> Sequence[models.Task]:
         """A page, with all that is selected of it."""
+        limit, offset = read_page(limit, offset)
         page = selectors.tasks(
             info.context.identity,
             Wanted(status=None if status is None else [status], **wanted),
             order_by or Order.NEWEST,
-            _within("limit", limit, DEFAULT_LIMIT, MOST_TASKS),
-            offset=_within("offset", offset, 0, FARTHEST_OFFSET),
+            limit,
+            offset=offset,
             without=unselected_columns(Selection.below(info)),
         )
         return with_related(page.tasks, info)
@@ -121,7 +121,7 @@ class TasksQuery(graphene.ObjectType):
             info.context.identity,
             wanted,
             order,
-            _within("first", first, DEFAULT_LIMIT, MOST_TASKS),
+            read_limit(first, "first"),
             after=None if after is None else position_at(after, order),
             without=unselected_columns(*shown),
         )
@@ -182,11 +182,3 @@ def _connection(page: Page, order: Order, after: str | None) -> dict[str, Any]:
             "end_cursor": last if page.end is None else cursor_of(order, page.end),
         },
     }
-
-
-def _within(argument: str, value: int | None, default: int, most: int) -> int:
-    if value is None:
-        return default
-    if not 0 <= value <= most:
-        raise BadInput(f"{argument} must be from 0 to {most:,}, not {value:,}.", field=argument)
-    return value

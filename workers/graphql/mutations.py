@@ -10,6 +10,8 @@ import graphene
 from django.conf import settings
 from graphql import GraphQLResolveInfo
 
+from accounts.graphql.arguments import fields_of, read_id
+from accounts.graphql.arguments import fields_of, read_id
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
@@ -18,7 +20,7 @@ from tasks import models as task_models
 from tasks.domain.lease import LeasedTask as Leased
 from tasks.domain.lease import RenewalVerdict as Renewal
 from tasks.domain.submission import Request
-from tasks.graphql.inputs import CreateTaskInput, fields_of, read_id, read_request
+from tasks.graphql.inputs import CreateTaskInput, read_request
 from tasks.graphql.related import with_related
 from tasks.graphql.selection import Selection
 from tasks.graphql.types import Task

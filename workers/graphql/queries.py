@@ -8,11 +8,11 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts.graphql.arguments import read_id
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import NotFound
 from dtq_site.foundation.scalars import JSON
-from tasks.graphql.inputs import read_id
 from tasks.graphql.selection import Selection
 from workers import models, remote, selectors
 from workers.graphql.inputs import LeaseInput, read_lease

@@ -140,7 +140,7 @@ def test_what_is_left_out_stays_and_what_stays_is_not_audited(root: Identity):
 @pytest.mark.parametrize(
     ("input", "answer"),
     [
-        ({}, ("BAD_USER_INPUT", None)),
+        ({}, ("BAD_USER_INPUT", "input")),
         ({"email": None}, ("BAD_USER_INPUT", "input.email")),
         ({"isActive": None}, ("BAD_USER_INPUT", "input.isActive")),
         ({"email": "nowhere"}, ("BAD_USER_INPUT", "input.email")),
