@@ -13,7 +13,7 @@ from pytest_django import Settings
 from accounts import registration
 from accounts.identity import Identity
 from dtq_site.api import errors as api_errors
-from dtq_site.api import limits
+from dtq_site.api import limits, websocket
 from dtq_site.foundation import errors
 from dtq_site.foundation.errors import DTQError
 from dtq_site.schema import schema
@@ -65,7 +65,7 @@ def test_the_operations_of_the_guide_run_in_their_order(admin: Identity, setting
 def test_the_guide_lists_every_code():
     raised = {
         each.code
-        for module in (errors, api_errors, limits)
+        for module in (errors, api_errors, limits, websocket)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, DTQError)
     }
