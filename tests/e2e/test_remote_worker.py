@@ -349,6 +349,39 @@ def test_a_worker_that_loses_its_server_ten_times_and_its_life_once_settles_two_
     assert list(store.glob("*.sqlite3*")) == []
 
 
+def test_a_process_that_dies_alone_is_replaced_and_what_it_held_is_settled_from_its_file(start_remote, slow, journal):
+    worker = start_remote("--concurrency", "1", "--prefetch", "3", "--offline-for", "10m")
+    tasks = [slow(f"t{number}", 1) for number in range(4)]
+    eventually(lambda: all(reread(task).status == "PROCESSING" for task in tasks) and reread(tasks[0]).begun)
+
+    (child,) = worker.workers()
+    os.kill(child, signal.SIGKILL)
+
+    done = [wait_for_status(task, "COMPLETED", 60) for task in tasks]
+    assert [(task.attempts, task.lost_leases) for task in done] == [(2, 1), (1, 0), (1, 0), (1, 0)]
+    assert Counter(read(journal))["start t0"] == 2 and len(read(journal)) == 9
+
+
+def test_stopped_in_order_while_cut_off_it_leaves_everything_to_its_successor(
+    start_remote, proxy, slow, journal, store
+):
+    budget = ["--concurrency", "1", "--prefetch", "3", "--offline-for", "10m"]
+    first = start_remote(*budget)
+    tasks = [slow(f"t{number}", 1) for number in range(4)]
+    eventually(lambda: held_in(store) == 4)
+    proxy.cut()
+
+    assert first.terminate(60) == 0
+    assert first.members() == []
+    second = start_remote(*budget, ready=False)
+    eventually(lambda: "end t3" in read(journal), 30)
+    proxy.restore()
+
+    completed_once(tasks, journal)
+    assert second.terminate() == 0
+    assert list(store.glob("*.sqlite3*")) == []
+
+
 # --- scripts -------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from workers.domain.card import WorkerCard
@@ -22,6 +23,7 @@ class Heartbeat(Service):
         self._transport = transport
         self._card = card
         self._signed_on = False
+        self._failures = 0
         self.draining = False
         self.signs_off = True
 
@@ -33,9 +35,14 @@ class Heartbeat(Service):
             else:
                 self._sign_on()
         except Unreachable as error:
+            self._failures += 1
+            pause = full_jitter(self._failures, base_seconds=0.5, cap_seconds=PERIOD_SECONDS)
             if not self._signed_on:
-                self.observer.emit("server.unreachable", during="sign-on", error=str(error), again_in_seconds=1.0)
-            return 1.0
+                self.observer.emit(
+                    "server.unreachable", during="sign-on", error=str(error), again_in_seconds=round(pause, 2)
+                )
+            return pause
+        self._failures = 0
         return PERIOD_SECONDS
 
     def _sign_on(self) -> None:

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import psutil
 
+from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.clock import LeaseTimer, elapsed_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
@@ -72,7 +73,7 @@ class Keeper(Service):
         self._kept = kept
         self._lease = lease
         self._ahead = ahead
-        self._cut_off = False
+        self._failures = 0
         self._hard_limit_seconds = hard_limit_after.total_seconds()
         self._period = min(lease.total_seconds() / 4, MOST_SECONDS_BETWEEN_RENEWALS)
         self._renew_at = elapsed_clock() + self._period
@@ -93,11 +94,14 @@ class Keeper(Service):
                     self._settle(table)
         except Unreachable as error:
             # What runs goes on; a granted renewal makes the leases good again.
-            self.observer.emit("server.unreachable", during="renewal", error=str(error), again_in_seconds=1.0)
+            self._failures += 1
+            pause = full_jitter(self._failures, base_seconds=0.5, cap_seconds=max(1.0, self._period))
+            self.observer.emit(
+                "server.unreachable", during="renewal", error=str(error), again_in_seconds=round(pause, 2)
+            )
             self._renew_at = elapsed_clock()
-            self._cut_off = True
-            return 1.0
-        self._cut_off = False
+            return pause
+        self._failures = 0
         return TICK_SECONDS
 
     def after_round(self) -> None:
@@ -111,7 +115,7 @@ class Keeper(Service):
 
         While the server is away nothing could be given back: whatever is held is better run.
         """
-        if self._cut_off:
+        if self._failures:
             return
         before = elapsed_clock() - self._ahead.horizon_seconds
         waiting = table.rows(State.WAITING)
