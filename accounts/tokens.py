@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,13 +18,15 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts.models import RevokedSession, User
-from dtq_site.foundation.clock import from_milliseconds
+from dtq_site.foundation.clock import from_milliseconds, host_now
 from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
 from dtq_site.foundation.errors import Unauthenticated
 from dtq_site.foundation.ids import parse_uuid
 
 # Tokens expire by the clock of the host that made them, rows by the database's.
 _CLOCK_MARGIN = timedelta(hours=1)
+_REMEMBERED_TOKENS = 4096
+_INVALID = "The token is not valid or has expired; sign in again."
 
 AnyToken = TypeVar("AnyToken", bound=simplejwt.Token)
 
@@ -67,6 +70,15 @@ def issue(user: User, session_id: UUID) -> TokenPair:
 
 def read_access(raw: str) -> Claims:
     """The claims of an access token; raises Unauthenticated."""
+    claims = _genuine(raw)
+    if claims.expires_at <= host_now():
+        raise Unauthenticated(_INVALID)
+    return claims
+
+
+@lru_cache(maxsize=_REMEMBERED_TOKENS)
+def _genuine(raw: str) -> Claims:
+    """The claims of an access token that was good when it was first read: a signature stays as right as it is."""
     return _claims(_decoded(simplejwt.AccessToken, raw))
 
 
@@ -104,7 +116,7 @@ def _decoded(kind: type[AnyToken], raw: str) -> AnyToken:
     try:
         return kind(raw)
     except (TokenError, UnicodeEncodeError):
-        raise Unauthenticated("The token is not valid or has expired; sign in again.") from None
+        raise Unauthenticated(_INVALID) from None
 
 
 def _claims(token: simplejwt.Token) -> Claims:

@@ -57,6 +57,17 @@ def test_an_access_token_opens_identity_and_session_by_one_query(django_assert_n
     assert access.expires_at.timestamp() == claims["exp"]
 
 
+def test_an_access_token_that_was_read_before_opens_nothing_from_the_moment_it_expires(monkeypatch: pytest.MonkeyPatch):
+    make_user("ann")
+    raw = sign_in().access_token
+    expires_at = authentication.authenticate(raw).expires_at
+
+    monkeypatch.setattr(tokens, "host_now", lambda: expires_at - timedelta(microseconds=1))
+    assert authentication.identity_from_token(raw).username == "ann"
+    monkeypatch.setattr(tokens, "host_now", lambda: expires_at)
+    assert_dead(raw)
+
+
 def test_a_login_writes_nothing():
     make_user("ann")
 
