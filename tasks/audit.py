@@ -38,8 +38,14 @@ class LogLine:
     message: str
 
 
+REFUSED = "refused"
+
+
 def record_endings(endings: Sequence[Ending], now: datetime) -> None:
-    """Keep how attempts ended."""
+    """Keep how attempts ended. A refused report that comes again adds nothing."""
+    refused = [ending.task_id for ending in endings if ending.ending == REFUSED]
+    kept = TaskAttempt.objects.filter(task_id__in=refused, ending=REFUSED) if refused else TaskAttempt.objects.none()
+    known = set(kept.values_list("task_id", "fencing_token"))
     TaskAttempt.objects.bulk_create(
         TaskAttempt(
             task_id=ending.task_id,
@@ -51,6 +57,7 @@ def record_endings(endings: Sequence[Ending], now: datetime) -> None:
             ended_at=now,
         )
         for ending in endings
+        if ending.ending != REFUSED or (ending.task_id, ending.fencing_token) not in known
     )
 
 

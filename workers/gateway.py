@@ -24,6 +24,7 @@ from tasks.domain.locks import LockAnswer, check_lock_name
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.handling.port import EnqueueRequest
+from tasks.lifecycle.losses import PROCESS_DIED
 from tasks.lock_bell import lock_bell
 from tasks.models import Task
 from tasks.submission import Owner
@@ -65,9 +66,9 @@ def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
     return lifecycle.release(leases, clock.now())
 
 
-def forfeit(leases: Sequence[Lease], clock: Clock = database_clock) -> int:
+def forfeit(leases: Sequence[Lease], clock: Clock = database_clock, reason: str = PROCESS_DIED) -> int:
     """Take back tasks whose handlers had begun and go on no more; see `lifecycle.forfeit`. Returns how many."""
-    return len(lifecycle.forfeit(leases, retry_policy(), jitter, clock.now()))
+    return len(lifecycle.forfeit(leases, retry_policy(), jitter, clock.now(), reason))
 
 
 def record(lines: Sequence[audit.LogLine], progress: Mapping[Lease, int], clock: Clock = database_clock) -> None:

@@ -132,9 +132,10 @@ def end_leases(token_id: UUID, clock: Clock = database_clock) -> None:
     leases: dict[bool, list[Lease]] = {True: [], False: []}
     for begun, status, *columns in held.values_list("begun", "status", "pk", "fencing_token", "claim_id"):
         leases[begun and status == TaskStatus.PROCESSING].append(Lease(*columns))
-    for begun, end in ((True, gateway.forfeit), (False, gateway.release)):
-        for start in range(0, len(leases[begun]), _AT_ONCE):
-            end(leases[begun][start : start + _AT_ONCE], clock)
+    for start in range(0, len(leases[True]), _AT_ONCE):
+        gateway.forfeit(leases[True][start : start + _AT_ONCE], clock, "its token was revoked")
+    for start in range(0, len(leases[False]), _AT_ONCE):
+        gateway.release(leases[False][start : start + _AT_ONCE], clock)
 
 
 # --- what they tell ------------------------------------------------------------------------------------------------

@@ -50,9 +50,14 @@ def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -
     return tasks
 
 
+PROCESS_DIED = "the process that ran the task died"
+
+
 @repeats_lock_conflicts
-def forfeit(leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: datetime) -> list[Task]:
-    """Take back tasks of which their holder says that they had begun and go on no more: the process that ran them has died.
+def forfeit(
+    leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str = PROCESS_DIED
+) -> list[Task]:
+    """Take back tasks that had begun and go on no more, as their holder says, or who has shut it out.
 
     Of one that was cancelled this is its worker's word that it has stopped. Returns those that were taken back.
     """
@@ -62,7 +67,7 @@ def forfeit(leases: Sequence[Lease], policy: RetryPolicy, jitter: Jitter, now: d
     for task in tasks:
         task.begun = True
     guard = bearing(held) & Q(status__unindexed__in=MOVES["reap"].sources)
-    _lose(tasks, guard, policy, jitter, now, "worker lost: the process that ran the task died")
+    _lose(tasks, guard, policy, jitter, now, f"worker lost: {reason}")
     Task.objects.filter(bearing(held), pk__in=[task.pk for task in stopped]).update(**NO_LEASE)
     follow(free_all(holders_among(stopped), now))
     return tasks

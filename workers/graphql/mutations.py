@@ -11,7 +11,6 @@ from django.conf import settings
 from graphql import GraphQLResolveInfo
 
 from accounts.graphql.arguments import fields_of, read_id
-from accounts.graphql.arguments import fields_of, read_id
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
