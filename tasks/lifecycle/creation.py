@@ -37,7 +37,6 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
     levels = {name: queues.level_ms(name) for name in {new.spec.queue for new in new_tasks}}
     chosen = task_ids or ids.new(len(new_tasks))
     rows = [_new_row(new, id_, levels[new.spec.queue], now) for new, id_ in zip(new_tasks, chosen, strict=True)]
-    tasks: Sequence[Task]
     if any(new.parents for new in new_tasks):
         tasks = _insert_tied(new_tasks, rows, levels, now)
     elif queues.are_known(levels) and not connection.in_atomic_block:
@@ -47,7 +46,7 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
         tasks = _insert(rows, levels, now)
     add_after_commit(tasks)
     events.publish_after_commit(Change.CREATED, chosen)
-    return list(tasks)
+    return tasks
 
 
 @repeats_lock_conflicts
@@ -63,7 +62,7 @@ def _insert(rows: Sequence[Row], queue_names: Collection[str], now: datetime) ->
 @repeats_lock_conflicts
 def _insert_tied(
     new_tasks: Sequence[NewTask], rows: Sequence[Row], queue_names: Collection[str], now: datetime
-) -> Sequence[Task]:
+) -> list[Task]:
     """Insert tasks of which some depend on others: on some that are there, whose rows come first, or on each other."""
     queues.ensure(queue_names, now)
     parents = dependencies.lock_parents(new_tasks, {row["id"] for row in rows})
@@ -71,7 +70,8 @@ def _insert_tied(
     marked = [row | {"has_dependants": row["id"] in needed} for row in rows]
     for statement in inserts(marked):
         statement.run()
-    tasks = dependencies.tie(new_tasks, [task_of(row) for row in marked], parents, now)
+    tasks = [task_of(row) for row in marked]
+    dependencies.tie(new_tasks, tasks, parents, now)
     metrics.record(metrics.created(tasks))
     return tasks
 

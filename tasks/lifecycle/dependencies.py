@@ -11,11 +11,13 @@ is done for MOST_AT_ONCE edges in its transaction; a duty finds the others, and 
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
 from dtq_site.foundation.clock import milliseconds
@@ -67,13 +69,8 @@ def lock_parents(new_tasks: Iterable[NewTask], own: Collection[UUID]) -> dict[UU
     return {task.pk: task.status for task in found.values()}
 
 
-def tie(
-    new_tasks: Iterable[NewTask], tasks: Sequence[Task], parents: Mapping[UUID, str], now: datetime
-) -> Sequence[Task]:
-    """Make the edges of tasks that were just inserted, and draw what follows for them from `parents` that have ended.
-
-    Returns the tasks as they are then.
-    """
+def tie(new_tasks: Iterable[NewTask], tasks: Sequence[Task], parents: Mapping[UUID, str], now: datetime) -> None:
+    """Make the edges of tasks that were just inserted, and draw what follows for them from `parents` that have ended."""
     edges = [
         Dependency(child_id=task.pk, parent_id=parent.task_id, key=parent.key, on_failure=new.on_failure)
         for new, task in zip(new_tasks, tasks, strict=True)
@@ -81,17 +78,10 @@ def tie(
     ]
     Dependency.objects.bulk_create(edges)
     ended = {task_id: status for task_id, status in parents.items() if status in TERMINAL}
-    children = {edge.child_id for edge in edges if edge.parent_id in ended}
-    if not children:
-        return tasks
-    moved = _judge(
-        _unsatisfied(child_id__in=children, parent_id__in=ended),
-        ended,
-        {task.pk: task for task in tasks if task.pk in children},
-        now,
-    )
-    as_they_are = {task.pk: task for task in [*moved, *follow_ends(moved, now)]}
-    return [as_they_are.get(task.pk, task) for task in tasks]
+    if ended:
+        children = {edge.child_id for edge in edges}
+        waiting = {task.pk: task for task in tasks if task.pk in children}
+        _judge(_unsatisfied(child_id__in=children), ended, waiting, now)
 
 
 # --- ends ----------------------------------------------------------------------------------------------------------
@@ -102,13 +92,13 @@ def follow_ends(tasks: Iterable[Task], now: datetime) -> list[Task]:
 
     Returns what was moved, for `follow`.
     """
-    moved: list[Task] = []
-    while ended := {task.pk: task.status for task in tasks if task.has_dependants and task.status in TERMINAL}:
-        edges = _unsatisfied(MOST_AT_ONCE, parent_id__in=ended)
-        waiting = {task.pk: task for task in locked({edge.child_id for edge in edges}, _WAITS)} if edges else {}
-        tasks = _judge([edge for edge in edges if edge.child_id in waiting], ended, waiting, now)
-        moved += tasks
-    return moved
+    ended = {task.pk: task.status for task in tasks if task.has_dependants and task.status in TERMINAL}
+    if not ended:
+        return []
+    edges = _unsatisfied(MOST_AT_ONCE, parent_id__in=ended)
+    edges += _below([edge for edge in edges if _follows(edge, ended) is Consequence.CANCEL])
+    waiting = {task.pk: task for task in locked({edge.child_id for edge in edges}, _WAITS)} if edges else {}
+    return _judge(edges, ended, waiting, now)
 
 
 def _unsatisfied(most: int | None = None, **which: Collection[UUID]) -> list[Edge]:
@@ -116,30 +106,71 @@ def _unsatisfied(most: int | None = None, **which: Collection[UUID]) -> list[Edg
     return [Edge(*row) for row in rows.values_list(*Edge._fields)[:most]]
 
 
+def _below(edges: Sequence[Edge]) -> list[Edge]:
+    """The edges from all tasks that are cancelled, one after the other, when the children of `edges` are."""
+    if not edges:
+        return []
+    table = connection.ops.quote_name(Dependency._meta.db_table)
+    found = Dependency.objects.raw(
+        f"""
+        WITH RECURSIVE cancelled (id) AS (
+            SELECT child_id FROM {table} WHERE id IN ({", ".join(["%s"] * len(edges))})
+            UNION SELECT edge.child_id FROM {table} edge JOIN cancelled ON edge.parent_id = cancelled.id
+                WHERE edge.satisfied = 0 AND edge.on_failure = %s
+        )
+        SELECT edge.* FROM {table} edge JOIN cancelled ON edge.parent_id = cancelled.id WHERE edge.satisfied = 0 LIMIT %s
+        """,
+        [*(edge.pk for edge in edges), OnFailure.CANCEL, MOST_AT_ONCE],
+    )
+    return [Edge(each.pk, each.child_id, each.parent_id, each.on_failure) for each in found]
+
+
+def _follows(edge: Edge, ended: Mapping[UUID, str | None]) -> Consequence:
+    return consequence(ended[edge.parent_id], edge.on_failure)
+
+
 def _judge(
     edges: Iterable[Edge], ended: Mapping[UUID, str | None], waiting: Mapping[UUID, Task], now: datetime
 ) -> list[Task]:
-    """Draw from edges to parents that have ended what follows for locked children that wait; returns those that moved."""
-    met: list[int] = []
-    cancelled: dict[UUID, UUID] = {}
-    for edge in edges:
-        match consequence(ended[edge.parent_id], edge.on_failure):
-            case Consequence.MET:
-                met.append(edge.pk)
-            case Consequence.CANCEL:
-                cancelled.setdefault(edge.child_id, edge.parent_id)
-    for child_id, parent_id in cancelled.items():
-        said = f"Task {parent_id}, on which it depends, ended as {ended[parent_id]}."
-        ending = {"status": TaskStatus.CANCELLED, "hold": Hold.NONE, "completed_at": now, "error": said}
-        assign(waiting[child_id], now, **ending)
+    """Draw from edges what follows for locked children that wait, and for theirs; returns those that moved."""
+    met, cancelled = _decided(edges, ended, waiting)
     if met:
         Dependency.objects.filter(pk__in=met).update(satisfied=True)
+    for child_id, said in cancelled.items():
+        assign(waiting[child_id], now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, error=said)
     free = _free([task for task in waiting.values() if task.pk not in cancelled])
     for task in free:
         make_ready_or_wait(task, task.scheduled_at or now, now)
     moved = [*(waiting[child_id] for child_id in cancelled), *free]
     write(moved, _WAITS, ["error", "scheduled_at", *PLACE])
     return moved
+
+
+def _decided(
+    edges: Iterable[Edge], ended: Mapping[UUID, str | None], waiting: Collection[UUID]
+) -> tuple[list[int], dict[UUID, str]]:
+    """The edges that are satisfied, and the children that are cancelled, with what is said of them."""
+    met: list[int] = []
+    cancelled: dict[UUID, str] = {}
+    stand = dict(ended)
+    from_parent: dict[UUID, list[Edge]] = defaultdict(list)
+    for edge in edges:
+        from_parent[edge.parent_id].append(edge)
+    parents = deque(ended)
+    while parents:
+        for edge in from_parent[parents.popleft()]:
+            if edge.child_id not in waiting or edge.child_id in cancelled:
+                continue
+            follows = _follows(edge, stand)
+            if follows is Consequence.MET:
+                met.append(edge.pk)
+            elif follows is Consequence.CANCEL:
+                cancelled[edge.child_id] = (
+                    f"Task {edge.parent_id}, on which it depends, ended as {stand[edge.parent_id]}."
+                )
+                stand[edge.child_id] = TaskStatus.CANCELLED
+                parents.append(edge.child_id)
+    return met, cancelled
 
 
 def _free(waiting: Sequence[Task]) -> list[Task]:
@@ -174,7 +205,7 @@ def move_on(waiting: Mapping[UUID, Task], now: datetime) -> list[Task]:
     if not waiting:
         return []
     edges, ended = _ended_parents(waiting)
-    bad = {edge.pk for edge in edges if consequence(ended[edge.parent_id], edge.on_failure) is Consequence.CANCEL}
+    bad = {edge.pk for edge in edges if _follows(edge, ended) is Consequence.CANCEL}
     Dependency.objects.filter(pk__in=bad).update(on_failure=OnFailure.HOLD)
     return _judge([edge for edge in edges if edge.pk not in bad], ended, waiting, now)
 

@@ -506,6 +506,17 @@ def test_what_ends_looks_at_no_dependency_unless_it_bears_the_mark():
     assert not TaskLog.objects.exists()
 
 
+def test_cancelling_a_long_chain_takes_as_many_statements_as_a_short_one():
+    def cancelling(length: int) -> Counter[str]:
+        chain = {f"k{number}": f"k{number - 1}" if number else "" for number in range(length)}
+        tasks = list(workflow(**chain).values())
+        asked = statements_of(lambda: lifecycle.cancel(tasks[0].pk, START))
+        assert {reread(task).status for task in tasks} == {CANCELLED}
+        return asked
+
+    assert cancelling(40) == cancelling(3)
+
+
 def test_creating_tasks_that_depend_on_nothing_looks_at_no_dependency():
     create()
     new = [new_task() for _ in range(20)]
