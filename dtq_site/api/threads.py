@@ -14,7 +14,7 @@ from typing import TypeVar
 from django.db import connections
 
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.database import close_broken_connections
+from dtq_site.foundation.database import close_broken_connections, has_failed_connections
 
 Answer = TypeVar("Answer")
 
@@ -27,6 +27,7 @@ class RequestThreads:
     def __init__(self, count: int) -> None:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="graphql")
         self._local = threading.local()
+        self._last_failure = object()
 
     async def run(self, job: Callable[[], Answer]) -> Answer:
         """Run `job` on one of the threads, with usable database connections, and return what it returns."""
@@ -37,8 +38,12 @@ class RequestThreads:
         if now - getattr(self._local, "used_at", now) > MAX_IDLE_SECONDS:
             connections.close_all()  # this thread's; a server that restarted meanwhile has cut them without a word
         else:
-            close_broken_connections()
+            # A server that has cut one connection has cut all: one request in vain is enough.
+            close_broken_connections(suspects_all=getattr(self._local, "last_failure", None) is not self._last_failure)
+        self._local.last_failure = self._last_failure
         try:
             return job()
         finally:
             self._local.used_at = elapsed_clock()
+            if has_failed_connections():
+                self._last_failure = object()

@@ -212,14 +212,20 @@ def count_conflicts_by(count: Callable[[Mapping[str, int]], None]) -> None:
     _count_conflicts = count
 
 
-def close_broken_connections() -> None:
+def has_failed_connections() -> bool:
+    """Whether one of this thread's connections has failed since `close_broken_connections` last looked after them."""
+    return any(each.errors_occurred for each in connections.all(initialized_only=True))
+
+
+def close_broken_connections(*, suspects_all: bool = False) -> None:
     """Give up this thread's connections that failed. Long-lived threads call it between two pieces of work. Never raises.
 
+    With `suspects_all` those are tried too that have not failed yet: they may, if another thread's have.
     Leaves a connection in a transaction alone: a test's, or a caller's. Django's own `close_old_connections` would also
     close healthy ones, because `CONN_MAX_AGE` is 0 for the sake of ASGI, where every request has a thread of its own.
     """
     for each in connections.all(initialized_only=True):
-        if each.in_atomic_block or each.connection is None or not each.errors_occurred:
+        if each.in_atomic_block or each.connection is None or not (each.errors_occurred or suspects_all):
             continue
         if _is_usable(each):
             each.errors_occurred = False

@@ -42,7 +42,7 @@ def test_an_error_of_a_job_reaches_the_caller_and_leaves_the_thread_usable():
 def test_connections_are_looked_after_before_each_job_and_given_up_after_a_long_rest(monkeypatch: pytest.MonkeyPatch):
     clock, done = [0.0], []
     monkeypatch.setattr(threads, "elapsed_clock", lambda: clock[0])
-    monkeypatch.setattr(threads, "close_broken_connections", lambda: done.append("checked"))
+    monkeypatch.setattr(threads, "close_broken_connections", lambda suspects_all: done.append("checked"))
     monkeypatch.setattr(threads.connections, "close_all", lambda: done.append("closed"))
     pool = RequestThreads(1)
 
@@ -51,3 +51,23 @@ def test_connections_are_looked_after_before_each_job_and_given_up_after_a_long_
         run_all(pool, lambda: done.append("job"))
 
     assert done == ["checked", "job", "checked", "job", "closed", "job"]
+
+
+def test_after_a_failure_on_one_thread_each_other_one_tries_its_connections_once(monkeypatch: pytest.MonkeyPatch):
+    suspected, fails = [], threading.Event()
+    monkeypatch.setattr(threads, "close_broken_connections", lambda suspects_all: suspected.append(suspects_all))
+    monkeypatch.setattr(threads, "has_failed_connections", fails.is_set)
+    pool = RequestThreads(2)
+    meeting = threading.Barrier(2, timeout=5)
+
+    run_all(pool, meeting.wait, meeting.wait)
+    run_all(pool, meeting.wait, meeting.wait)
+    fails.set()
+    run_all(pool, lambda: None)
+    fails.clear()
+    suspected.clear()
+
+    run_all(pool, meeting.wait, meeting.wait)
+    run_all(pool, meeting.wait, meeting.wait)
+
+    assert suspected == [True, True, False, False]
