@@ -25,7 +25,11 @@ from dtq_site.waiting import make_room
 
 def _context_of(request: HttpRequest) -> RequestContext:
     return context_of(
-        request, request_id=new_id(), clock=database_clock, trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies
+        request,
+        request_id=new_id(),
+        clock=database_clock,
+        trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies,
+        admit=engine.refuse_exhausted,
     )
 
 

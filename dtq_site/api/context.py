@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -9,9 +10,10 @@ from uuid import UUID
 from django.http import HttpRequest
 from graphql import FieldNode, GraphQLResolveInfo
 
-from accounts.authentication import authenticate
+from accounts.authentication import Access, authenticate
 from accounts.client_address import client_address
 from accounts.identity import Identity
+from accounts.tokens import read_access
 from accounts.worker_tokens import identify, is_worker_token
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.errors import Unauthenticated
@@ -31,7 +33,8 @@ class RequestContext:
     """Who asks, in which session, from where, and the clock to go by.
 
     `identity` and `session_id` are None for somebody who has not signed in. `request` is what carried the operation.
-    `postponed` are the fields that are to be asked again; see `waiting.py`.
+    `postponed` are the fields that are to be asked again, see `waiting.py`, and `waited_seconds` is for how long the request
+    has been here when one is.
     """
 
     identity: Identity | None
@@ -41,6 +44,7 @@ class RequestContext:
     clock: Clock
     request: Any
     postponed: list[Postponed] = field(default_factory=list, compare=False)
+    waited_seconds: float = 0.0
 
     def postpone(self, info: GraphQLResolveInfo, wish: Any, seconds: float) -> None:
         """Have the field that is being resolved asked again when the wish may have come true, before it is answered.
@@ -50,13 +54,18 @@ class RequestContext:
         self.postponed.append(Postponed(tuple(info.field_nodes), wish, seconds))
 
 
-def context_of(request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int) -> RequestContext:
-    """The context of an HTTP request; raises Unauthenticated if its Authorization header is there and does not hold."""
+def context_of(
+    request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int, admit: Callable[[UUID], None]
+) -> RequestContext:
+    """The context of an HTTP request; raises Unauthenticated if its Authorization header is there and does not hold.
+
+    `admit` gets the user of an access token before the database is asked about it, and may raise.
+    """
     token = _bearer_token(request.headers.get("Authorization"))
     if token is not None and is_worker_token(token):
         identity, session_id = identify(token), None
     else:
-        access = authenticate(token) if token is not None else None
+        access = _admitted(token, admit) if token is not None else None
         identity, session_id = (access.identity, access.session_id) if access else (None, None)
     return RequestContext(
         identity=identity,
@@ -68,6 +77,11 @@ def context_of(request: HttpRequest, *, request_id: str, clock: Clock, trusted_p
         clock=clock,
         request=request,
     )
+
+
+def _admitted(token: str, admit: Callable[[UUID], None]) -> Access:
+    admit(read_access(token).user_id)
+    return authenticate(token)
 
 
 def _bearer_token(header: str | None) -> str | None:

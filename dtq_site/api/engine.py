@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from graphql import (
     DocumentNode,
@@ -123,6 +124,10 @@ class Engine:
         finally:
             self._rate_limits.take(context, permits)
         return document
+
+    def refuse_exhausted(self, user_id: UUID) -> None:
+        """Raise RateLimited if that user sends too many requests: before the database is asked about anything."""
+        self._rate_limits.refuse_exhausted_user(user_id)
 
     def refusal(self, error: Exception) -> Answer:
         """The answer to a request that could not be run because of `error`."""

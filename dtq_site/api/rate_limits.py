@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from redis import Redis
 
@@ -49,9 +50,16 @@ class RateLimits:
 
     def refuse_exhausted(self, context: RequestContext) -> None:
         """Raise RateLimited if the client was refused a moment ago. Costs nothing and takes nothing."""
+        self._look_at(client_of(context))
+
+    def refuse_exhausted_user(self, user_id: UUID) -> None:
+        """The same for a user of whom no more than a token has been read."""
+        self._look_at(_user(user_id))
+
+    def _look_at(self, name: str) -> None:
         if self._rate:
             with self._lock:
-                self._refuse(self._tab(client_of(context)))
+                self._refuse(self._tab(name))
 
     def take(self, context: RequestContext, permits: int = 1) -> None:
         """Count a request of this client, as heavy as `permits`; raises RateLimited, which says when to come back."""
@@ -97,4 +105,8 @@ def client_of(context: RequestContext) -> str:
     """Who is counted: a user, each of its worker tokens apart, or the address of somebody who has not signed in."""
     if context.identity and context.identity.grant:
         return f"token:{context.identity.grant.token_id}"
-    return f"user:{context.identity.user_id}" if context.identity else f"address:{address_block(context.address)}"
+    return _user(context.identity.user_id) if context.identity else f"address:{address_block(context.address)}"
+
+
+def _user(user_id: UUID) -> str:
+    return f"user:{user_id}"

@@ -220,7 +220,9 @@ class GraphQLSocket:
 
     def _open(self, operation: Operation) -> Answer | LiveQuery:
         engine = self._endpoint.engine
+        assert self.access is not None
         try:  # every operation asks anew who this is, as every request over HTTP does
+            engine.refuse_exhausted(self.access.identity.user_id)
             context = self._endpoint.context_of(authenticate(self._token), self._scope)
         except Unauthenticated as error:
             raise self._closing_for(error) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -147,9 +148,10 @@ def test_who_is_refused_is_told_when_to_come_back_and_costs_redis_nothing_until_
     redis_server.flushall()
 
     clock.seconds += 0.25
-    for refuse in (limits.take, limits.refuse_exhausted):
+    by_id = partial(limits.refuse_exhausted_user, client.identity.user_id)
+    for refuse in (partial(limits.take, client), partial(limits.refuse_exhausted, client), by_id):
         with pytest.raises(RateLimited) as later:
-            refuse(client)
+            refuse()
         assert later.value.retry_after_seconds == pytest.approx(first.value.retry_after_seconds - 0.25)
 
     clock.seconds += first.value.retry_after_seconds
