@@ -104,6 +104,29 @@ def enqueue(committed_db: None) -> Callable[..., Any]:
     return make
 
 
+@pytest.fixture
+def start_client(committed_db: None, processes: Processes) -> Iterator[Callable[..., Any]]:
+    """Starts servers, each with a client; all of these are the admin ann's."""
+    from accounts.roles import Role
+    from tests.e2e.api_client import Client
+    from tests.integration.accounts.making import make_user, sign_in
+    from tests.support.factories import make_team
+    from tests.support.live_server import start_live_server
+
+    clients: list[Client] = []
+
+    def start(**variables: str) -> Client:
+        if not clients:
+            make_user(team=make_team("red"), role=Role.ADMIN)
+        session = clients[0].session if clients else sign_in()
+        clients.append(Client(start_live_server(processes, **variables), session))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.http.close()
+
+
 def reread(task: Any) -> Any:
     """The task as its row says now."""
     return type(task).objects.get(pk=task.pk)
