@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError
@@ -13,6 +14,9 @@ from pytest_django import Settings
 
 from accounts import authentication
 from accounts.models import User
+from dtq_site import endpoint
+from dtq_site.api import context
+from dtq_site.foundation.errors import RateLimited
 from dtq_site.foundation.scalars import DateTime
 from dtq_site.schema import schema
 from tests.integration.accounts.making import PASSWORD, edit, make_user, sign_in
@@ -41,6 +45,20 @@ def test_a_token_opens_the_account_that_it_was_given_to():
 
     assert response.status_code == 200
     assert response.json() == {"data": {"me": {"username": "ann", "role": "USER"}}}
+
+
+def test_who_sends_too_many_is_refused_by_the_token_alone(monkeypatch: pytest.MonkeyPatch):
+    def refuse(user_id: UUID) -> None:
+        raise RateLimited(retry_after_seconds=2.5 if user_id == user.id else 0)
+
+    user = make_user("ann")
+    token = sign_in("ann").access_token
+    edit(user, is_active=False)  # which the database would say, if it were asked
+    monkeypatch.setattr(endpoint.engine, "refuse_exhausted", refuse)
+
+    response = post("{ me { username } }", token)
+
+    assert (response.status_code, response["Retry-After"]) == (429, "3")
 
 
 def test_without_a_token_nobody_is_asking():
@@ -101,10 +119,10 @@ def test_the_endpoint_is_there_with_and_without_a_slash_and_needs_no_csrf_token(
 
 
 def test_a_database_that_is_away_is_503_and_masks_what_it_said(monkeypatch: pytest.MonkeyPatch):
-    def away(_vendor: str) -> None:
+    def away(_query: Any) -> None:
         raise OperationalError(2013, "Lost connection to db-7.internal")
 
-    monkeypatch.setattr(authentication, "_question", away)
+    monkeypatch.setattr(context, "authenticate", away)
     make_user("ann")
     token = sign_in("ann").access_token
 
