@@ -1,5 +1,5 @@
-"""What a worker keeps on its own disk while the server is away: what its attempts ended in, until that has been taken.
+"""What a worker keeps on its own disk: what its attempts ended in, until that has been taken, and what a remote one holds.
 
-No ORM and no Redis here, and no server: `store.py` is one SQLite file, `folder.py` says whose which file is, and `outbox.py`
-is what a process has not delivered yet. `runtime/reporter.py` delivers it.
+No ORM and no Redis here, and no server: `store.py` is one SQLite file, `rows.py` its rows, and `folder.py` says whose which file
+is. `outbox.py` is what a process has not delivered yet, which `runtime/reporter.py` does; `journal.py` what a remote one holds.
 """

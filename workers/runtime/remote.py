@@ -25,7 +25,8 @@ from workers.runtime.look_ahead import Ahead, rows_for
 from workers.runtime.supervisor import Supervisor
 from workers.runtime.worker import Recycling, Worker
 from workers.transports.graphql_client import GraphQLClient
-from workers.transports.remote import RemoteKeeping, RemoteTransport
+from workers.transports.remote import RemoteTransport
+from workers.transports.remote_keeping import RemoteKeeping
 
 HORIZON_SECONDS = 1.0
 """How far ahead short tasks are claimed: a round trip over a long way takes as long as many of them."""

@@ -39,7 +39,7 @@ class ServerRefused(DTQError):
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message, field=field)
-        self.code = code  # type: ignore[misc]
+        self.code = code
 
 
 @cache

@@ -23,7 +23,6 @@ from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
 from tasks.handling.port import EnqueueRequest
 from workers.domain.card import WorkerCard
 from workers.domain.requested import RequestedTask
-from workers.offline.folder import OutboxFolder
 from workers.offline.journal import Journal
 from workers.offline.rows import Creation
 from workers.transports.base import Note, Renewal, Unreachable
@@ -304,35 +303,3 @@ class RemoteTransport:
             raise
         self._away_until, self._refused = 0.0, False
         return answer
-
-
-class RemoteKeeping:
-    """The Keeping of a remote worker. Of the dead it says nothing to the server: their files do, to whoever inherits them."""
-
-    def __init__(self, client: GraphQLClient, card: WorkerCard, folder: OutboxFolder) -> None:
-        self._api = WorkerApi(client, card)
-        self._folder = folder
-
-    def begin(self, leases: Sequence[Lease]) -> set[Lease]:
-        """See Keeping."""
-        return self._api.begin(leases)
-
-    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, Renewal]:
-        """See Keeping."""
-        return self._api.renew(leases, lease)
-
-    def release(self, leases: Sequence[Lease]) -> None:
-        """See Keeping."""
-        self._api.release(leases)
-
-    def doom(self, outcomes: Sequence[Outcome]) -> None:
-        """See Keeping. On disk before the process is killed, so that its heir finds them."""
-        store = self._folder.new_store()
-        store.keep(outcomes, [])
-        self._folder.release(store)
-
-    def settle_dead(self, outcomes: Sequence[Outcome], lost: Sequence[Lease], unstarted: Sequence[Lease]) -> None:
-        """See Keeping."""
-
-    def after_work(self) -> None:
-        """See Keeping."""

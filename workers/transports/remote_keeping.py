@@ -1,0 +1,46 @@
+"""What the keeper of a remote worker asks of the server, and what it leaves to the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tasks.domain.lease import Lease
+from tasks.domain.outcome import Outcome
+from workers.domain.card import WorkerCard
+from workers.offline.folder import OutboxFolder
+from workers.transports.base import Renewal
+from workers.transports.graphql_client import GraphQLClient
+from workers.transports.worker_api import WorkerApi
+
+
+class RemoteKeeping:
+    """The Keeping of a remote worker. Of the dead it says nothing to the server: their files do, to whoever inherits them."""
+
+    def __init__(self, client: GraphQLClient, card: WorkerCard, folder: OutboxFolder) -> None:
+        self._api = WorkerApi(client, card)
+        self._folder = folder
+
+    def begin(self, leases: Sequence[Lease]) -> set[Lease]:
+        """See Keeping."""
+        return self._api.begin(leases)
+
+    def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, Renewal]:
+        """See Keeping."""
+        return self._api.renew(leases, lease)
+
+    def release(self, leases: Sequence[Lease]) -> None:
+        """See Keeping."""
+        self._api.release(leases)
+
+    def doom(self, outcomes: Sequence[Outcome]) -> None:
+        """See Keeping. On disk before the process is killed, so that its heir finds them."""
+        store = self._folder.new_store()
+        store.keep(outcomes, [])
+        self._folder.release(store)
+
+    def settle_dead(self, outcomes: Sequence[Outcome], lost: Sequence[Lease], unstarted: Sequence[Lease]) -> None:
+        """See Keeping."""
+
+    def after_work(self) -> None:
+        """See Keeping."""
