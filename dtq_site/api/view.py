@@ -7,6 +7,7 @@ again, so that nothing is shown to whom it may not be shown any more.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -14,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from dtq_site.api.context import Postponed, RequestContext
-from dtq_site.api.engine import Answer, Engine, GraphQLRequest
+from dtq_site.api.engine import Answer, Engine
 from dtq_site.api.http import JSON_TYPE, answer_type, read_request, wants_page, write_answer
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.waiting import WaitingRoom
@@ -25,6 +26,7 @@ View = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 class _Answered(NamedTuple):
+    asked_at: float
     answer: Answer
     response: HttpResponse
 
@@ -44,38 +46,15 @@ def graphql_view(
     """
 
     def execute(run: Callable[[RequestContext], Answer], request: HttpRequest, media_type: str) -> _Answered:
+        asked_at = elapsed_clock()
         try:
             context = context_of(request)
             with structlog.contextvars.bound_contextvars(request_id=context.request_id):
                 answer = run(context)
-                return _Answered(answer, write_answer(request, answer, media_type))
+                return _Answered(asked_at, answer, write_answer(request, answer, media_type))
         except Exception as error:
             refusal = engine.refusal(error)
-            return _Answered(refusal, write_answer(request, refusal, media_type))
-
-    async def wait(
-        room: WaitingRoom,
-        asked: GraphQLRequest,
-        first: _Answered,
-        postponed: Postponed,
-        request: HttpRequest,
-        type_: str,
-    ) -> HttpResponse:
-        """Ask the field again whenever its wish may have come true, until it shows something or the time is over.
-
-        Whoever hangs up ends it by cancelling the request: what it would show then would be lost.
-        """
-        ends_at, in_vain = elapsed_clock() + postponed.seconds, 0
-        while await room.wait(postponed.wish, ends_at - elapsed_clock()):
-            async with room.turn:
-                again = await threads.run(
-                    lambda: execute(lambda context: engine.ask_again(asked, first.answer, context), request, type_)
-                )
-            if again.answer.postponed is None:
-                return again.response
-            in_vain += 1
-            await room.pause(in_vain, ends_at - elapsed_clock())
-        return first.response
+            return _Answered(asked_at, refusal, write_answer(request, refusal, media_type))
 
     @csrf_exempt
     async def graphql(request: HttpRequest) -> HttpResponse:
@@ -93,6 +72,31 @@ def graphql_view(
         )
         if room is None or first.answer.postponed is None:
             return first.response
-        return await wait(room, asked, first, first.answer.postponed, request, media_type)
+
+        def again(context: RequestContext) -> Answer:
+            waited = elapsed_clock() - first.asked_at
+            return engine.ask_again(asked, first.answer, replace(context, waited_seconds=waited))
+
+        return await _wait(
+            room, first, first.answer.postponed, lambda: threads.run(lambda: execute(again, request, media_type))
+        )
 
     return graphql
+
+
+async def _wait(
+    room: WaitingRoom, first: _Answered, postponed: Postponed, ask_again: Callable[[], Awaitable[_Answered]]
+) -> HttpResponse:
+    """Ask the field again whenever its wish may have come true, until it shows something or the time is over.
+
+    Whoever hangs up ends it by cancelling the request: what it would show then would be lost.
+    """
+    ends_at, in_vain = elapsed_clock() + postponed.seconds, 0
+    while await room.wait(postponed.wish, ends_at - elapsed_clock()):
+        async with room.turn:
+            again = await ask_again()
+        if again.answer.postponed is None:
+            return again.response
+        in_vain += 1
+        await room.pause(in_vain, ends_at - elapsed_clock())
+    return first.response

@@ -306,7 +306,10 @@ def _milliseconds(length: timedelta) -> int:
 
 
 def _shown(leased: Sequence[Leased], info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    """Each with the lease and the task in one; the tasks' rows are read if they are selected."""
+    """Each with the lease and the task in one; the tasks' rows are read if they are selected.
+
+    The worker counts the lease from when it sent its request, which may have waited here: that time is added.
+    """
     selection = Selection.below(info)
     rows: dict[Any, task_models.Task] = {}
     if "task" in selection:
@@ -316,7 +319,7 @@ def _shown(leased: Sequence[Leased], info: GraphQLResolveInfo) -> list[dict[str,
         {
             **vars(each),
             **vars(each.lease),
-            "lease_ms": int(each.lease_seconds * 1000),
+            "lease_ms": int((each.lease_seconds + info.context.waited_seconds) * 1000),
             "task": rows.get(each.lease.task_id),
         }
         for each in leased
