@@ -103,19 +103,25 @@ async def _read_body(receive: Receive, max_bytes: int) -> bytes | None:
     return bytes(body[: max_bytes + 1])
 
 
-async def _departure(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass  # the rest of a body that is too large
-
-
 async def _unless_gone(answering: Coroutine[Any, Any, HttpResponse], receive: Receive) -> HttpResponse | None:
     """The answer; None, and the work on it is given up, if the client goes before it is there."""
-    answer, departure = asyncio.ensure_future(answering), asyncio.ensure_future(_departure(receive))
-    await asyncio.wait((answer, departure), return_when=asyncio.FIRST_COMPLETED)
-    left = not answer.done()
-    (answer if left else departure).cancel()
-    await asyncio.wait((answer, departure))
-    return None if left else answer.result()
+    answer = asyncio.current_task()
+    assert answer is not None
+    departure = asyncio.ensure_future(_cancel_at_departure(answer, receive))
+    try:
+        return await answering
+    except asyncio.CancelledError:
+        if departure.done() and answer.uncancel() == 0:
+            return None
+        raise  # somebody else has ended it, such as a server that shuts down
+    finally:
+        departure.cancel()
+
+
+async def _cancel_at_departure(answer: asyncio.Task[Any], receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # the rest of a body that is too large
+    answer.cancel()
 
 
 async def _send(response: HttpResponse, send: Send) -> None:
