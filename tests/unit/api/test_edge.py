@@ -84,7 +84,7 @@ async def broken(_request: HttpRequest) -> HttpResponse:
     raise KeyError("secret")
 
 
-def through_edge(exchange: Exchange, view: Any = None) -> Exchange:
+def make_edge(view: Any = None) -> GraphQLEdge:
     engine, _ = make_engine()
     usual = graphql_view(
         engine,
@@ -93,13 +93,16 @@ def through_edge(exchange: Exchange, view: Any = None) -> Exchange:
         page=lambda _: HttpResponse(),
         max_body_bytes=LIMIT,
     )
-    edge = GraphQLEdge(
+    return GraphQLEdge(
         view or usual,
         pages,
         refuse=lambda request, error: write_answer(request, engine.refusal(error), JSON_TYPE, was_read=False),
         max_body_bytes=LIMIT,
     )
-    asyncio.run(edge(exchange.scope, exchange.receive, exchange.send))
+
+
+def through_edge(exchange: Exchange, view: Any = None) -> Exchange:
+    asyncio.run(make_edge(view)(exchange.scope, exchange.receive, exchange.send))
     return exchange
 
 
@@ -173,6 +176,27 @@ def test_a_client_that_goes_while_it_waits_ends_the_wait():
 
     assert through_edge(exchange, waiting).messages == []
     assert ended == [True]
+
+
+def test_a_request_that_the_server_ends_is_ended_as_that_says():
+    exchange, ended = Exchange(chunks=(CHANGE,)), []
+
+    async def waiting(_request: HttpRequest) -> HttpResponse:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+        return HttpResponse()
+
+    async def ended_by_the_server() -> None:
+        request = asyncio.create_task(make_edge(waiting)(exchange.scope, exchange.receive, exchange.send))
+        await asyncio.sleep(0.01)
+        request.cancel()
+        await request
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(ended_by_the_server())
+    assert (exchange.messages, ended) == ([], [True])
 
 
 def test_a_browser_is_left_to_django():
