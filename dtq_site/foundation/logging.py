@@ -44,7 +44,8 @@ def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any
             "django": {"level": "INFO" if level == "debug" else "WARNING"},
             "django.request": {"level": "ERROR"},  # a refused request has its line from the server already
             "daphne": {"level": "WARNING"},
-            "channels_redis": {"level": "CRITICAL"},  # a trace every second while Redis is away; the listener says it once
+            # It writes a trace every second while Redis is away; the listener says it once.
+            "channels_redis": {"level": "CRITICAL"},
         },
     }
 
