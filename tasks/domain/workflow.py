@@ -130,7 +130,8 @@ def _policy(value: str | None) -> OnFailure:
         return OnFailure.CANCEL if value is None else OnFailure(value.upper())
     except ValueError:
         raise BadInput(
-            f"onDependencyFailure is one of {', '.join(OnFailure)}, not {value[:120]!r}.", field="onDependencyFailure"
+            f"onDependencyFailure is one of {', '.join(OnFailure)}, not {str(value)[:120]!r}.",
+            field="onDependencyFailure",
         ) from None
 
 
