@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import graphene
+from graphql import GraphQLResolveInfo
 
 from dtq_site.foundation.scalars import JSON
+from tasks import models as task_models
+from tasks.domain.lease import LeasedTask as Leased
 from tasks.domain.lease import RenewalVerdict as Renewal
 from tasks.domain.outcome import OutcomeVerdict as Report
+from tasks.graphql.related import with_related
+from tasks.graphql.selection import Selection
 from tasks.graphql.types import Task
 from workers.graphql.types import Worker
 
@@ -80,3 +88,24 @@ class HeartbeatResult(graphene.ObjectType):
     offline_after_ms = graphene.Int(
         required=True, description="After what silence the worker counts as offline, in milliseconds."
     )
+
+
+def leased_tasks(leased: Sequence[Leased], info: GraphQLResolveInfo) -> list[dict[str, Any]]:
+    """Each with the lease and the task in one; the tasks' rows are read if they are selected.
+
+    The worker counts the lease from when it sent its request, which may have waited here: that time is added.
+    """
+    selection = Selection.below(info)
+    rows: dict[Any, task_models.Task] = {}
+    if "task" in selection:
+        rows = task_models.Task.objects.in_bulk([each.lease.task_id for each in leased])
+        with_related(list(rows.values()), info, selection["task"])
+    return [
+        {
+            **vars(each),
+            **vars(each.lease),
+            "lease_ms": int((each.lease_seconds + info.context.waited_seconds) * 1000),
+            "task": rows.get(each.lease.task_id),
+        }
+        for each in leased
+    ]

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import graphene
 
 from accounts.credentials import plain_text
+from accounts.graphql.arguments import fields_of
 from accounts.identity import Identity
 from dtq_site.foundation.errors import BadInput, NotFound
 from dtq_site.foundation.ids import parse_uuid
@@ -19,7 +20,8 @@ from tasks.audit import LogLine
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome
 from tasks.domain.outcome import OutcomeKind as Kind
-from tasks.domain.submission import FARTHEST, check_queue
+from tasks.domain.submission import FARTHEST, Request, check_queue
+from tasks.graphql.inputs import read_request
 from tasks.graphql.scalars import Priority
 from tasks.handling.declaration import Declaration, check_name
 from workers import remote
@@ -207,6 +209,15 @@ def read_progress(
         if input.get("progress") is not None:
             progress[lease] = within(input["progress"], f"{where}.progress", 0, 100)
     return lines, progress
+
+
+def read_child(input: Mapping[str, Any], where: str) -> Request:
+    """What a CreateTaskInput asks for that stands at `where`. Raises BadInput if it recurs."""
+    with fields_of(where):
+        request, recurrence = read_request(input)
+        if recurrence is not None:
+            raise BadInput("A task that recurs is nobody's child; make a schedule.", field="cronExpression")
+    return request
 
 
 def read_card(input: Mapping[str, Any], identity: Identity) -> WorkerCard:

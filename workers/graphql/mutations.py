@@ -13,13 +13,10 @@ from graphql import GraphQLResolveInfo
 from accounts.graphql.arguments import fields_of, read_id
 from accounts.permissions import requires
 from accounts.roles import Role
-from dtq_site.foundation.errors import BadInput
 from dtq_site.foundation.ids import parse_uuid
 from tasks import models as task_models
-from tasks.domain.lease import LeasedTask as Leased
 from tasks.domain.lease import RenewalVerdict as Renewal
-from tasks.domain.submission import Request
-from tasks.graphql.inputs import CreateTaskInput, read_request
+from tasks.graphql.inputs import CreateTaskInput
 from tasks.graphql.related import with_related
 from tasks.graphql.selection import Selection
 from tasks.graphql.types import Task
@@ -27,7 +24,7 @@ from tasks.submission import MAX_TASKS_PER_CALL
 from workers import gateway, models, remote
 from workers.domain.liveness import WorkerStatus as Status
 from workers.graphql import inputs as given
-from workers.graphql.answers import HeartbeatResult, LeasedTask, LeaseVerdict, OutcomeVerdict
+from workers.graphql.answers import HeartbeatResult, LeasedTask, LeaseVerdict, OutcomeVerdict, leased_tasks
 from workers.graphql.inputs import LeaseInput, OutcomeInput, ProgressInput, WorkerInput
 from workers.graphql.types import Worker, WorkerStatus, with_counts
 
@@ -207,7 +204,7 @@ class WorkersMutation(graphene.ObjectType):
         )
         if wait and not leased and (caller := remote.caller_of(worker, identity)) is not None:
             info.context.postpone(info, caller, wait)
-        return _shown(leased, info)
+        return leased_tasks(leased, info)
 
     @staticmethod
     @requires(Role.WORKER, worker_token=True)
@@ -292,7 +289,7 @@ class WorkersMutation(graphene.ObjectType):
     ) -> Sequence[task_models.Task]:
         """Create them in the parent's team."""
         _worker(info, worker_id)
-        requests = [_plain_request(input, f"inputs[{index}]") for index, input in enumerate(inputs)]
+        requests = [given.read_child(input, f"inputs[{index}]") for index, input in enumerate(inputs)]
         made = remote.enqueue(given.read_lease(parent), requests, info.context.identity, info.context.clock)
         return with_related(made, info)
 
@@ -303,32 +300,3 @@ def _worker(info: GraphQLResolveInfo, worker_id: str) -> models.Worker:
 
 def _milliseconds(length: timedelta) -> int:
     return length // timedelta(milliseconds=1)
-
-
-def _shown(leased: Sequence[Leased], info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    """Each with the lease and the task in one; the tasks' rows are read if they are selected.
-
-    The worker counts the lease from when it sent its request, which may have waited here: that time is added.
-    """
-    selection = Selection.below(info)
-    rows: dict[Any, task_models.Task] = {}
-    if "task" in selection:
-        rows = task_models.Task.objects.in_bulk([each.lease.task_id for each in leased])
-        with_related(list(rows.values()), info, selection["task"])
-    return [
-        {
-            **vars(each),
-            **vars(each.lease),
-            "lease_ms": int((each.lease_seconds + info.context.waited_seconds) * 1000),
-            "task": rows.get(each.lease.task_id),
-        }
-        for each in leased
-    ]
-
-
-def _plain_request(input: Mapping[str, Any], where: str) -> Request:
-    with fields_of(where):
-        request, recurrence = read_request(input)
-        if recurrence is not None:
-            raise BadInput("A task that recurs is nobody's child; make a schedule.", field="cronExpression")
-    return request
