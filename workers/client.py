@@ -32,7 +32,7 @@ from workers.offline.rows import Creation
 from workers.offline.store import Store
 from workers.transports import wire
 from workers.transports.base import Unreachable
-from workers.transports.graphql_client import GraphQLClient, ServerRefused
+from workers.transports.graphql_client import GraphQLClient, ServerRefused, TokenRefused
 
 STORE_BYTES = 64 * 1024 * 1024
 AT_ONCE = 100
@@ -72,8 +72,8 @@ class Client:
     def enqueue(self, name: str, payload: dict[str, Any] | None = None, **options: Any) -> RequestedTask:
         """Create a task; `options` are those of a handler's `.options(…)`, an `idempotency_key` of your own among them.
 
-        Raises ServerRefused, with a code and a field, for what is wrong; Unavailable if the server is away and there is no
-        store, or no room in it.
+        Raises ServerRefused, with a code and a field, for what is wrong; TokenRefused; Unavailable if the server is away and
+        there is no store, or no room in it.
         """
         return self.enqueue_many([EnqueueRequest(name, dict(payload or {}), **options)])[0]
 
@@ -85,15 +85,17 @@ class Client:
         ]
         try:
             return self._create(creations)
+        except TokenRefused:
+            raise  # a person can mend that, and is told at once
         except Unreachable as error:
             if self._journal is None or not self._journal.want(creations):
                 raise Unavailable(f"The server is away ({error}), and nothing keeps the request.") from error
         return [RequestedTask(creation.request.name, creation.key) for creation in creations]
 
-    def deliver(self) -> int:
-        """Create what waits on this disk, also what earlier clients have left there; returns how many still wait."""
+    def deliver(self) -> bool:
+        """Create what waits on this disk, also what earlier clients have left there; False if the server is away."""
         if self._journal is None or self._folder is None:
-            return 0
+            return True
         try:
             while waiting := self._journal.wanted(AT_ONCE):
                 self._create_each(waiting)
@@ -101,8 +103,8 @@ class Client:
             while (left := self._folder.inherit()) is not None:
                 self._deliver_from(self._folder, left)
         except Unreachable:
-            return len(self._journal.wanted(STORE_BYTES))
-        return 0
+            return False
+        return True
 
     def task(self, task_id: str) -> dict[str, Any]:
         """The task as it stands: id, name, status, progress, result, error. Raises Unreachable or ServerRefused."""

@@ -16,7 +16,6 @@ _TABLES = {
     "claimed": "tasks held",
     "outcome": "outcomes to report",
     "note": "log lines",
-    "progress": "progress reports",
     "creation": "tasks to create",
 }
 

@@ -93,17 +93,6 @@ def read_note(row: Row) -> Note:
     return Note(read_lease(row), *row[4:])
 
 
-def progress_row(progress: tuple[Lease, int]) -> Row:
-    """The row of how far an attempt is."""
-    lease, percent = progress
-    return (*lease_row(lease), percent)
-
-
-def read_progress(row: Row) -> tuple[Lease, int]:
-    """How far an attempt is; the row begins with its number."""
-    return read_lease(row), int(row[4])
-
-
 # --- what is held --------------------------------------------------------------------------------------------------
 
 

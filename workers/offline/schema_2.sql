@@ -14,14 +14,6 @@ CREATE TABLE claimed (
     UNIQUE (task_id, fencing_token, claim_id)
 );
 
-CREATE TABLE progress (
-    task_id TEXT NOT NULL,
-    fencing_token INTEGER NOT NULL,
-    claim_id TEXT NOT NULL,
-    percent INTEGER NOT NULL,
-    PRIMARY KEY (task_id, fencing_token, claim_id)
-) WITHOUT ROWID;
-
 CREATE TABLE creation (
     position INTEGER PRIMARY KEY,
     idempotency_key TEXT NOT NULL UNIQUE,

@@ -30,13 +30,11 @@ from workers.offline.rows import (
     lease_row,
     note_row,
     outcome_row,
-    progress_row,
     read_claimed,
     read_creation,
     read_lease,
     read_note,
     read_outcome,
-    read_progress,
 )
 from workers.transports.base import Note
 
@@ -46,7 +44,7 @@ _SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.
 """What makes of a file of one version one of the next; the first makes one of an empty file."""
 
 VERSION = len(_SCHEMAS)
-TABLES = ("outcome", "note", "progress", "claimed", "creation")
+TABLES = ("outcome", "note", "claimed", "creation")
 _LEASE = "task_id = ? AND fencing_token = ? AND claim_id = ?"
 
 
@@ -96,10 +94,8 @@ class Store:
 
     # --- what is to be told ----------------------------------------------------------------------------------------
 
-    def keep(
-        self, outcomes: Sequence[Outcome], notes: Sequence[Note], progress: Mapping[Lease, int] | None = None
-    ) -> None:
-        """Have all of them on disk, or none and an error. What is kept already stays as it is, but for progress."""
+    def keep(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> None:
+        """Have all of them on disk, or none and an error. What is kept already stays as it is."""
         with self._transaction():
             self._many(
                 "INSERT OR IGNORE INTO outcome (task_id, fencing_token, claim_id, kind, run_seconds, result, error,"
@@ -110,9 +106,6 @@ class Store:
                 "INSERT OR IGNORE INTO note (task_id, fencing_token, claim_id, attempt, sequence, level, message)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 map(note_row, notes),
-            )
-            self._many(
-                "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?)", map(progress_row, (progress or {}).items())
             )
 
     def forget_outcomes(self, leases: Iterable[Lease]) -> None:
@@ -128,11 +121,6 @@ class Store:
                 ((*lease_row(note.lease), note.sequence) for note in notes),
             )
 
-    def forget_progress(self, progress: Mapping[Lease, int]) -> None:
-        """The server has taken these values; newer ones stay."""
-        with self._transaction():
-            self._many(f"DELETE FROM progress WHERE {_LEASE} AND percent = ?", map(progress_row, progress.items()))
-
     def outcomes(self, limit: int) -> list[Outcome]:
         """The oldest outcomes."""
         return self._read(read_outcome, "SELECT * FROM outcome ORDER BY position LIMIT ?", limit)
@@ -140,10 +128,6 @@ class Store:
     def notes(self, limit: int) -> list[Note]:
         """The oldest log lines."""
         return self._read(read_note, "SELECT * FROM note ORDER BY position LIMIT ?", limit)
-
-    def progress(self, limit: int) -> dict[Lease, int]:
-        """How far attempts are."""
-        return dict(self._read(read_progress, "SELECT 0, * FROM progress LIMIT ?", limit))
 
     # --- what is held ----------------------------------------------------------------------------------------------
 

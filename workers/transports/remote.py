@@ -204,6 +204,7 @@ class RemoteTransport:
     def forfeit(self, leases: Sequence[Lease]) -> None:
         """See Transport."""
         self._reaching(lambda: self._api.forfeit(leases))
+        self._journal.let_go(leases)
 
     def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         """See Transport."""

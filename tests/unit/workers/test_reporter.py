@@ -17,6 +17,7 @@ from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tests.support.waiting import eventually
 from tests.unit.workers.making import MEGABYTE, files_in, in_a_process_that_is_killed, lease, make_folder, note, outcome
+from workers.offline.journal import Journal
 from workers.offline.store import Store
 from workers.runtime import inheritance as inheritances
 from workers.runtime import reporter as reporters
@@ -125,6 +126,27 @@ def test_lines_leave_before_the_outcome_of_their_attempt_and_all_in_order(world,
     assert not world.path.exists()
     settled = [(event.facts["name"], event.facts["verdict"]) for event in world.heard.named("task.settled")]
     assert settled == [("job", "ACCEPTED")] * 3
+
+
+def test_with_a_journal_everything_is_on_disk_before_it_is_sent(world):
+    journal = Journal(Observer(world.heard), make_folder(world.path)[0])
+    folder, _ = make_folder(world.path)
+    on_disk_then: list[list[int]] = []
+
+    class Looking(ScriptedTransport):
+        def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
+            on_disk_then.append(world.on_disk())
+            return super().report(outcomes)
+
+    reporter = Reporter(Observer(world.heard), Looking(), world.held, folder, journal, lambda rows: None)
+    world.hold(1, 2)
+    for number in (1, 2):
+        reporter.outcome(outcome(number))
+
+    reporter.run_once()
+
+    assert on_disk_then == [[1, 2]]
+    assert reporter.idle and files_in(world.path) == []
 
 
 def test_what_was_not_started_is_released_and_what_was_cancelled_meanwhile_forfeited(world):

@@ -71,22 +71,11 @@ def test_tasks_to_be_created_are_kept_once_a_key_in_order(path):
     assert store.creations(10) == [creation("b", parent=4), creation("c")]
 
 
-def test_of_progress_the_newest_is_kept_and_what_was_delivered_meanwhile_does_not_take_it_away(path):
-    store = open_store(path)
-    store.keep([], [], {lease(1): 10, lease(2): 20})
-    store.keep([], [], {lease(1): 30})
-
-    store.forget_progress({lease(1): 10, lease(2): 20})
-
-    assert store.progress(10) == {lease(1): 30}
-
-
 def test_a_file_is_empty_only_when_nothing_of_any_kind_is_kept(path):
     store = open_store(path)
     assert store.is_empty
     for keep, forget in (
         (lambda: store.keep([outcome(1)], []), lambda: store.forget_outcomes([lease(1)])),
-        (lambda: store.keep([], [], {lease(1): 1}), lambda: store.forget_progress({lease(1): 1})),
         (lambda: store.hold([leased(1)], SENT), lambda: store.let_go([lease(1)])),
         (lambda: store.request([creation("a")]), lambda: store.forget_creations([creation("a")])),
     ):

@@ -27,14 +27,12 @@ def test_every_thing_that_is_kept_has_its_line_while_its_file_is_held(path):
     store.hold([claimed(1)], (monotonic, boot, wall))
     store.hold([claimed(2)], (monotonic - 100, boot - 100, wall - 100))
     store.begin([lease(2)])
-    store.keep([outcome(3)], [note(3)], {lease(1): 40})
+    store.keep([outcome(3)], [note(3)])
     store.request([creation("key")])
 
     head, *lines = describe(path)
 
-    assert head == (
-        f"{store.path}: 2 tasks held, 1 outcomes to report, 1 log lines, 1 progress reports, 1 tasks to create"
-    )
+    assert head == (f"{store.path}: 2 tasks held, 1 outcomes to report, 1 log lines, 1 tasks to create")
     assert lines == [
         f"  held      {lease(1).task_id} job: not begun, lease for 15 s",
         f"  held      {lease(2).task_id} job: begun, lease ended 85 s ago",
