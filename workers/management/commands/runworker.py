@@ -62,6 +62,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
+        if options["server"] or settings.DTQ_REMOTE.server:
+            raise CommandError(
+                "A remote worker is started by manage.py itself, without Django, and reads no .env file: name the server by "
+                "--server on its command line, or export DTQ_SERVER."
+            )
         queues = _queues(options["queues"])
         for option, most in (("concurrency", 1000), ("processes", 200)):
             if not 1 <= options[option] <= most:
