@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +15,7 @@ from dtq_site.foundation.observer import Observer, Recorder
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tests.unit.workers.making import claimed, files_in, in_a_process_that_is_killed, lease, make_folder, outcome
+from workers.domain.card import WorkerCard
 from workers.offline.journal import Journal
 from workers.offline.rows import ClaimedRow
 from workers.runtime.adoption import Adoption
@@ -22,6 +24,7 @@ from workers.runtime.held_table import HeldTable
 from workers.runtime.inheritance import Inheritance
 from workers.runtime.journaling import Journaling
 from workers.transports.base import Renewal, Unreachable
+from workers.transports.remote_keeping import RemoteKeeping
 
 
 class Server:
@@ -148,6 +151,19 @@ def test_one_whose_outcome_is_kept_is_delivered_and_never_run_again(heir, path):
 
     assert heir.runs == [2]
     assert heir.server.told == [("report", [1])]
+
+
+def test_the_outcome_of_a_handler_that_must_be_killed_is_on_disk_before_and_takes_the_place_of_a_loss(heir, path):
+    left_by_the_dead(path, 1, 2, begun=[1, 2])
+    keeping = RemoteKeeping(heir.server, WorkerCard(UUID(int=1), "w", "h", 1, (), {}, 1, "remote", "1"), heir.folder)
+
+    keeping.doom([outcome(1)])
+    keeping.settle_dead([outcome(1)], [lease(2)], [])
+    assert heir.server.told == []
+    heir.inherit()
+
+    assert sorted(heir.server.told) == [("forfeit", [2]), ("report", [1])]
+    assert heir.runs == []
 
 
 def test_an_adopted_task_counts_as_begun_for_the_next_heir_and_its_file_goes_when_it_is_settled(heir, path):
