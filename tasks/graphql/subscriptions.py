@@ -15,6 +15,7 @@ from tasks.domain.states import TERMINAL
 from tasks.events import Change
 from tasks.graphql.queries import visible_task
 from tasks.graphql.related import unselected_columns, with_counts, with_related
+from tasks.graphql.selection import Selection
 from tasks.graphql.types import Queue, Task
 from tasks.news import QueueInterest, TaskInterest
 
@@ -128,7 +129,7 @@ def _interest(info: GraphQLResolveInfo, change: Change, queue: str | None, name:
         queue=queue,
         name=name,
         opened_at=info.context.clock.now(),
-        unselected=frozenset(unselected_columns(info)),
+        unselected=frozenset(unselected_columns(Selection.below(info))),
     )
 
 

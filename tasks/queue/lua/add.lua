@@ -8,6 +8,7 @@
 
 local MAX_RINGS = 32
 
+local listeners = redis.call('PUBSUB', 'NUMSUB', rings, events)
 local some_fly = redis.call('ZCARD', KEYS.inflight) > 0
 
 local function without_flying(name, members)
@@ -37,8 +38,10 @@ for name, members in pairs(entries) do
                 redis.call('RPUSH', bell, '1')
             end
             redis.call('EXPIRE', bell, bell_seconds)
-            redis.call('PUBLISH', rings, bell)
+            if listeners[2] > 0 then
+                redis.call('PUBLISH', rings, bell)
+            end
         end
     end
 end
-return {added, redis.call('PUBSUB', 'NUMSUB', events)[2]}
+return {added, listeners[4]}
