@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby, takewhile
@@ -117,7 +118,7 @@ class RemoteTransport:
         held = self._written_down(won, sent)
         self._no_room = len(held) < len(won)
         if self._no_room:
-            self._reaching(lambda: self._api.release([task.lease for task in won[len(held) :]]))
+            self._return([task.lease for task in won[len(held) :]])
         return self._confirmed(held, lease) if held else []
 
     def _written_down(self, won: Sequence[LeasedTask], sent: tuple[float, float, float]) -> Sequence[LeasedTask]:
@@ -141,7 +142,7 @@ class RemoteTransport:
         sent = LeaseTimer.sent_at()
         try:
             renewals = self.renew([task.lease for task in won], lease)
-        except Unreachable:
+        except (Unreachable, ServerRefused):
             return list(won)
         lost = [each for each, renewal in renewals.items() if renewal.verdict is not RenewalVerdict.RENEWED]
         held = [
@@ -149,8 +150,13 @@ class RemoteTransport:
         ]
         self._journal.extend({task.lease: (task.lease_seconds, sent) for task in held})
         if lost:
-            self.release(lost)
+            self._return(lost)
         return held
+
+    def _return(self, leases: Sequence[Lease]) -> None:
+        """Give tasks back, and do not mind if that fails: their leases are short, and others have been won beside them."""
+        with suppress(Unreachable):
+            self.release(leases)
 
     def after_start(self) -> None:
         """See Transport."""
@@ -245,8 +251,11 @@ class RemoteTransport:
     def create(self, creations: Sequence[Creation]) -> None:
         """See Transport. One that the server refuses holds up no other."""
         for parent, those in groupby(creations, key=lambda creation: creation.parent):
-            if parent is not None:  # a script's: a worker's token does not open its way
+            if parent is not None:
                 self._create(parent, list(those))
+                continue
+            for creation in those:
+                self._tell_refused(creation, "FORBIDDEN", "A script asked for it, in a store that is a worker's.")
 
     def _create(self, parent: Lease, creations: Sequence[Creation]) -> None:
         try:
@@ -256,15 +265,18 @@ class RemoteTransport:
                 for creation in creations:
                     self._create(parent, [creation])
                 return
-            (creation,) = creations
-            self._observer.emit(
-                "creation.refused",
-                name=creation.request.name,
-                idempotency_key=creation.key,
-                parent=str(parent.task_id),
-                code=error.code,
-                error=error.message,
-            )
+            self._tell_refused(creations[0], error.code, error.message)
+
+    def _tell_refused(self, creation: Creation, code: str, reason: str) -> None:
+        self._observer.emit(
+            "creation.refused",
+            name=creation.request.name,
+            payload=creation.request.payload,
+            idempotency_key=creation.key,
+            parent=str(creation.parent.task_id) if creation.parent else None,
+            code=code,
+            error=reason,
+        )
 
     def results(self, lease: Lease) -> dict[str, Any]:
         """See Transport. Raises NotOffered."""

@@ -173,6 +173,17 @@ def test_what_cannot_be_written_down_is_given_back_and_less_is_asked_for(world):
     assert "journal.full" in [event.name for event in world.heard.events]
 
 
+def test_what_was_won_is_run_even_if_what_was_won_beside_it_cannot_be_given_back(world):
+    world.client.answers |= {
+        "claim_tasks": won(1, 2, 3, 4, ballast="x" * 300_000),
+        "release_tasks": Unreachable("cut"),
+    }
+
+    assert [task.lease for task in world.claim()] == [lease(1), lease(2), lease(3)]
+
+    assert world.on_disk() == [1, 2, 3]
+
+
 def test_a_settled_task_leaves_the_disk_whatever_its_verdict_and_an_unsettled_one_does_not(world):
     world.client.answers["claim_tasks"] = won(1, 2, 3)
     world.claim()
