@@ -84,8 +84,6 @@ def positions(
     """The first positions, in order, of the visible tasks that meet all but the text that is wanted."""
     if visible.query.is_empty():
         return []  # Django cannot order a union of nothing
-    if visible.query.is_empty():
-        return []
     rows = visible.filter(wanted.conditions_beside_status())
     if after is not None:
         rows = rows.filter(_beyond(order, after))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -24,13 +24,33 @@ LARGE_COLUMNS = frozenset({"description", "payload", "result", "error"})
 # --- tasks ---------------------------------------------------------------------------------------------------------
 
 
+WorkersOf = Callable[[Identity], Collection[UUID]]
+
+
+def _no_workers(identity: Identity) -> Collection[UUID]:
+    return ()
+
+
+_workers_of: WorkersOf = _no_workers
+
+
+def find_workers_by(workers_of: WorkersOf) -> None:
+    """Let `workers_of` say which workers an account has registered: whoever knows of workers calls this at start."""
+    global _workers_of
+    _workers_of = workers_of
+
+
 def visible_to(identity: Identity) -> QuerySet[Task]:
-    """The tasks that the account may see: an admin all, a worker's account none, anybody else those of the team."""
+    """The tasks that the account may see: an admin all, a worker's account those that its workers hold, anybody else those of
+    the team.
+    """
     if identity.is_admin:
         return Task.objects.all()
-    if identity.role is Role.WORKER:
-        return Task.objects.none()
-    return Task.objects.filter(team_id=identity.team_id)
+    of_team = Task.objects.filter(team_id=identity.team_id)
+    if identity.role is not Role.WORKER:
+        return of_team
+    workers = _workers_of(identity)
+    return of_team.filter(status=TaskStatus.PROCESSING, lease_owner__in=workers) if workers else Task.objects.none()
 
 
 def task(task_id: UUID, identity: Identity) -> Task | None:

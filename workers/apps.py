@@ -10,12 +10,16 @@ class WorkersConfig(AppConfig):
     name = "workers"
 
     def ready(self) -> None:
-        """Answer for handlers that only workers know, and for tasks that wait for workers; end the leases of tokens."""
+        """Answer for handlers that only workers know, for tasks that wait for workers and for accounts that have some; end the
+        leases of tokens.
+        """
         from accounts import worker_tokens
         from tasks import announced
+        from tasks import selectors as tasks_selectors
         from tasks.explanation import explain_by
         from workers import explanation, remote, selectors
 
         announced.fill(selectors.announced_defaults)
         explain_by(explanation.explain)
+        tasks_selectors.find_workers_by(selectors.registered_by)
         worker_tokens.when_revoked(remote.end_leases)

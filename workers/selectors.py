@@ -39,6 +39,11 @@ def _visible_to(identity: Identity) -> QuerySet[Worker]:
     return Worker.objects.filter(Q(team=None) | Q(team_id=identity.team_id))
 
 
+def registered_by(identity: Identity) -> list[UUID]:
+    """The ids of the workers that the account has registered by the API."""
+    return list(Worker.objects.filter(account_id=identity.user_id).values_list("pk", flat=True))
+
+
 def last_words() -> list[tuple[UUID, str, datetime]]:
     """What each worker last said of itself, and when."""
     return list(Worker.objects.values_list("id", "status", "last_heartbeat"))

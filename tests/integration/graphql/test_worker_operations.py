@@ -22,7 +22,7 @@ from dtq_site.schema import schema
 from tasks import lifecycle
 from tasks.domain.states import TaskStatus
 from tasks.models import Task, TaskAttempt, TaskLog
-from tests.integration.graphql.making import POLICY, data, make_identity, make_task, make_worker, row
+from tests.integration.graphql.making import POLICY, data, make_identity, make_task, make_worker, refusal, row
 from tests.support.api import ask
 from tests.support.sources import ROOT
 from tests.support.worker_client import Lease, Refused, WorkerClient, completed, failed, key
@@ -662,3 +662,19 @@ def _fields(root: str) -> dict[str, Any]:
 
 
 FOR_WORKERS = {"Query": ["parentResults"], "Mutation": list(map(to_camel_case, WorkersMutation._meta.fields))}
+
+
+def test_the_account_sees_the_tasks_that_its_workers_hold_and_only_while_they_hold_them(
+    worker: WorkerClient, worker_account: Identity
+):
+    held, waiting = make_task(name=NAME), make_task(name=NAME)
+    (lease,) = worker.claim(1)
+    listed = "{ tasks { id } }"
+    one = "query ($id: ID!) { task(id: $id) { status } }"
+
+    assert data(listed, worker_account) == {"tasks": [{"id": str(held.pk)}]}
+    assert data(one, worker_account, id=str(held.pk)) == {"task": {"status": "PROCESSING"}}
+    assert refusal(one, worker_account, id=str(waiting.pk)) == ("NOT_FOUND", None)
+
+    worker.report(completed(lease))
+    assert data(listed, worker_account) == {"tasks": []}
