@@ -37,8 +37,15 @@ class Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "dtq_site.asgi:application"]
         self._process = self._processes.start(command, DJANGO_SETTINGS_MODULE="dtq_site.settings")
-        with httpx.Client(transport=httpx.HTTPTransport(retries=40), timeout=30) as client:
-            client.get(f"http://127.0.0.1:{self.port}/health/live").raise_for_status()
+        eventually(self._answers, 60)
+
+    def _answers(self) -> bool:
+        if not self._process.running:
+            raise RuntimeError(f"the server ended: {self._process.output[-2000:]}")
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/health/live", timeout=5).is_success
+        except httpx.TransportError:
+            return False
 
     def kill(self) -> None:
         self._process.kill()
