@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphql import (
     SKIP,
@@ -30,19 +31,28 @@ _MISSING_ARGUMENT = re.compile(r"argument '(\w+)' of type '.+' is required")
 _MISSING_OR_UNKNOWN = re.compile(r"Field '(?:\w+\.)?(\w+)' (?:of required type '.+' was not provided|is not defined)")
 
 
-def blamed_field(document: DocumentNode, error: GraphQLError) -> str | None:
-    """The path of the argument or input field that `error` is about, or None if it is about none."""
-    node = error.nodes[0] if error.nodes else None
-    if node is None:
-        return None
-    if isinstance(node, FieldNode):
-        missing = _MISSING_ARGUMENT.search(error.message)
-        return missing[1] if missing else None
-    paths = _InputPaths(document)
-    if isinstance(node, VariableDefinitionNode):
-        return _in_variable(paths, node.variable.name.value, error)
-    path = paths.of_nodes.get(id(node))
-    return _with_member(path, error.message) if path and isinstance(node, ObjectValueNode) else path
+class Blame:
+    """Says which input fields the errors about one document are about. The document is looked through once at most."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self._document = document
+
+    @cached_property
+    def _paths(self) -> _InputPaths:
+        return _InputPaths(self._document)
+
+    def field_of(self, error: GraphQLError) -> str | None:
+        """The path of the argument or input field that `error` is about, or None if it is about none."""
+        node = error.nodes[0] if error.nodes else None
+        if node is None:
+            return None
+        if isinstance(node, FieldNode):
+            missing = _MISSING_ARGUMENT.search(error.message)
+            return missing[1] if missing else None
+        if isinstance(node, VariableDefinitionNode):
+            return _in_variable(self._paths, node.variable.name.value, error)
+        path = self._paths.of_nodes.get(id(node))
+        return _with_member(path, error.message) if path and isinstance(node, ObjectValueNode) else path
 
 
 @dataclass(frozen=True)

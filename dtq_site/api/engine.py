@@ -105,9 +105,9 @@ class Engine:
             document = self._admitted(request, context)
             return run(document)
         except InvalidDocument as invalid:
-            return self._refusal([self._reporter.inside(error, invalid.document) for error in invalid.errors])
+            return self._refusal(self._reporter.inside(invalid.errors, invalid.document))
         except NotExecutable as unfit:
-            return self._refusal([self._reporter.inside(error, document and document.node) for error in unfit.errors])
+            return self._refusal(self._reporter.inside(unfit.errors, document and document.node))
         except Exception as error:
             return self.refusal(error)
 
@@ -167,7 +167,7 @@ class Engine:
             is_awaitable=_nothing_is_awaitable,
             hide_suggestions=self._hide_suggestions,
         )
-        errors = [self._reporter.inside(error, document) for error in result.errors or ()]
+        errors = self._reporter.inside(result.errors or (), document)
         if not _was_begun(result):
             return self._refusal(errors)
         if errors:

@@ -10,11 +10,12 @@ They and QueryTooComplex (limits.py) stand beside the errors of `foundation/erro
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from graphql import DocumentNode, GraphQLError, ValueNode
 
-from dtq_site.api.blame import blamed_field
+from dtq_site.api.blame import Blame
 from dtq_site.api.quoting import discreet_message
 from dtq_site.foundation.errors import BadInput, DTQError
 from dtq_site.foundation.faults import Faults
@@ -65,11 +66,15 @@ class ErrorReporter:
         """Shape an error that happened outside the execution; it has no place in the document or in the answer."""
         return _shaped(self._faults.shown(error, "graphql.failed", path=None), {})
 
-    def inside(self, error: GraphQLError, document: DocumentNode | None) -> dict[str, Any]:
-        """Shape an error of graphql-core: of the text, of validation, of the variables, or of one field's execution."""
+    def inside(self, errors: Iterable[GraphQLError], document: DocumentNode | None) -> list[dict[str, Any]]:
+        """Shape errors of graphql-core: of the text, of validation, of the variables, or of a field's execution."""
+        blame = Blame(document) if document else None
+        return [self._inside(error, blame) for error in errors]
+
+    def _inside(self, error: GraphQLError, blame: Blame | None) -> dict[str, Any]:
         place = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
         if error.path is None or (error.nodes and isinstance(error.nodes[0], ValueNode)):
-            field = blamed_field(document, error) if document else None
+            field = blame.field_of(error) if blame else None
             return _shaped(BadInput(discreet_message(error, field), field=field), place)
         cause = error.original_error or error
         return _shaped(self._faults.shown(cause, "graphql.failed", path=place.get("path")), place)

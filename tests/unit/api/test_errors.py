@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dtq_site.api import blame
 from dtq_site.api.engine import GraphQLRequest
 from tests.unit.api.small_schema import CONTEXT, make_engine
 
@@ -215,3 +216,14 @@ def test_half_a_surrogate_pair_is_blamed_like_any_other_value():
     (error,) = run("query ($s: TaskStatus) { echo(status: $s) }", s="\ud800")["errors"]
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": "status"}
+
+
+def test_a_document_is_looked_through_once_for_all_its_errors(monkeypatch: pytest.MonkeyPatch):
+    looks = []
+    monkeypatch.setattr(blame, "visit", lambda document, visitor: looks.append(document))
+    unused = " ".join(f"$v{number}: Int" for number in range(50))
+
+    errors = run(f"query ({unused}) {{ bare }}")["errors"]
+
+    assert [error["extensions"]["field"] for error in errors] == [f"v{number}" for number in range(50)]
+    assert len(looks) == 1
