@@ -15,15 +15,17 @@ from scheduling.graphql.types import MOST_RUNS
 from tasks.submission import MAX_TASKS_PER_CALL
 from workers.graphql import inputs as workers
 
-_PAGE_OF_TASKS = Price(points=10, items=accounts.DEFAULT_LIMIT, most=accounts.MOST)
-_MANY_WRITES = Price(points=100)
+_PAGE_OF_TASKS = Price(points=200, items=accounts.DEFAULT_LIMIT, most=accounts.MOST)
+_MANY_WRITES = Price(points=1_000)
+_COMING_RUNS = Price(points_per_item=20, sized_by="count", most=MOST_RUNS)
+_LEASES = Price(points=10, points_per_item=2, sized_by="leases", most=workers.MOST_ITEMS)
 _HASHED_PASSWORD = Price(points=5_000)  # a tenth of a second of a core
 
 PRICES: Mapping[str, Price] = {
     "Query.tasks": replace(_PAGE_OF_TASKS, sized_by="limit"),
     "Query.tasksConnection": replace(_PAGE_OF_TASKS, sized_by="first"),
-    "Query.taskStats": Price(points=100),
-    "Query.explain": Price(points=20),
+    "Query.taskStats": Price(points=1_000),
+    "Query.explain": Price(points=100),
     "Query.queues": Price(items=20),
     "Queue.depth": Price(points=5),
     "Queue.processing": Price(points=5),
@@ -32,8 +34,9 @@ PRICES: Mapping[str, Price] = {
     "Query.users": Price(sized_by="limit", most=accounts.MOST),
     "Query.workerTokens": Price(sized_by="limit", most=accounts.MOST),
     "Query.teams": Price(sized_by="limit", most=accounts.MOST),
-    "Query.previewSchedule": Price(sized_by="count", most=MOST_RUNS),
-    "Schedule.nextRuns": Price(sized_by="count", most=MOST_RUNS),
+    "Query.previewSchedule": _COMING_RUNS,
+    "Schedule.nextRuns": _COMING_RUNS,
+    "Query.health": Price(points=100),
     "Task.logs": Price(items=20),
     "Task.dependsOn": Price(items=5),
     "Explanation.reasons": Price(items=5),
@@ -47,8 +50,13 @@ PRICES: Mapping[str, Price] = {
     "Mutation.createTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
     "Mutation.createWorkflow": Price(points=10, points_per_item=10, sized_by="tasks", most=MAX_TASKS_PER_CALL),
     "Mutation.claimTasks": Price(points=10, sized_by="limit", most=workers.MOST_CLAIMED),
-    "Mutation.renewLeases": Price(points=10, sized_by="leases", most=workers.MOST_ITEMS),
-    "Mutation.reportOutcomes": Price(points=10, sized_by="outcomes", most=workers.MOST_ITEMS),
+    "Mutation.heartbeat": replace(_LEASES, sized_by="activeTasks", items=0),
+    "Mutation.beginTasks": _LEASES,
+    "Mutation.renewLeases": _LEASES,
+    "Mutation.recordProgress": replace(_LEASES, sized_by="records"),
+    "Mutation.reportOutcomes": replace(_LEASES, sized_by="outcomes"),
+    "Mutation.releaseTasks": _LEASES,
+    "Mutation.forfeitTasks": _LEASES,
     "Mutation.enqueueTasks": Price(points=10, points_per_item=10, sized_by="inputs", most=MAX_TASKS_PER_CALL),
     "Mutation.cancelTasks": _MANY_WRITES,
     "Mutation.retryTasks": _MANY_WRITES,

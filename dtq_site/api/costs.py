@@ -43,8 +43,8 @@ class Price:
     """What one field costs beside the fields that are selected below it.
 
     `items` is the estimate for a list whose length no argument tells. `sized_by` names the argument that does, a number or
-    a list of inputs; on an object, such as a page, it tells the length of the lists right below. A resolver refuses more
-    than `most`.
+    a list of inputs; on an object, such as a page, it tells the length of the lists right below. `points_per_item` is the
+    work that each of these takes, whatever is selected of it. A resolver refuses more than `most`.
     """
 
     points: int = 1
@@ -151,12 +151,13 @@ class _Reckoner:
             return Cost(1)  # introspection has a fixed size, and bounds of its own
         definition = kind.fields[node.name.value]
         price, inner = price_of(definition) or _USUAL, get_named_type(definition.type)
-        own, asked = Cost(price.points), self._asked(definition, price, node)
+        asked = self._asked(definition, price, node)
+        own = Cost(price.points) + (Cost(price.points_per_item).times(asked) if asked else Cost())
         if not is_list_type(get_nullable_type(definition.type)):
             return own + self.selections(inner, node.selection_set, asked)
         if node.selection_set is None:
             return own
-        each = Cost(price.points_per_item) + self.selections(inner, node.selection_set, None)
+        each = self.selections(inner, node.selection_set, None)
         return own + each.times(asked or inherited or Size(price.items))
 
     def _asked(self, definition: GraphQLField, price: Price, node: FieldNode) -> Size | None:

@@ -21,7 +21,7 @@ SCHEMA = build_schema("""
     type Edge { cursor: String! node: Task! }
     type Task { id: ID! title: String! tags: [String!]! logs: [Log!]! parent: Task }
     type Log { message: String! level: String! }
-    type Mutation { create(inputs: [Input!]!): [Task!]! }
+    type Mutation { create(inputs: [Input!]!): [Task!]! touch(ids: [ID!]): Int! drop(ids: [ID!]!): [ID!]! }
     input Input { name: String }
 """)
 declare_prices(
@@ -32,6 +32,8 @@ declare_prices(
         "Query.stats": Price(points=100),
         "Task.logs": Price(items=20),
         "Mutation.create": Price(points=10, points_per_item=5, sized_by="inputs", most=100),
+        "Mutation.touch": Price(points=10, points_per_item=2, items=0, sized_by="ids", most=100),
+        "Mutation.drop": Price(points=10, points_per_item=2, sized_by="ids", most=100),
     },
 )
 
@@ -96,6 +98,17 @@ def test_a_list_that_is_created_is_as_long_as_its_inputs():
     query = "mutation ($i: [Input!]!) { create(inputs: $i) { id } }"
     assert cost(query, i=[{}] * 7) == 10 + 7 * (5 + 1)
     assert cost(query, i=[{}] * 5000) == 10 + 100 * (5 + 1)
+
+
+@pytest.mark.parametrize("field", ["touch", "drop"])
+def test_what_is_done_with_each_item_counts_where_nothing_is_selected_of_it_too(field: str):
+    assert cost(f'mutation {{ {field}(ids: ["a", "b"]) }}') == 10 + 2 * 2
+    assert cost(f"mutation ($ids: [ID!]!) {{ a: {field}(ids: $ids) b: {field}(ids: $ids) }}", ids=["a"] * 7) == 48
+    assert cost(f"mutation ($ids: [ID!]!) {{ {field}(ids: $ids) }}", ids=["a"] * 5000) == 10 + 100 * 2
+
+
+def test_a_list_of_inputs_that_is_left_out_counts_as_what_is_usual():
+    assert cost("mutation { touch }") == 10
 
 
 def test_fragments_count_where_they_are_spread():
