@@ -45,8 +45,8 @@ class TaskFilter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it names no condition, so that it means all tasks."""
-        return all(getattr(self, field.name) is None for field in fields(self))
+        """Whether it names no condition, so that it means all tasks; to look for no text is none."""
+        return all(getattr(self, field.name) in (None, "") for field in fields(self))
 
     @property
     def statuses(self) -> frozenset[TaskStatus]:

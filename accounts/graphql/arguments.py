@@ -8,10 +8,12 @@ from uuid import UUID
 
 import graphene
 
+from accounts.credentials import is_encodable
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from dtq_site.foundation.ids import parse_uuid
 
 DEFAULT_LIMIT, MOST = 50, 1000
+LONGEST_TEXT = 1000
 FARTHEST_OFFSET = 2**31 - 1
 PAGE = {
     "limit": graphene.Int(default_value=DEFAULT_LIMIT, description=f"How many at most, up to {MOST:,}."),
@@ -36,6 +38,15 @@ def _within(argument: str, value: int | None, default: int, most: int) -> int:
     if not 0 <= value <= most:
         raise BadInput(f"{argument} must be from 0 to {most:,}, not {value:,}.", field=argument)
     return value
+
+
+def read_text(text: str, argument: str) -> str:
+    """A text to look for, or a name; raises BadInput on the argument if no row can have it, or if it is too long."""
+    if len(text) > LONGEST_TEXT:
+        raise BadInput(f"{len(text):,} characters; at most {LONGEST_TEXT:,} are allowed.", field=argument)
+    if not is_encodable(text):
+        raise BadInput("It has half a surrogate pair, which is no character; remove it.", field=argument)
+    return text
 
 
 def read_id(text: str) -> UUID:

@@ -10,6 +10,7 @@ from uuid import UUID
 import graphene
 from django.conf import settings
 
+from accounts.graphql.arguments import read_text
 from dtq_site.foundation.errors import BadInput
 from dtq_site.foundation.ids import parse_uuid
 from dtq_site.foundation.scalars import JSON, DateTime
@@ -38,6 +39,7 @@ _FAILURES = {
     OnFailure.HOLD: "It waits until that one is retried and completes.",
 }
 OnDependencyFailure = graphene.Enum.from_enum(OnFailure, name="OnDependencyFailure", description=_FAILURES.__getitem__)
+_TEXTS = frozenset({"name", "queue", "search", "error"})
 _RECURRENCE = ("cron_expression", "is_recurring", "timezone")
 
 
@@ -133,6 +135,8 @@ class TaskFilter(graphene.InputObjectType):
 def read_filter(input: Mapping[str, Any]) -> filters.TaskFilter:
     """The filter that a TaskFilter means; ids that are none find nothing. Raises BadInput."""
     wanted = {field: value for field, value in input.items() if value is not None}
+    for field in sorted(_TEXTS & wanted.keys()):
+        wanted[field] = read_text(wanted[field], field)
     if len(wanted.get("ids", ())) > MOST_IDS:
         raise BadInput(f"{len(wanted['ids']):,} ids; at most {MOST_IDS:,} are allowed.", field="ids")
     if "ids" in wanted:

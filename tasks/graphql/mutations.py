@@ -9,7 +9,7 @@ import graphene
 from graphql import GraphQLResolveInfo
 
 from accounts import audit
-from accounts.graphql.arguments import fields_of
+from accounts.graphql.arguments import fields_of, read_text
 from accounts.identity import Identity
 from accounts.permissions import requires
 from accounts.roles import Role
@@ -150,6 +150,7 @@ class TasksMutation(WorkflowMutation, BulkMutation):
     @requires()
     def resolve_pause_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Pause it."""
+        read_text(name, "name")
         with audit.recorded(info.context.identity, "queue.paused", f"queue:{name}"):
             queue = queues.pause(name)
         return with_counts([queue], info)[0]
@@ -158,6 +159,7 @@ class TasksMutation(WorkflowMutation, BulkMutation):
     @requires()
     def resolve_resume_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Resume it."""
+        read_text(name, "name")
         with audit.recorded(info.context.identity, "queue.resumed", f"queue:{name}"):
             queue = queues.resume(name)
         return with_counts([queue], info)[0]
@@ -166,6 +168,7 @@ class TasksMutation(WorkflowMutation, BulkMutation):
     @requires()
     def resolve_update_queue(root: None, info: GraphQLResolveInfo, name: str, input: Mapping[str, Any]) -> models.Queue:
         """Check the changes and write them."""
+        read_text(name, "name")
         with fields_of("input"), audit.recorded(info.context.identity, "queue.changed", f"queue:{name}", input):
             queue = queues.configure(name, input)
         return with_counts([queue], info)[0]

@@ -9,14 +9,13 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
-from accounts.graphql.arguments import DEFAULT_LIMIT, MOST, fields_of, read_id, read_limit, read_page
+from accounts.graphql.arguments import DEFAULT_LIMIT, MOST, fields_of, read_id, read_limit, read_page, read_text
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import NotFound
 from dtq_site.foundation.scalars import DateTime
 from tasks import explanation, models, selectors
 from tasks.domain.states import TaskStatus as Status
-from tasks.filters import TaskFilter as Wanted
 from tasks.graphql.cursors import cursor_of, position_at
 from tasks.graphql.inputs import SEARCH, TaskFilter, read_filter
 from tasks.graphql.related import selections_of_nodes, unselected_columns, with_counts, with_related
@@ -94,7 +93,7 @@ class TasksQuery(graphene.ObjectType):
         limit, offset = read_page(limit, offset)
         page = selectors.tasks(
             info.context.identity,
-            Wanted(status=None if status is None else [status], **wanted),
+            read_filter({**wanted, "status": None if status is None else [status]}),
             order_by or Order.NEWEST,
             limit,
             offset=offset,
@@ -135,6 +134,7 @@ class TasksQuery(graphene.ObjectType):
         root: None, info: GraphQLResolveInfo, queue: str | None = None, since: datetime | None = None
     ) -> dict[str, int]:
         """One count for each state, and their sum."""
+        queue = None if queue is None else read_text(queue, "queue")
         counts = selectors.counts_by_status(info.context.identity, queue, since)
         return {"total": counts.total()} | {status.lower(): counts[status] for status in Status}
 
@@ -155,7 +155,7 @@ class TasksQuery(graphene.ObjectType):
     @requires(Role.VIEWER, Role.USER)
     def resolve_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """The queue of that name."""
-        found = selectors.queues([name])
+        found = selectors.queues([read_text(name, "name")])
         if not found:
             raise NotFound(f"There is no queue named {name!r}.")
         return with_counts(found, info)[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import graphene
 from graphql import GraphQLResolveInfo
 
+from accounts.graphql.arguments import read_text
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
@@ -105,6 +106,8 @@ class TasksSubscription(graphene.ObjectType):
     @requires(Role.VIEWER, Role.USER)
     def subscribe_queue_stats(root: None, info: GraphQLResolveInfo, queue: str | None = None) -> QueueInterest:
         """Queues are everybody's."""
+        if queue is not None:
+            read_text(queue, "queue")
         return QueueInterest()
 
     @staticmethod
