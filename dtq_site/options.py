@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from dtq_site.foundation.options import option
 
+MOST_API_PROCESSES = 200
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -30,6 +31,13 @@ class SiteOptions:
     )
     port: int = option(
         3000, env=("PORT", "APP_PORT"), minimum=1, maximum=65535, help="the port of the API and the pages."
+    )
+    api_processes: int = option(
+        1,
+        env="DTQ_API_PROCESSES",
+        minimum=1,
+        maximum=MOST_API_PROCESSES,
+        help="how many processes of `manage.py serve` answer on the port.",
     )
     log_level: str = option(
         "info",
