@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from accounts.roles import Role
+from dtq_site.serving import GRACE_SECONDS
 from tests.e2e.api_client import CREATE
 from tests.integration.accounts.making import make_user, sign_in
 from tests.support.factories import make_team
@@ -205,7 +206,19 @@ def test_a_second_signal_kills_what_does_not_end(serve: Serve):
 
     server.process.signal(signal.SIGTERM)
 
-    assert server.process.wait() == 1
+    assert server.process.wait(8) == 1  # long before their time is up
+    assert re.search(rf"servers\.killed +pids=\[{stuck}\]", server.process.output)
+    assert server.process.members() == []
+
+
+def test_what_does_not_end_in_its_time_is_killed(serve: Serve):
+    server = serve(1)
+    (stuck,) = pids(server).values()
+    os.kill(stuck, signal.SIGSTOP)
+
+    server.process.signal(signal.SIGTERM)
+
+    assert server.process.wait(GRACE_SECONDS + 10) == 1
     assert re.search(rf"servers\.killed +pids=\[{stuck}\]", server.process.output)
     assert server.process.members() == []
 
