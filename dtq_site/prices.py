@@ -17,6 +17,7 @@ from workers.graphql import inputs as workers
 
 _PAGE_OF_TASKS = Price(points=200, items=accounts.DEFAULT_LIMIT, most=accounts.MOST)
 _MANY_WRITES = Price(points=1_000)
+_UP_TO_256_KIB = Price(points=20)
 _COMING_RUNS = Price(points_per_item=20, sized_by="count", most=MOST_RUNS)
 _LEASES = Price(points=10, points_per_item=2, sized_by="leases", most=workers.MOST_ITEMS)
 _HASHED_PASSWORD = Price(points=5_000)  # a tenth of a second of a core
@@ -37,6 +38,8 @@ PRICES: Mapping[str, Price] = {
     "Query.previewSchedule": _COMING_RUNS,
     "Schedule.nextRuns": _COMING_RUNS,
     "Query.health": Price(points=100),
+    "Task.payload": _UP_TO_256_KIB,
+    "Task.result": _UP_TO_256_KIB,
     "Task.logs": Price(items=20),
     "Task.dependsOn": Price(items=5),
     "Explanation.reasons": Price(items=5),

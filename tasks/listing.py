@@ -70,8 +70,7 @@ def page(
 
     A page can have fewer tasks, and an end all the same, if text is looked for.
     """
-    found, end = _found(visible, wanted, order, offset + limit, after)
-    found = found[offset:]
+    found, end = _found(visible, wanted, order, limit, after, offset)
     rows = visible.filter(wanted.condition(), pk__in=[position[-1] for position in found]).defer(*without)
     by_id = {task.pk: task for task in rows} if found else {}
     there = [position for position in found if position[-1] in by_id]  # others have changed since
@@ -79,39 +78,50 @@ def page(
 
 
 def positions(
-    visible: QuerySet[Task], wanted: TaskFilter, order: TaskOrder, limit: int, after: Position | None = None
+    visible: QuerySet[Task],
+    wanted: TaskFilter,
+    order: TaskOrder,
+    limit: int,
+    after: Position | None = None,
+    offset: int = 0,
 ) -> list[Position]:
-    """The first positions, in order, of the visible tasks that meet all but the text that is wanted."""
+    """The first positions, in order, of the visible tasks that meet all but the text that is wanted.
+
+    Those that are passed over first stay in the database.
+    """
     if visible.query.is_empty():
         return []  # Django cannot order a union of nothing
     rows = visible.filter(wanted.conditions_beside_status())
     if after is not None:
         rows = rows.filter(_beyond(order, after))
-    parts = [branch.of(rows).values_list(*order.columns)[:limit] for branch in _branches(wanted, order, after)]
+    end = offset + limit
+    parts = [branch.of(rows).values_list(*order.columns) for branch in _branches(wanted, order, after)]
     if len(parts) == 1:
-        return list(parts[0])
-    return list(parts[0].union(*parts[1:], all=True).order_by(*order.value)[:limit])
+        return list(parts[0][offset:end])
+    parts = [part[:end] for part in parts]
+    return list(parts[0].union(*parts[1:], all=True).order_by(*order.value)[offset:end])
 
 
 def _found(
-    visible: QuerySet[Task], wanted: TaskFilter, order: TaskOrder, limit: int, after: Position | None
+    visible: QuerySet[Task], wanted: TaskFilter, order: TaskOrder, limit: int, after: Position | None, offset: int
 ) -> tuple[list[Position], Position | None]:
-    """Up to `limit` positions, and after which one the rest follows."""
+    """Up to `limit` positions after the first `offset`, and after which one the rest follows."""
     text = wanted.text_condition()
     if wanted.search and (span := ids_beginning_with(wanted.search)):
         visible_by_id = visible.filter(pk__range=span)
         if positions(visible_by_id, wanted, order, 1):
             visible, text = visible_by_id, error_condition(wanted)
     if not text:
-        found = positions(visible, wanted, order, limit + 1, after)
+        found = positions(visible, wanted, order, limit + 1, after, offset)
         return found[:limit], found[limit - 1] if 0 < limit < len(found) else None
     if order in _BY_ID:
-        return _searched(visible, wanted, order, limit, after, text)
+        found, end = _searched(visible, wanted, order, offset + limit, after, text)
+        return found[offset:], end
     newest, _ = _searched(visible, wanted, TaskOrder.NEWEST, SEARCHED, None, text)
     rows = visible.filter(pk__in=[position[-1] for position in newest])
     if after is not None:
         rows = rows.filter(_beyond(order, after))
-    found = list(rows.order_by(*order.value).values_list(*order.columns)[: limit + 1])
+    found = list(rows.order_by(*order.value).values_list(*order.columns)[offset : offset + limit + 1])
     return found[:limit], found[limit - 1] if 0 < limit < len(found) else None
 
 

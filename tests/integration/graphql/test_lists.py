@@ -117,6 +117,29 @@ def test_pages_make_up_what_sorting_everything_answers(
         assert [node["id"] for node in page(who, first=1000, filter=wanted, order=order)["nodes"]] == expected
 
 
+@pytest.mark.parametrize("order", SORTED)
+@pytest.mark.parametrize("search", [None, "item"])
+def test_what_an_offset_passes_over_is_left_out(user: Identity, many: list[Task], search: str | None, order: str):
+    text = {"search": search} if search else {}
+    query = (
+        "query ($limit: Int, $offset: Int, $search: String, $order: TaskOrder) "
+        "{ tasks(limit: $limit, offset: $offset, search: $search, orderBy: $order) { id } }"
+    )
+    visible = [task for task in many if task.team_id == user.team_id and task.title.lower().startswith(search or "")]
+    expected = [str(task.pk) for task in sorted(visible, key=SORTED[order])]
+
+    for offset in (0, 1, 5, len(expected) - 1, len(expected), 2**31 - 1):
+        shown = data(query, user, limit=3, offset=offset, order=order, **text)["tasks"]
+        assert [task["id"] for task in shown] == expected[offset : offset + 3]
+
+
+def test_what_an_offset_passes_over_stays_in_the_database(user: Identity, many: list[Task]):
+    with CaptureQueriesContext(connection) as queries:
+        data("{ tasks(limit: 2, offset: 7) { id } }", user)
+
+    assert queries[0]["sql"].endswith("LIMIT 3 OFFSET 7")
+
+
 def test_every_order_is_compared():
     assert set(SORTED) == {order.name for order in TaskOrder}
 
