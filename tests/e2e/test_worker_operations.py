@@ -325,12 +325,12 @@ def test_the_worker_in_node_js_runs_tasks_and_stops_when_it_is_told_to(
     eventually(lambda: Task.objects.get(pk=endless).begun)
     lifecycle.cancel(endless, database_clock.now())
     eventually(lambda: Task.objects.get(pk=endless).lease_expires_at is None, 20)
-    last = create(name="nap", payload={"seconds": 0.5})
+    last = create(name="nap", payload={"seconds": 3})
     eventually(lambda: Task.objects.get(pk=last).status == "PROCESSING")
 
     assert worker.terminate() == 0
     assert Task.objects.get(pk=counted).result == {"words": 4}
     assert "TypeError" in Task.objects.get(pk=broken).error
     assert [line.message for line in TaskLog.objects.filter(task_id=counted)] == ["counting 13 characters"]
-    assert Task.objects.get(pk=last).result == {"slept": 0.5}
+    assert Task.objects.get(pk=last).result == {"slept": 3}
     assert Worker.objects.get().status == "stopped"
