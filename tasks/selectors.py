@@ -58,6 +58,13 @@ def task(task_id: UUID, identity: Identity) -> Task | None:
     return visible_to(identity).filter(pk=task_id).first()
 
 
+def visible_among(task_ids: Collection[UUID], identity: Identity) -> Collection[UUID]:
+    """Those of the tasks that the account may see, all of which are of teams whose tasks it sees: a worker may not see each."""
+    if identity.role is not Role.WORKER or not task_ids:
+        return task_ids
+    return set(visible_to(identity).filter(pk__in=task_ids).values_list("pk", flat=True))
+
+
 def tasks(
     identity: Identity,
     wanted: TaskFilter,

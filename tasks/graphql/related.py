@@ -74,9 +74,11 @@ def _load_logs(tasks: Sequence[models.Task], *_: Any) -> None:
 def _load_parents(tasks: Sequence[models.Task], selection: Selection, info: GraphQLResolveInfo) -> None:
     below = selection["dependsOn"]
     found = parents.parents_of([task.pk for task in tasks], unselected_columns(below))
-    with_related(list({each.pk: each for some in found.values() for each in some}.values()), info, below)
+    distinct = {each.pk: each for some in found.values() for each in some}
+    shown = selectors.visible_among(distinct, info.context.identity)
+    with_related([each for pk, each in distinct.items() if pk in shown], info, below)
     for task in tasks:
-        task.depends_on = found.get(task.pk, [])
+        task.depends_on = [each for each in found.get(task.pk, ()) if each.pk in shown]
 
 
 _loaders: list[tuple[frozenset[str], Load]] = [

@@ -113,7 +113,7 @@ class Task(graphene.ObjectType):
     depends_on = graphene.List(
         graphene.NonNull(lambda: Task),
         required=True,
-        description="The tasks that it waits for, or waited for, as far as they are still there.",
+        description="The tasks that it waits for, or waited for, as far as they are still there and the caller may see them.",
     )
     logs = graphene.List(
         graphene.NonNull(TaskLog),

@@ -496,6 +496,21 @@ def test_a_task_s_children_are_created_once_in_its_team(worker: WorkerClient, wo
     }
 
 
+def test_of_what_a_child_waits_for_a_worker_is_shown_only_what_it_holds(worker: WorkerClient, user: Identity):
+    other = make_task(queue="vault", name="other", payload={"secret": 1})
+    make_task()
+    (lease,) = worker.claim()
+    child = {"name": "child", "idempotencyKey": "k", "dependsOn": [lease["taskId"], str(other.pk)]}
+    document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [CreateTaskInput!]!) {
+        enqueueTasks(workerId: $worker, parent: $parent, inputs: $inputs) { id dependsOn { id payload } } }"""
+
+    (made,) = worker.ask(document, worker=worker.id, parent=key(lease), inputs=[child])["enqueueTasks"]
+
+    assert [each["id"] for each in made["dependsOn"]] == [lease["taskId"]]
+    shown = data("query ($id: ID!) { task(id: $id) { dependsOn { id } } }", user, id=made["id"])["task"]["dependsOn"]
+    assert [each["id"] for each in shown] == child["dependsOn"]
+
+
 def test_a_child_needs_a_key_a_parent_and_no_recurrence(worker: WorkerClient):
     make_task("blue")
     make_task()
