@@ -322,11 +322,11 @@ def test_the_worker_in_node_js_runs_tasks_and_stops_when_it_is_told_to(
     worker.wait_for(f"word-count {counted} COMPLETED ACCEPTED")
     worker.wait_for(f"word-count {broken} FAILED ACCEPTED")
     endless = create(name="nap", payload={"seconds": 60}, max_retries=0)
-    eventually(lambda: Task.objects.get(pk=endless).begun)
+    eventually(lambda: Task.objects.get(pk=endless).begun, 30)
     lifecycle.cancel(endless, database_clock.now())
-    eventually(lambda: Task.objects.get(pk=endless).lease_expires_at is None, 20)
+    eventually(lambda: Task.objects.get(pk=endless).lease_expires_at is None, 30)
     last = create(name="nap", payload={"seconds": 3})
-    eventually(lambda: Task.objects.get(pk=last).status == "PROCESSING")
+    eventually(lambda: Task.objects.get(pk=last).status == "PROCESSING", 30)
 
     assert worker.terminate() == 0
     assert Task.objects.get(pk=counted).result == {"words": 4}
