@@ -126,15 +126,25 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
     held = borne(leases)
     guard = bearing(held)
     released = [task for task in held.values() if task.status in MOVES["release"].sources]
-    cancelled = [task.pk for task in held.values() if task.status == TaskStatus.CANCELLED]
-    retried = [task.pk for task in held.values() if task.status == TaskStatus.PENDING]
+    cancelled = [task for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
     holders = holders_among(held.values())
     for task in released:
         assign(task, now, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
     columns = ["attempts", *return_to_line(released, now)]
     write(released, guard & Q(status__unindexed__in=MOVES["release"].sources), columns)
-    uncounted = {"attempts": F("attempts") - 1, "version": F("version") + 1, **NO_LEASE}
-    Task.objects.filter(guard, pk__in=cancelled).update(**uncounted)
-    Task.objects.filter(guard, pk__in=retried).update(earlier_attempts=F("earlier_attempts") - 1, **uncounted)
+    _withdraw(cancelled, guard)
     follow([*released, *free_all(holders, now)])
     return len(held)
+
+
+def _withdraw(tasks: Sequence[Task], guard: Q) -> None:
+    """Forget the attempts of tasks that were cancelled since; one whose lease was lost was judged then."""
+    held = [task for task in tasks if task.lease_expires_at is not None]
+    earlier = [task for task in held if task.earlier_attempts == task.attempts]  # those that were retried since
+    uncounted = {"attempts": F("attempts") - 1, "version": F("version") + 1, **NO_LEASE}
+    for part, changes in (
+        ([task for task in held if task not in earlier], uncounted),
+        (earlier, {**uncounted, "earlier_attempts": F("earlier_attempts") - 1}),
+        ([task for task in tasks if task not in held], NO_LEASE),
+    ):
+        Task.objects.filter(guard, pk__in=[task.pk for task in part]).update(**changes)

@@ -199,7 +199,7 @@ class Ledger:
         assert lease_of(before) in self.acting.leases, "withdrawn by a stranger"
         assert after.attempts == before.attempts - 1
         book.live_until = None
-        if after.status == TaskStatus.CANCELLED:  # else it was retried, and that attempt is among the earlier ones
+        if before.earlier_attempts < before.attempts:  # else it was retried, and that attempt is among the earlier ones
             book.attempts -= 1
 
     def _settled(self, book: Book, before: Row, after: Row) -> None:

@@ -210,7 +210,9 @@ class Requests:
 
     def release(self, data: st.DataObject) -> None:
         leases = self.some_leases(data)
-        acting = Acting(self.now(), frozenset({Event.RELEASED, Event.WITHDRAWN}), leases=frozenset(leases))
+        acting = Acting(
+            self.now(), frozenset({Event.RELEASED, Event.WITHDRAWN, Event.STOPPED}), leases=frozenset(leases)
+        )
         self.ask(data, acting, lambda: gateway.release(leases, self.world.clock))
 
     def forfeit(self, data: st.DataObject) -> None:

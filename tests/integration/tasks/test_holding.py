@@ -185,6 +185,31 @@ def test_the_attempt_of_a_cancelled_task_that_had_begun_counts_when_it_has_stopp
     assert (kept.lease_owner, kept.claim_id, kept.lease_expires_at) == (None, None, None)
 
 
+def test_what_is_cancelled_retried_and_cancelled_again_counts_no_attempt_either_when_it_is_given_back():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+    lifecycle.retry(task.pk, after(2))
+    lifecycle.cancel(task.pk, after(3))
+
+    assert lifecycle.release([lease_of(task)], after(4)) == 1
+
+    kept = reread(task)
+    assert (kept.status, kept.attempts, kept.earlier_attempts) == (TaskStatus.CANCELLED, 0, 0)
+
+
+def test_a_lost_attempt_is_not_forgotten_twice_when_its_holder_gives_it_back():
+    task = claimed()
+    assert lifecycle.mark_begun([lease_of(task)], after(1)) == {lease_of(task)}
+    reap(after(20))
+    lost = reread(task)
+    assert (lost.attempts, lost.lost_leases) == (1, 1)
+
+    lifecycle.release([lease_of(task)], after(21))
+
+    kept = reread(task)
+    assert (kept.status, kept.attempts, kept.earlier_attempts) == (lost.status, 1, 0)
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_the_end_of_its_attempt_frees_a_cancelled_task_that_was_retried_meanwhile(begun):
     task = claimed()

@@ -158,7 +158,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             shadow.attempts -= 1
             assert (after.status, after.rank, after.queued_at) == (TaskStatus.QUEUED, before.rank, before.queued_at)
         withdrawn = said_stopped and before.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)
-        shadow.attempts -= withdrawn
+        shadow.attempts -= withdrawn and before.lease_expires_at is not None  # a lost one was judged when it was lost
         if held or withdrawn:
             shadow.live_until = shadow.last_holder = None
 
