@@ -57,9 +57,8 @@ def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     ready = [task for task in tasks if task.status == TaskStatus.QUEUED]
     hints = [hint_of(task) for task in ready]
     for task in tasks:
-        held = (
-            task.lease_expires_at is not None
-        )  # by the attempt that runs, or by one that was cancelled before a retry
+        # By the attempt that runs, or by one that was cancelled before a retry.
+        held = task.lease_expires_at is not None
         assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
     columns = ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
     write(tasks, Q(status__unindexed__in=MOVES["cancel"].sources), columns)

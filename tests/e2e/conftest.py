@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,26 @@ def on_own_mariadb(committed_db: None, own_mariadb: MariaDbServer) -> Iterator[M
     yield own_mariadb
     connection.close()
     settings.update(before)
+
+
+@contextmanager
+def stopped(server: MariaDbServer) -> Iterator[None]:
+    """Within the block the server is killed; connections are refused."""
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def hanging(server: MariaDbServer) -> Iterator[None]:
+    """Within the block the server takes connections and statements, and says nothing."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +24,7 @@ from graphql import (
 from dtq_site.api.protocol import CloseCode
 from dtq_site.schema import schema
 from tests.e2e.api_client import AT_ONCE, FOLLOW, RECOVERY, Client
+from tests.e2e.conftest import hanging, stopped
 from tests.integration.accounts.making import PASSWORD
 from tests.integration.graphql.documents import document, operations
 from tests.support.graphql_socket import open_socket, signed_in
@@ -49,24 +49,6 @@ def on_mariadb(redis_server: Any, on_own_mariadb: MariaDbServer, start_client: C
     registration.forget_teams()
     queues.forget_known()
     return start_client(DATABASE_URL=on_own_mariadb.url())
-
-
-@contextmanager
-def stopped(server: MariaDbServer) -> Iterator[None]:
-    server.kill()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@contextmanager
-def hanging(server: MariaDbServer) -> Iterator[None]:
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
 
 
 def smallest(kind: GraphQLInputType) -> Any:

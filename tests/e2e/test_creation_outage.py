@@ -4,12 +4,12 @@ one task."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.e2e.conftest import hanging, stopped
 from tests.support.processes import Processes
 from tests.support.servers import MariaDbServer, free_port
 from tests.support.waiting import eventually
@@ -66,26 +66,6 @@ def create(own: MariaDbServer, processes: Processes) -> Iterator[Callable[[], tu
 
     yield ask
     client.close()
-
-
-@contextmanager
-def stopped(server: MariaDbServer) -> Iterator[None]:
-    """Within the block the server is killed; connections are refused."""
-    server.kill()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@contextmanager
-def hanging(server: MariaDbServer) -> Iterator[None]:
-    """Within the block the server takes connections and statements, and says nothing."""
-    server.freeze()
-    try:
-        yield
-    finally:
-        server.thaw()
 
 
 def stored() -> tuple[int, float]:
