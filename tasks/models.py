@@ -10,6 +10,7 @@ from __future__ import annotations
 from django.db import models
 
 from dtq_site.foundation.database import KeyField
+from tasks.domain.lease import WhenLost
 from tasks.domain.locks import MAX_LOCK_NAME
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.workflow import OnFailure
@@ -69,6 +70,12 @@ class Task(models.Model):
         default=0, help_text="the token of the last outcome that was accepted"
     )
     lease_expires_at = models.DateTimeField(null=True)
+    when_lost = models.CharField(
+        max_length=8, choices=[(choice, choice) for choice in WhenLost], default=WhenLost.REASSIGN
+    )
+    held_until = models.DateTimeField(
+        null=True, help_text="until when it is kept for its worker although its lease has ended; null: it is not"
+    )
     begun = models.BooleanField(default=False, help_text="whether the present attempt is known to have started")
     lock = KeyField(max_length=MAX_LOCK_NAME, null=True, help_text="the lock without which it must not run")
     lock_fencing_number = models.PositiveBigIntegerField(

@@ -81,6 +81,10 @@ def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clo
         raise BadInput(
             "A recurring task has no idempotencyKey: each occurrence has one of its own.", field="idempotencyKey"
         )
+    if request.when_lost is not None:
+        raise BadInput(
+            "Of a recurring task its handler's declaration says what is done when it is lost.", field="whenLost"
+        )
     now = clock.now()
     return make_schedule()(check(request, now), recurrence, owner.team_id, owner.user_id, now)
 
@@ -111,6 +115,7 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
         timeout_seconds=asked.timeout_seconds,
         depends_on=asked.depends_on,
         on_dependency_failure=asked.on_dependency_failure,
+        when_lost=asked.when_lost,
         key=asked.key,
     )
 

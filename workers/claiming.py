@@ -208,4 +208,5 @@ def _leased(task: ClaimedTask, lease: timedelta) -> LeasedTask:
         team_id=task.team_id,
         lock=task.lock,
         lock_fencing_number=task.lock_fencing_number,
+        when_lost=task.when_lost,
     )

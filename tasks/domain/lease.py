@@ -21,6 +21,13 @@ class Lease:
         return hash((self.task_id.int, self.fencing_token))
 
 
+class WhenLost(StrEnum):
+    """What becomes of a task when the lease of a worker that is cut off runs out."""
+
+    REASSIGN = "REASSIGN"  # another worker gets it
+    HOLD = "HOLD"  # it is kept for that worker, until it is back or somebody decides otherwise, but not for ever
+
+
 @dataclass(frozen=True)
 class LeasedTask:
     """A claimed task as its worker gets it. `lease_seconds` counts from when the worker sent its request."""
@@ -37,6 +44,7 @@ class LeasedTask:
     lock: str | None = None
     lock_fencing_number: int = 0
     """The lock that it holds, and that lock's number."""
+    when_lost: str = WhenLost.REASSIGN
 
 
 class RenewalVerdict(StrEnum):

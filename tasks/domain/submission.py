@@ -13,6 +13,7 @@ from dtq_site.foundation import strict_json
 from dtq_site.foundation.errors import BadInput, PayloadTooLarge
 from tasks.domain import locks
 from tasks.domain import priority as priorities
+from tasks.domain.lease import WhenLost
 from tasks.domain.states import Hold
 from tasks.domain.workflow import OnFailure, Parent
 
@@ -42,6 +43,7 @@ class Request:
     idempotency_key: str | None = None
     depends_on: Sequence[str] | None = None
     on_dependency_failure: str | None = None
+    when_lost: str | None = None
     key: str | None = None
     """By which others of the same call mean it; see `domain/workflow.py`."""
 
@@ -55,6 +57,7 @@ class Defaults:
     max_retries: int | None
     timeout_seconds: float | None
     lock: str | None = None
+    when_lost: str | None = None
 
     def over(self, other: Defaults) -> Defaults:
         """These defaults, completed by `other` where they are silent."""
@@ -77,6 +80,7 @@ class TaskSpec:
     scheduled_at: datetime | None = None
     idempotency_key: str | None = None
     lock: str | None = None
+    when_lost: WhenLost = WhenLost.REASSIGN
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,9 @@ def resolve_name(request: Request) -> str:
 
 def make_spec(request: Request, name: str, defaults: Defaults, now: datetime, max_json_bytes: int) -> TaskSpec:
     """Check `request` and complete it by `defaults`. Raises BadInput or PayloadTooLarge, naming the field."""
-    given = Defaults(request.queue, request.priority, request.max_retries, request.timeout_seconds).over(defaults)
+    given = Defaults(
+        request.queue, request.priority, request.max_retries, request.timeout_seconds, when_lost=request.when_lost
+    ).over(defaults)
     payload = check_payload(request.payload, max_json_bytes)
     return TaskSpec(
         name=name,
@@ -125,6 +131,7 @@ def make_spec(request: Request, name: str, defaults: Defaults, now: datetime, ma
         scheduled_at=check_due(request.scheduled_at, request.delay_seconds, now),
         idempotency_key=_check_key(request.idempotency_key),
         lock=None if given.lock is None else locks.fill(given.lock, payload),
+        when_lost=WhenLost.REASSIGN if given.when_lost is None else check_when_lost(given.when_lost),
     )
 
 
@@ -170,6 +177,14 @@ def check_timeout(seconds: float) -> float:
     if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
         raise BadInput(f"timeoutSeconds must be above 0 and at most {MAX_TIMEOUT_SECONDS}.", field="timeoutSeconds")
     return seconds
+
+
+def check_when_lost(value: str) -> WhenLost:
+    """What becomes of the task when the lease of a worker that is cut off runs out; written in any case."""
+    try:
+        return WhenLost(value.upper())
+    except ValueError:
+        raise BadInput(f"whenLost is one of {', '.join(WhenLost)}, not {value[:120]!r}.", field="whenLost") from None
 
 
 def check_due(scheduled_at: datetime | None, delay_seconds: float | None, now: datetime) -> datetime | None:

@@ -15,6 +15,7 @@ from tasks.domain.submission import (
     check_priority,
     check_queue,
     check_timeout,
+    check_when_lost,
 )
 from tasks.handling.errors import BadDeclaration
 
@@ -24,6 +25,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "max_retries": check_max_retries,
     "timeout_seconds": check_timeout,
     "lock": check_lock_template,
+    "when_lost": check_when_lost,
 }
 
 
@@ -40,12 +42,14 @@ class Declaration(Defaults):
     max_retries: int | None = None
     timeout_seconds: float | None = None
     lock: str | None = None
+    when_lost: str | None = None
 
     def __post_init__(self) -> None:
         _refuse_type("queue", self.queue, str)
         _refuse_type("maxRetries", self.max_retries, int)
         _refuse_type("timeoutSeconds", self.timeout_seconds, int, float)
         _refuse_type("lock", self.lock, str)
+        _refuse_type("whenLost", self.when_lost, str)
         for field, check in _CHECKS.items():
             value = getattr(self, field)
             if value is not None:

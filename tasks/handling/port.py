@@ -35,6 +35,7 @@ class EnqueueRequest:
     timeout_seconds: float | None = None
     depends_on: Sequence[Any] = ()
     on_dependency_failure: str | None = None
+    when_lost: str | None = None
     key: str | None = None
 
     def __post_init__(self) -> None:

@@ -123,6 +123,7 @@ class Handler(Generic[Parameters, Result]):
         timeout_seconds: float | None = None,
         depends_on: Iterable[Any] = (),
         on_dependency_failure: str | None = None,
+        when_lost: str | None = None,
         key: str | None = None,
     ) -> Enqueuer:
         """The same handler, to be enqueued otherwise than it was declared.
@@ -142,6 +143,7 @@ class Handler(Generic[Parameters, Result]):
             timeout_seconds=timeout_seconds,
             depends_on=tuple(depends_on),
             on_dependency_failure=on_dependency_failure,
+            when_lost=when_lost,
             key=key,
         )
         return Enqueuer(self, template)
@@ -176,18 +178,20 @@ def task(
     timeout: float | None = None,
     takes_context: bool = False,
     lock: str | None = None,
+    when_lost: str | None = None,
 ) -> Callable[[Callable[Parameters, Result]], Handler[Parameters, Result]]:
     """Declare the decorated function, plain or async, as the handler for tasks of that `name`.
 
     The payload's keys become its keyword arguments. With `takes_context` it gets a TaskContext first. `timeout` is the
     time limit of an attempt in seconds. Of the tasks that have the same `lock` at most one runs at a time; ``{key}`` in it
-    stands for a value of the payload. What is left out, the settings decide. Raises BadDeclaration at once for a value that
-    is not allowed, a function that no payload can call, or a name that another function has.
+    stands for a value of the payload. `when_lost` says what becomes of a task when the lease of a remote worker that is cut
+    off runs out: "reassign" it, or "hold" it for that worker. What is left out, the settings decide. Raises BadDeclaration at
+    once for a value that is not allowed, a function that no payload can call, or a name that another function has.
     """
     check_name(name)
     try:
         # A level's name is welcome here; the declaration holds its number.
-        declaration = Declaration(queue, priority, max_retries, timeout, lock)  # type: ignore[arg-type]
+        declaration = Declaration(queue, priority, max_retries, timeout, lock, when_lost)  # type: ignore[arg-type]
     except BadDeclaration as error:
         raise BadDeclaration(f"@task({name!r}): {error.message}", field=error.field) from None
 

@@ -23,7 +23,7 @@ from tasks.lifecycle.holding import (
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, reap
 from tasks.lifecycle.outcomes import settle
-from tasks.lifecycle.requests import cancel, cancel_all, delete, retry, retry_all, update
+from tasks.lifecycle.requests import cancel, cancel_all, delete, reassign, retry, retry_all, update
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "note_progress",
     "promote",
     "reap",
+    "reassign",
     "recount",
     "release",
     "release_occurrence",

@@ -36,5 +36,6 @@ class ClaimedTask:
     queued_at: datetime | None
     lock: str | None
     lock_fencing_number: int
+    when_lost: str
     claim_id: UUID
     status: str = TaskStatus.PROCESSING

@@ -96,6 +96,7 @@ def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Row:
         "max_retries": spec.max_retries,
         "timeout_seconds": spec.timeout_seconds,
         "lock": spec.lock,
+        "when_lost": spec.when_lost,
         "status": TaskStatus.PENDING if waits else TaskStatus.QUEUED,
         "hold": (hold or Hold.DUE) if waits else Hold.NONE,
         "ready_ms": ready_ms,

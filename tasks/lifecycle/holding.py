@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.statements import Found, Statement, write_and_judge
 from tasks import events, metrics
-from tasks.domain.lease import Lease, RenewalVerdict
+from tasks.domain.lease import Lease, RenewalVerdict, WhenLost
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.events import Change
 from tasks.lifecycle import statements
@@ -94,16 +94,26 @@ def mark_begun(leases: Sequence[Lease], now: datetime) -> set[Lease]:
 
 
 @repeats_lock_conflicts
-def renew(leases: Sequence[Lease], length: timedelta, now: datetime) -> dict[Lease, RenewalVerdict]:
-    """Extend leases; says for each whether it was renewed, is lost, or belongs to a task that was cancelled."""
+def renew(
+    leases: Sequence[Lease], length: timedelta, now: datetime, hold: timedelta | None = None
+) -> dict[Lease, RenewalVerdict]:
+    """Extend leases; says for each whether it was renewed, is lost, or belongs to a task that was cancelled.
+
+    `hold` is for how long beyond its lease a task that asks for it is kept for this worker, which may be cut off.
+    """
+    held: set[Lease] = set()
     verdicts = dict.fromkeys(leases, RenewalVerdict.LOST)
     for lease, task in borne(leases).items():
         if task.status == TaskStatus.PROCESSING:
             verdicts[lease] = RenewalVerdict.RENEWED
+            held |= {lease} if hold is not None and task.when_lost == WhenLost.HOLD else set()
         elif task.lease_expires_at is not None:
             verdicts[lease] = RenewalVerdict.CANCELLED
-    renewed = [lease for lease, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED]
-    Task.objects.filter(bearing(renewed), status__unindexed=TaskStatus.PROCESSING).update(lease_expires_at=now + length)
+    renewed = {lease for lease, verdict in verdicts.items() if verdict is RenewalVerdict.RENEWED}
+    for part, held_until in ((renewed - held, None), (held, now + length + (hold or timedelta(0)))):
+        Task.objects.filter(bearing(part), status__unindexed=TaskStatus.PROCESSING).update(
+            lease_expires_at=now + length, held_until=held_until
+        )
     return verdicts
 
 

@@ -38,12 +38,13 @@ from tasks.models import Task
 
 @repeats_lock_conflicts
 def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -> list[Task]:
-    """Take back tasks whose lease has ended; returns them.
+    """Take back tasks whose lease has ended and that are not held for their worker (any more); returns them.
 
     The claim's id, and whether it had begun, stay on the row: until somebody claims the task again, its last holder may
     still complete it.
     """
-    ended = Q(status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
+    released = Q(held_until=None) | Q(held_until__lt=now)
+    ended = Q(released, status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
     chosen = Task.objects.filter(ended).order_by("lease_expires_at")[:limit].values_list("pk", flat=True)
     tasks = locked(list(chosen), ended)
     _lose(tasks, ended, policy, jitter, now, "worker lost: it stopped renewing its lease")

@@ -59,7 +59,8 @@ def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     for task in tasks:
         # By the attempt that runs, or by one that was cancelled before a retry.
         held = task.lease_expires_at is not None
-        assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **({} if held else NO_LEASE))
+        lease = {"held_until": None} if held else NO_LEASE
+        assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **lease)
     columns = ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
     write(tasks, Q(status__unindexed__in=MOVES["cancel"].sources), columns)
     for task in tasks:
@@ -67,6 +68,21 @@ def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     drop_after_commit(hints)
     children = dependencies.follow_ends(tasks, now)
     follow([*tasks, *children, *follow_cancellation(tasks, ready, now)])
+
+
+@repeats_lock_conflicts
+def reassign(task_id: UUID, now: datetime) -> Task:
+    """Keep a task no longer for its worker beyond its lease: once that has ended the task is taken back like any other.
+
+    Raises NotFound, or Conflict if it is not kept for any.
+    """
+    task = the(task_id)
+    if task.held_until is None:
+        raise Conflict("No worker that is cut off holds this task.", status=task.status)
+    assign(task, now, held_until=None)
+    write([task], Q(status__unindexed=TaskStatus.PROCESSING, held_until__isnull=False), [])
+    events.publish_after_commit(Change.UPDATED, [task_id])
+    return task
 
 
 @repeats_lock_conflicts

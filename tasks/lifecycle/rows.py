@@ -26,6 +26,7 @@ NO_LEASE: dict[str, Any] = {
     "lease_owner": None,
     "claim_id": None,
     "lease_expires_at": None,
+    "held_until": None,
     "begun": False,
     "lock_fencing_number": 0,
 }

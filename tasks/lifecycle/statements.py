@@ -26,7 +26,7 @@ from tasks.models import Queue, Task
 
 _READ_OF_A_CLAIM = (
     *("id", "rank", "name", "payload", "attempts", "timeout_seconds", "max_retries", "lost_leases", "team_id"),
-    *("fencing_token", "queued_at", "lock", "lock_fencing_number"),
+    *("fencing_token", "queued_at", "lock", "lock_fencing_number", "when_lost"),
 )
 
 
@@ -58,7 +58,7 @@ def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> Statement:
 
 def claimed_task(row: Sequence[Any], claim_id: UUID) -> ClaimedTask:
     """The task of a row that `claimed_under` has read."""
-    id_, rank, name, payload, *numbers, team_id, token, queued_at, lock, lock_fencing_number = row
+    id_, rank, name, payload, *numbers, team_id, token, queued_at, lock, lock_fencing_number, when_lost = row
     return ClaimedTask(
         _uuid(id_),
         rank,
@@ -70,6 +70,7 @@ def claimed_task(row: Sequence[Any], claim_id: UUID) -> ClaimedTask:
         None if queued_at is None else _moment(queued_at),
         lock,
         lock_fencing_number,
+        when_lost,
         claim_id,
     )
 
@@ -86,7 +87,7 @@ def completion_of(results: Mapping[Lease, Any], now: datetime) -> Statement:
     sql = f"""
         {_update()} SET status = '{TaskStatus.COMPLETED}', result = {result}, error = '', hold = '{Hold.NONE}',
             completed_at = %s, updated_at = %s, settled_token = fencing_token, version = version + 1, lease_owner = NULL,
-            claim_id = NULL, lease_expires_at = NULL, begun = %s
+            claim_id = NULL, lease_expires_at = NULL, held_until = NULL, begun = %s
         WHERE id IN ({_places(tokens)}) AND status IN ({_states("complete")}) AND fencing_token = {token}
             AND claim_id IN ({_places(claims)}) AND lock_fencing_number = 0 AND has_dependants = 0"""
     return Statement(sql, _prepared([*result_values, now, now, False, *tokens, *token_values, *claims]))
