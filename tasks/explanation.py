@@ -76,7 +76,17 @@ def _dead_letter(task: Task) -> Reason:
 
 
 def _running(task: Task, now: datetime) -> Iterator[Reason]:
-    if task.status == TaskStatus.PROCESSING:
+    if task.status != TaskStatus.PROCESSING:
+        return
+    if task.held_until is not None and not _is_held(task, now):
+        yield Reason(
+            ReasonCode.HELD_FOR_WORKER,
+            f"The lease of worker {task.lease_owner} ended at {_moment(task.lease_expires_at)}; the task is kept for it until "
+            f"{_moment(task.held_until)}, unless somebody cancels or reassigns it.",
+            until=task.held_until,
+            worker_id=task.lease_owner,
+        )
+    else:
         yield Reason(
             ReasonCode.RUNNING,
             f"It is running: worker {task.lease_owner} holds it until {_moment(task.lease_expires_at)} and renews that.",

@@ -20,10 +20,16 @@ def explain(task: Task, now: datetime) -> Iterator[Reason]:
     elif task.status == TaskStatus.PROCESSING and task.lease_owner not in {each.pk for each in selectors.online(now)}:
         yield Reason(
             ReasonCode.WORKER_SILENT,
-            "Its worker was not heard of lately; unless it comes back the task is taken from it when its lease has ended.",
-            until=task.lease_expires_at,
+            f"Its worker {_offline_since(task)}; unless it comes back the task is "
+            + ("kept for it, but not for ever." if task.held_until else "taken from it when its lease has ended."),
+            until=task.held_until or task.lease_expires_at,
             worker_id=task.lease_owner,
         )
+
+
+def _offline_since(task: Task) -> str:
+    worker = selectors.by_ids([task.lease_owner]).get(task.lease_owner)
+    return "was not heard of lately" if worker is None else f"is offline since {_moment(worker.last_heartbeat)}"
 
 
 def _not_served(task: Task, online: Sequence[Worker]) -> Iterator[Reason]:
@@ -48,4 +54,8 @@ def _serves(worker: Worker, task: Task) -> bool:
 
 def _last_seen(task: Task) -> str:
     known = [worker for worker in selectors.latest_heard() if _serves(worker, task)]
-    return f"; the last one was heard of at {known[0].last_heartbeat:%Y-%m-%d %H:%M:%S} UTC" if known else ""
+    return f"; the last one was heard of at {_moment(known[0].last_heartbeat)}" if known else ""
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

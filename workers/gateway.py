@@ -56,9 +56,11 @@ def begin(leases: Sequence[Lease], clock: Clock = database_clock) -> set[Lease]:
     return lifecycle.mark_begun(leases, clock.now())
 
 
-def renew(leases: Sequence[Lease], length: timedelta, clock: Clock = database_clock) -> dict[Lease, RenewalVerdict]:
-    """Extend leases; says for each whether it is renewed, lost or cancelled."""
-    return lifecycle.renew(leases, length, clock.now())
+def renew(
+    leases: Sequence[Lease], length: timedelta, clock: Clock = database_clock, hold: timedelta | None = None
+) -> dict[Lease, RenewalVerdict]:
+    """Extend leases; says for each whether it is renewed, lost or cancelled. `hold`: see `lifecycle.renew`."""
+    return lifecycle.renew(leases, length, clock.now(), hold)
 
 
 def release(leases: Sequence[Lease], clock: Clock = database_clock) -> int:

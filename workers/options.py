@@ -74,6 +74,13 @@ class WorkersOptions:
         maximum=timedelta(days=24),
         help="the longest lease that a remote worker is granted, however long it asks for.",
     )
+    longest_hold: timedelta = option(
+        timedelta(days=7),
+        env="DTQ_LONGEST_HOLD",
+        minimum=timedelta(0),
+        maximum=timedelta(days=365),
+        help="how long beyond its lease a task that is to be held is kept for a remote worker that is cut off.",
+    )
     waiting_claims: int = option(
         10_000,
         env="DTQ_WAITING_CLAIMS",

@@ -115,10 +115,14 @@ def claim(
 def renew(
     worker: Worker, leases: Sequence[Lease], length: timedelta | None, clock: Clock = database_clock
 ) -> tuple[dict[Lease, RenewalVerdict], timedelta]:
-    """Extend leases by `length`, else by what the worker's last claim asked for; answers also how long they are now."""
+    """Extend leases by `length`, else by what the worker's last claim asked for; answers also how long they are now.
+
+    Tasks that ask for it are kept for the worker beyond their leases from now on. A claim does not do that: its answer may
+    be lost, and nobody would ever come back for them.
+    """
     asked = length or timedelta(seconds=worker.lease_seconds or 0) or UNCONFIRMED_LEASE
     granted = min(asked, settings.DTQ_WORKERS.longest_remote_lease)
-    return gateway.renew(leases, granted, clock), granted
+    return gateway.renew(leases, granted, clock, settings.DTQ_WORKERS.longest_hold), granted
 
 
 def end_leases(token_id: UUID, clock: Clock = database_clock) -> None:

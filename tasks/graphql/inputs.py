@@ -19,7 +19,7 @@ from tasks.announced import declared_defaults
 from tasks.domain.submission import Defaults, Request, make_spec
 from tasks.domain.workflow import MOST_PARENTS, OnFailure
 from tasks.graphql.scalars import Priority
-from tasks.graphql.types import TaskStatus
+from tasks.graphql.types import TaskStatus, WhenLost
 from tasks.models import Task
 from tasks.queues import HEAVIEST
 from tasks.recurrence import Recurrence
@@ -61,6 +61,10 @@ class NewTaskFields:
     )
     on_dependency_failure = OnDependencyFailure(
         description="What is to become of it when a task that it depends on ends otherwise than COMPLETED; CANCEL, if left out."
+    )
+    when_lost = WhenLost(
+        description="What is to become of it when the lease of a remote worker that is cut off runs out; REASSIGN, if neither "
+        "this nor the handler's declaration says so."
     )
 
 

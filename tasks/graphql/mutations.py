@@ -72,6 +72,13 @@ class TasksMutation(WorkflowMutation, BulkMutation):
         id=TASK_ID,
         description="Run a FAILED, DEAD_LETTER or CANCELLED task again, now, with all its attempts anew.",
     )
+    reassign_task = graphene.Field(
+        Task,
+        required=True,
+        id=TASK_ID,
+        description="Keep a task no longer for the worker that is cut off with it: another one gets it as soon as its lease has "
+        "ended.",
+    )
     delete_task = graphene.ID(
         required=True,
         id=TASK_ID,
@@ -135,6 +142,13 @@ class TasksMutation(WorkflowMutation, BulkMutation):
     def resolve_retry_task(root: None, info: GraphQLResolveInfo, id: str) -> models.Task:
         """Start it anew."""
         task = lifecycle.retry(visible_task(info, id).pk, info.context.clock.now())
+        return with_related([task], info)[0]
+
+    @staticmethod
+    @requires(Role.USER)
+    def resolve_reassign_task(root: None, info: GraphQLResolveInfo, id: str) -> models.Task:
+        """Hold it no longer."""
+        task = lifecycle.reassign(visible_task(info, id).pk, info.context.clock.now())
         return with_related([task], info)[0]
 
     @staticmethod

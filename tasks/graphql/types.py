@@ -11,6 +11,7 @@ from accounts.graphql.types import Team, User
 from dtq_site.foundation.scalars import JSON, DateTime
 from tasks import models
 from tasks.domain import reasons
+from tasks.domain.lease import WhenLost as Lost
 from tasks.domain.priority import LEVELS, level_name
 from tasks.domain.reasons import ReasonCode as Code
 from tasks.domain.states import TaskStatus as Status
@@ -35,6 +36,12 @@ _ORDERS = {
     Order.UPDATED: "The one that changed last first.",
 }
 
+_LOSSES = {
+    None: "What becomes of a task when the lease of a remote worker that is cut off runs out. It may be written in any case.",
+    Lost.REASSIGN: "Another worker gets it.",
+    Lost.HOLD: "It is kept for that worker until it is back, or until somebody cancels or reassigns the task, for some days at "
+    "most.",
+}
 _REASONS = {
     None: "Why a task is not running, for programs.",
     Code.DUE_LATER: "It is due later, at `until`.",
@@ -50,6 +57,7 @@ _REASONS = {
     Code.READY: "Nothing stands in its way.",
     Code.RUNNING: "It is running: `worker` holds it, at present until `until`.",
     Code.WORKER_SILENT: "The `worker` that holds it was not heard of lately.",
+    Code.HELD_FOR_WORKER: "The lease of `worker` has ended, and the task is kept for it, until `until` at most.",
     Code.COMPLETED: "It is done.",
     Code.FAILED: "Its handler gave it up.",
     Code.CANCELLED: "It was cancelled.",
@@ -59,6 +67,7 @@ _REASONS = {
 }
 
 TaskStatus = graphene.Enum.from_enum(Status, description=_STATUSES.__getitem__)
+WhenLost = graphene.Enum.from_enum(Lost, name="WhenLost", description=_LOSSES.__getitem__)
 TaskOrder = graphene.Enum.from_enum(Order, description=_ORDERS.__getitem__)
 ReasonCode = graphene.Enum.from_enum(Code, description=_REASONS.__getitem__)
 PriorityLevel = graphene.Enum(
@@ -107,6 +116,12 @@ class Task(graphene.ObjectType):
     started_at = DateTime(description="When its last attempt began.")
     completed_at = DateTime(description="When it reached a final state.")
     lease_expires_at = DateTime(description="Until when a worker holds it, if none is heard of any more.")
+    when_lost = graphene.Field(
+        WhenLost, required=True, description="What becomes of it when a worker that is cut off has held it for so long."
+    )
+    held_until = DateTime(
+        description="Until when it is kept for its worker at most, even beyond `leaseExpiresAt`; null if it is not."
+    )
     version = graphene.Int(required=True, description="Grows with every change.")
     user = graphene.Field(User, description="Who created it; null if it was code, or an account that is gone.")
     team = graphene.Field(Team, required=True, description="The team that it belongs to.")

@@ -15,7 +15,7 @@ from tasks.domain.lease import RenewalVerdict as Renewal
 from tasks.domain.outcome import OutcomeVerdict as Report
 from tasks.graphql.related import with_related
 from tasks.graphql.selection import Selection
-from tasks.graphql.types import Task
+from tasks.graphql.types import Task, WhenLost
 from workers.graphql.types import Worker
 
 _RENEWALS = {
@@ -54,6 +54,11 @@ class LeasedTask(graphene.ObjectType):
     lock = graphene.String(description="The lock that it needs and holds, if there is one.")
     lock_fencing_number = graphene.Float(
         required=True, description="That lock's number; it grows whenever it is taken."
+    )
+    when_lost = graphene.Field(
+        WhenLost,
+        required=True,
+        description="What becomes of it if its lease runs out; HOLD begins with the first renewal.",
     )
     task = graphene.Field(Task, required=True, description="The task as it stands now.")
 

@@ -23,6 +23,7 @@ from tasks.domain.outcome import OutcomeKind as Kind
 from tasks.domain.submission import FARTHEST, Request, check_queue
 from tasks.graphql.inputs import read_request
 from tasks.graphql.scalars import Priority
+from tasks.graphql.types import WhenLost
 from tasks.handling.declaration import Declaration, check_name
 from workers import remote
 from workers.domain.card import WorkerCard
@@ -54,6 +55,7 @@ class DeclarationInput(graphene.InputObjectType):
     max_retries = graphene.Int(description="How many attempts may follow a failed first one, from 0 to 1000.")
     timeout_seconds = graphene.Float(description="The time limit of one attempt.")
     lock = graphene.String(description="The lock's name, in which `{key}` stands for a value of the payload.")
+    when_lost = WhenLost(description="What becomes of a task when the lease of a worker that is cut off runs out.")
 
 
 class WorkerInput(graphene.InputObjectType):

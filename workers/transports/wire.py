@@ -16,7 +16,7 @@ from workers.transports.base import Note
 _UNTOLD_TEAM = UUID(int=0)
 """A remote worker is not told the team of a task: the server knows it."""
 
-_DECLARED = {"max_retries": "maxRetries", "timeout_seconds": "timeoutSeconds"}
+_DECLARED = {"max_retries": "maxRetries", "timeout_seconds": "timeoutSeconds", "when_lost": "whenLost"}
 
 
 def write_card(card: WorkerCard) -> dict[str, Any]:
@@ -80,6 +80,7 @@ def write_creation(creation: Creation, now: datetime) -> dict[str, Any]:
         "timeoutSeconds": request.timeout_seconds,
         "dependsOn": list(request.depends_on) or None,
         "onDependencyFailure": request.on_dependency_failure,
+        "whenLost": request.when_lost,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -97,4 +98,5 @@ def read_leased(answer: Mapping[str, Any]) -> LeasedTask:
         team_id=_UNTOLD_TEAM,
         lock=answer["lock"],
         lock_fencing_number=int(answer["lockFencingNumber"]),
+        when_lost=answer["whenLost"],
     )

@@ -34,6 +34,7 @@ def test_a_declaration_completes_itself_from_the_settings():
 
     assert vars(completed) == {
         "queue": "default", "priority": 5, "max_retries": 0, "timeout_seconds": 3600, "lock": "backup",
+        "when_lost": None,
     }  # fmt: skip
 
 
