@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from accounts.identity import Identity
 from accounts.roles import Role
+
+if TYPE_CHECKING:
+    from tests.support.worker_client import WorkerClient
 
 
 def _account(role: Role, team: str = "red") -> Identity:
@@ -50,3 +55,12 @@ def stranger(db: None) -> Identity:
 def worker_account(db: None) -> Identity:
     """The account of a worker in the team red."""
     return _account(Role.WORKER)
+
+
+@pytest.fixture
+def worker(worker_account: Identity) -> WorkerClient:
+    """A worker of that account."""
+    from tests.integration.graphql.working import NAME, send_as
+    from tests.support.worker_client import WorkerClient
+
+    return WorkerClient(send_as(worker_account), NAME)
