@@ -45,6 +45,8 @@ class LeasedTask:
     lock_fencing_number: int = 0
     """The lock that it holds, and that lock's number."""
     when_lost: str = WhenLost.REASSIGN
+    parent_results: dict[str, Any] | None = None
+    """What the tasks that it depends on have returned, by their keys; None if that has to be asked for."""
 
 
 class RenewalVerdict(StrEnum):

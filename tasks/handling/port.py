@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dtq_site.foundation.errors import Unavailable
 from tasks.handling.errors import NotConnected
 
 
@@ -40,7 +41,17 @@ class EnqueueRequest:
 
     def __post_init__(self) -> None:
         if self.depends_on:
-            object.__setattr__(self, "depends_on", tuple(str(getattr(each, "id", each)) for each in self.depends_on))
+            object.__setattr__(self, "depends_on", tuple(map(_id_of, self.depends_on)))
+
+
+def _id_of(task: Any) -> str:
+    """The id of a task, or what names it by itself. Raises Unavailable."""
+    id_ = getattr(task, "id", task)
+    if id_ is None:
+        raise Unavailable(
+            "The task that it is to depend on has no id yet: the server is away. Put both into one chain or group."
+        )
+    return str(id_)
 
 
 Submit = Callable[[Sequence[EnqueueRequest]], list[Any]]

@@ -12,11 +12,16 @@ from dtq_site.foundation.scalars import JSON
 from tasks import models as task_models
 from tasks.domain.lease import LeasedTask as Leased
 from tasks.domain.lease import RenewalVerdict as Renewal
+from tasks.domain.locks import LockVerdict as Lock
 from tasks.domain.outcome import OutcomeVerdict as Report
 from tasks.graphql.related import with_related
 from tasks.graphql.selection import Selection
 from tasks.graphql.types import Task, WhenLost
+from tasks.parent_results import results_within
 from workers.graphql.types import Worker
+
+MOST_BYTES_OF_RESULTS = 1_000_000
+"""How much of the results of parents one answer to a claim carries."""
 
 _RENEWALS = {
     None: "How a renewal was taken.",
@@ -30,6 +35,13 @@ _REPORTS = {
     Report.DUPLICATE: "It was recorded before.",
     Report.STALE_LEASE: "The task is no longer the worker's; what was reported is at most kept as evidence.",
 }
+_LOCKS = {
+    None: "What becomes of an attempt to take a lock.",
+    Lock.TAKEN: "The attempt holds it, also if it did before.",
+    Lock.BUSY: "Another attempt holds it.",
+    Lock.LOST: "The attempt is over, so that it may take none.",
+}
+LockVerdict = graphene.Enum.from_enum(Lock, name="LockVerdict", description=_LOCKS.__getitem__)
 RenewalVerdict = graphene.Enum.from_enum(Renewal, description=_RENEWALS.__getitem__)
 ReportVerdict = graphene.Enum.from_enum(Report, name="ReportVerdict", description=_REPORTS.__getitem__)
 
@@ -60,7 +72,18 @@ class LeasedTask(graphene.ObjectType):
         required=True,
         description="What becomes of it if its lease runs out; HOLD begins with the first renewal.",
     )
+    parent_results = JSON(
+        description="What the tasks have returned that it depends on, an object by their keys; null if that is too large to be "
+        "sent along, and has to be asked for by `parentResults`."
+    )
     task = graphene.Field(Task, required=True, description="The task as it stands now.")
+
+
+class LockResult(graphene.ObjectType):
+    """The answer to an attempt that wants a lock."""
+
+    verdict = graphene.Field(LockVerdict, required=True, description="Whether it has it.")
+    fencing_number = graphene.Float(required=True, description="The lock's number, which grows whenever it is taken.")
 
 
 class LeaseVerdict(graphene.ObjectType):
@@ -96,20 +119,24 @@ class HeartbeatResult(graphene.ObjectType):
 
 
 def leased_tasks(leased: Sequence[Leased], info: GraphQLResolveInfo) -> list[dict[str, Any]]:
-    """Each with the lease and the task in one; the tasks' rows are read if they are selected.
+    """Each with the lease and the task in one; the tasks' rows, and what their parents have returned, are read if they are
+    selected.
 
     The worker counts the lease from when it sent its request, which may have waited here: that time is added.
     """
     selection = Selection.below(info)
+    task_ids = [each.lease.task_id for each in leased]
+    results = results_within(task_ids, MOST_BYTES_OF_RESULTS) if "parentResults" in selection else {}
     rows: dict[Any, task_models.Task] = {}
     if "task" in selection:
-        rows = task_models.Task.objects.in_bulk([each.lease.task_id for each in leased])
+        rows = task_models.Task.objects.in_bulk(task_ids)
         with_related(list(rows.values()), info, selection["task"])
     return [
         {
             **vars(each),
             **vars(each.lease),
             "lease_ms": int((each.lease_seconds + info.context.waited_seconds) * 1000),
+            "parent_results": results.get(each.lease.task_id),
             "task": rows.get(each.lease.task_id),
         }
         for each in leased

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 import graphene
 
 from accounts.credentials import plain_text
-from accounts.graphql.arguments import fields_of
 from accounts.identity import Identity
 from dtq_site.foundation.errors import BadInput, NotFound
 from dtq_site.foundation.ids import parse_uuid
@@ -20,8 +19,8 @@ from tasks.audit import LogLine
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome
 from tasks.domain.outcome import OutcomeKind as Kind
-from tasks.domain.submission import FARTHEST, Request, check_queue
-from tasks.graphql.inputs import read_request
+from tasks.domain.submission import FARTHEST, check_queue
+from tasks.graphql.inputs import NewTaskFields
 from tasks.graphql.scalars import Priority
 from tasks.graphql.types import WhenLost
 from tasks.handling.declaration import Declaration, check_name
@@ -85,6 +84,16 @@ class WorkerInput(graphene.InputObjectType):
     )
     concurrency = graphene.Int(default_value=1, description="How many tasks it runs at once.")
     version = graphene.String(default_value="", description="Its version.")
+
+
+class ChildTaskInput(NewTaskFields, graphene.InputObjectType):
+    """A new task on behalf of a running one. What is left out comes from the handler's declaration, else from the settings."""
+
+    key = graphene.String(description="What others of the same call call it, and by which they find its result.")
+    depends_on = graphene.List(
+        graphene.NonNull(graphene.String),
+        description="The keys of tasks of the same call, or ids of others, that must be COMPLETED before it is ready.",
+    )
 
 
 class LeaseInput(graphene.InputObjectType):
@@ -211,15 +220,6 @@ def read_progress(
         if input.get("progress") is not None:
             progress[lease] = within(input["progress"], f"{where}.progress", 0, 100)
     return lines, progress
-
-
-def read_child(input: Mapping[str, Any], where: str) -> Request:
-    """What a CreateTaskInput asks for that stands at `where`. Raises BadInput if it recurs."""
-    with fields_of(where):
-        request, recurrence = read_request(input)
-        if recurrence is not None:
-            raise BadInput("A task that recurs is nobody's child; make a schedule.", field="cronExpression")
-    return request
 
 
 def read_card(input: Mapping[str, Any], identity: Identity) -> WorkerCard:

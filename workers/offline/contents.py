@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dtq_site.foundation.clock import LeaseTimer
+from workers.offline.files import opened_to_read
 from workers.offline.rows import UNREADABLE, read_claimed, read_creation, read_outcome
-from workers.offline.store import opened_to_read
 
 _TABLES = {
     "claimed": "tasks held",
     "outcome": "outcomes to report",
     "note": "log lines",
+    "progress": "notes of progress",
     "creation": "tasks to create",
 }
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
-from workers.offline.store import Store, StoreDamaged, StoreError, StoreTooNew, leases_in, with_logs
+from workers.offline.files import leases_in, with_logs
+from workers.offline.store import Store, StoreDamaged, StoreError, StoreTooNew
 
 _NAME = re.compile(r"outbox-\d+\.sqlite3")
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease, LeasedTask
 from workers.offline.folder import OutboxFolder
-from workers.offline.rows import ClaimedRow, Creation
+from workers.offline.rows import AskedClaim, ClaimedRow, Creation
 from workers.offline.store import Store, StoreDamaged, StoreError, StoreFull
 
 Readings = tuple[float, float, float]
@@ -31,15 +31,32 @@ class Journal:
         self._held: dict[Lease, tuple[LeasedTask, Readings]] = {}
         self._adopted: dict[Lease, Store] = {}
         self._wanted: dict[str, Creation] = {}
+        self._asked: AskedClaim | None = None
+        self._unanswered = False
         self._trouble = ""
 
     # --- claimed tasks ---------------------------------------------------------------------------------------------
 
-    def hold(self, tasks: Sequence[LeasedTask], sent: Readings) -> bool:
-        """Have claimed tasks on disk. False if that cannot be: then they must not run, and an event has said why."""
+    def ask(self, claim: AskedClaim) -> None:
+        """A claim is about to be sent; it is on disk, if that can be, until `answered`. Else its tasks wait for their leases."""
         with self._lock:
-            kept = self._write(lambda store: store.hold(tasks, sent))
+            self._unanswered = True
+            if claim != self._asked and self._write(lambda store: store.ask(claim)):
+                self._asked = claim
+
+    def answered(self) -> None:
+        """The claim that was sent last has been answered; it stays on disk as the next one until this process leaves."""
+        self._unanswered = False
+
+    def hold(self, tasks: Sequence[LeasedTask], sent: Readings, asks_next: AskedClaim | None = None) -> bool:
+        """Have claimed tasks on disk. False if that cannot be: then they must not run, and an event has said why.
+
+        `asks_next` is the claim that will be sent next, on disk from now on, so that asking costs no write of its own.
+        """
+        with self._lock:
+            kept = self._write(lambda store: store.hold(tasks, sent, asks_next))
             if kept:
+                self._asked = asks_next
                 self._held |= {task.lease: (task, sent) for task in tasks}
             return kept
 
@@ -83,9 +100,11 @@ class Journal:
             return kept
 
     def wanted(self, limit: int) -> list[Creation]:
-        """The oldest tasks that are still to be created."""
+        """The oldest tasks that are still to be created, and the rest of the last one's call."""
         with self._lock:
-            return list(self._wanted.values())[:limit]
+            wanted = list(self._wanted.values())
+        last = wanted[:limit][-1].call if wanted else ""
+        return wanted[:limit] + [each for each in wanted[limit:] if last and each.call == last]
 
     def created(self, creations: Iterable[Creation]) -> None:
         """Forget tasks that the server has created, or refused for good."""
@@ -104,6 +123,8 @@ class Journal:
             store, self._store = self._store, None
             if store is not None:
                 with suppress(StoreError, OSError):
+                    if not self._unanswered:
+                        store.ask(None)
                     (self._folder.discard if store.is_empty else self._folder.release)(store)
 
     def _write(self, write: Callable[[Store], None]) -> bool:
@@ -156,8 +177,9 @@ class Journal:
             raise error
         self._folder.set_aside(store, error)
         fresh = self._own()
+        fresh.ask(self._asked)
         for task, sent in self._held.values():
-            fresh.hold([task], sent)
+            fresh.hold([task], sent, self._asked)
         fresh.begin(self._held)  # some have; it is not known any more which
         fresh.request(list(self._wanted.values()))
 

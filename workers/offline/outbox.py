@@ -1,15 +1,17 @@
 """What this process has not delivered: in memory always, and on disk as well once delivering it takes long.
 
 Handlers' threads add to the ends of the lists, one thread delivers from their beginnings and says what was taken, and any
-thread may save. So a file that turns out to be damaged or full costs nothing that this process still knows.
+thread may save. So a file that turns out to be damaged or full costs nothing that this process still knows. Of how far an
+attempt is only the newest word counts.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dtq_site.foundation.observer import Observer
+from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome
 from workers.offline.folder import OutboxFolder
 from workers.offline.store import Store, StoreDamaged, StoreError, StoreFull
@@ -17,7 +19,9 @@ from workers.transports.base import Note
 
 
 class Outbox:
-    """Outcomes and log lines in their order. Add to the lists by `append` alone, the lines of an attempt before its outcome."""
+    """Outcomes and log lines in their order, and progress. Add to the lists by `append` alone, the lines of an attempt before
+    its outcome.
+    """
 
     def __init__(self, observer: Observer, folder: OutboxFolder) -> None:
         self.outcomes: list[Outcome] = []
@@ -27,6 +31,9 @@ class Outbox:
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._kept_outcomes = self._kept_notes = 0  # so many of the first are on disk as well
+        self._progress: dict[Lease, int] = {}
+        self._kept_progress: dict[Lease, int] = {}
+        self._progress_lock = threading.Lock()  # of its own: a handler must not wait for the disk
         self._trouble = ""
 
     def keep(self) -> bool:
@@ -39,7 +46,28 @@ class Outbox:
                 self._tell("outbox.full", error)
             except (OSError, StoreError) as error:
                 self._tell("outbox.unusable", error)
-            return self._kept_outcomes == len(self.outcomes) and self._kept_notes == len(self.notes)
+            kept_lists = self._kept_outcomes == len(self.outcomes) and self._kept_notes == len(self.notes)
+            return kept_lists and not self._unkept_progress()
+
+    def note_progress(self, lease: Lease, percent: int) -> None:
+        """Take over how far an attempt is."""
+        with self._progress_lock:
+            self._progress[lease] = percent
+
+    def progress(self) -> dict[Lease, int]:
+        """How far attempts are, as far as that has not been delivered."""
+        with self._progress_lock:
+            return dict(self._progress)
+
+    def progress_taken(self, told: Mapping[Lease, int]) -> None:
+        """The server has taken that; what was noted since is still to be told."""
+        with self._progress_lock:
+            for lease in [lease for lease, percent in told.items() if self._progress.get(lease) == percent]:
+                del self._progress[lease]
+        with self._lock:
+            kept = [lease for lease in told if self._kept_progress.pop(lease, None) is not None]
+            if kept:
+                self._forget(lambda store: store.forget_progress(kept))
 
     def outcomes_taken(self, count: int) -> None:
         """The server has taken the first outcomes."""
@@ -60,33 +88,44 @@ class Outbox:
     def _keep_all(self) -> None:
         outcomes = self.outcomes[self._kept_outcomes :]  # before the lines, so that theirs are among those
         notes = self.notes[self._kept_notes :]
-        if not outcomes and not notes:
+        progress = self._unkept_progress()
+        if not (outcomes or notes or progress):
             return
         try:
-            self._add(outcomes, notes)
+            self._add(outcomes, notes, progress)
         except StoreFull:
-            for outcome in outcomes:  # as many as fit: they matter more than the lines
-                self._add([outcome], [])
+            for outcome in outcomes:  # as many as fit: they matter more than the rest
+                self._add([outcome], [], {})
             raise
         except StoreDamaged as error:
-            if not (self._kept_outcomes or self._kept_notes):  # not even a new file can be used
+            if not self._keeps_something:  # not even a new file can be used
                 self._discard()
                 raise
             self._set_aside(error)
             self._keep_all()
 
-    def _add(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> None:
+    def _unkept_progress(self) -> dict[Lease, int]:
+        return {
+            lease: percent for lease, percent in self.progress().items() if self._kept_progress.get(lease) != percent
+        }
+
+    @property
+    def _keeps_something(self) -> bool:
+        return bool(self._kept_outcomes or self._kept_notes or self._kept_progress)
+
+    def _add(self, outcomes: Sequence[Outcome], notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         if self._store is None:
             self._store = self._folder.new_store()
-        self._store.keep(outcomes, notes)
+        self._store.keep(outcomes, notes, progress)
         self._kept_outcomes += len(outcomes)
         self._kept_notes += len(notes)
+        self._kept_progress |= progress
         self._observer.emit("outbox.kept", outcomes=len(outcomes), log_lines=len(notes), file=str(self._store.path))
 
     def _forget(self, forget: Callable[[Store], None]) -> None:
         """What stays by an accident is delivered once more by whoever finds it, and known by then."""
         try:
-            if self._store is not None and (self._kept_outcomes or self._kept_notes):
+            if self._store is not None and self._keeps_something:
                 forget(self._store)
             else:
                 self._discard()
@@ -103,6 +142,7 @@ class Outbox:
     def _set_aside(self, error: StoreDamaged) -> None:
         store, self._store = self._store, None
         self._kept_outcomes = self._kept_notes = 0
+        self._kept_progress.clear()
         if store is not None:
             self._folder.set_aside(store, error)
 

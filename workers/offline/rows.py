@@ -32,12 +32,25 @@ class ClaimedRow:
 
 
 @dataclass(frozen=True)
+class AskedClaim:
+    """A claim that has been sent, and that nobody knows the answer to."""
+
+    worker_id: UUID
+    claim_id: UUID
+
+
+@dataclass(frozen=True)
 class Creation:
-    """A task to be created, with the key that makes it one however often it is told of. `parent` is the asking task."""
+    """A task to be created, with the key that makes it one however often it is told of. `parent` is the asking task.
+
+    Those of the same `call` depend on each other: they are created together or not at all. The empty one is of those that
+    depend on nobody.
+    """
 
     request: EnqueueRequest
     asked_at: datetime
     parent: Lease | None = None
+    call: str = ""
 
     @property
     def key(self) -> str:
@@ -93,6 +106,11 @@ def read_note(row: Row) -> Note:
     return Note(read_lease(row), *row[4:])
 
 
+def read_progress(row: Row) -> tuple[Lease, int]:
+    """How far, in per cent, the attempt of a row is."""
+    return read_lease(row), row[4]
+
+
 # --- what is held --------------------------------------------------------------------------------------------------
 
 
@@ -122,15 +140,15 @@ def creation_row(creation: Creation) -> Row:
     if creation.request.scheduled_at is not None:
         request["scheduled_at"] = creation.request.scheduled_at.isoformat()
     parent = None if creation.parent is None else compact(lease_row(creation.parent))
-    return (creation.key, compact(request), creation.asked_at.isoformat(), parent)
+    return (creation.key, compact(request), creation.asked_at.isoformat(), parent, creation.call)
 
 
 def read_creation(row: Row) -> Creation:
     """The task to be created of a row."""
-    _, key, text, asked_at, parent = row
+    _, key, text, asked_at, parent, call = row
     said: dict[str, Any] = json.loads(text)
     request = EnqueueRequest(**{**said, "depends_on": tuple(said["depends_on"])})
     if request.scheduled_at is not None:
         request = replace(request, scheduled_at=datetime.fromisoformat(str(request.scheduled_at)))
     lease = None if parent is None else read_lease((0, *json.loads(parent)))
-    return Creation(replace(request, idempotency_key=key), datetime.fromisoformat(asked_at), lease)
+    return Creation(replace(request, idempotency_key=key), datetime.fromisoformat(asked_at), lease, call)

@@ -14,14 +14,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
+from uuid import UUID
 
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome
+from workers.offline.files import with_logs
 from workers.offline.rows import (
     UNREADABLE,
+    AskedClaim,
     ClaimedRow,
     Creation,
     Row,
@@ -32,19 +36,20 @@ from workers.offline.rows import (
     outcome_row,
     read_claimed,
     read_creation,
-    read_lease,
     read_note,
     read_outcome,
+    read_progress,
 )
 from workers.transports.base import Note
 
 Item = TypeVar("Item")
 
-_SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.sql")]
+_SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.sql", "schema_3.sql")]
 """What makes of a file of one version one of the next; the first makes one of an empty file."""
 
 VERSION = len(_SCHEMAS)
-TABLES = ("outcome", "note", "claimed", "creation")
+TABLES = ("outcome", "note", "progress", "claimed", "asked", "creation")
+NONE: Mapping[Lease, int] = MappingProxyType({})
 _LEASE = "task_id = ? AND fencing_token = ? AND claim_id = ?"
 
 
@@ -94,8 +99,8 @@ class Store:
 
     # --- what is to be told ----------------------------------------------------------------------------------------
 
-    def keep(self, outcomes: Sequence[Outcome], notes: Sequence[Note]) -> None:
-        """Have all of them on disk, or none and an error. What is kept already stays as it is."""
+    def keep(self, outcomes: Sequence[Outcome], notes: Sequence[Note], progress: Mapping[Lease, int] = NONE) -> None:
+        """Have all of them on disk, or none and an error. What is kept already stays as it is, but for progress."""
         with self._transaction():
             self._many(
                 "INSERT OR IGNORE INTO outcome (task_id, fencing_token, claim_id, kind, run_seconds, result, error,"
@@ -106,6 +111,10 @@ class Store:
                 "INSERT OR IGNORE INTO note (task_id, fencing_token, claim_id, attempt, sequence, level, message)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 map(note_row, notes),
+            )
+            self._many(
+                "INSERT OR REPLACE INTO progress (task_id, fencing_token, claim_id, percent) VALUES (?, ?, ?, ?)",
+                ((*lease_row(lease), percent) for lease, percent in progress.items()),
             )
 
     def forget_outcomes(self, leases: Iterable[Lease]) -> None:
@@ -121,6 +130,11 @@ class Store:
                 ((*lease_row(note.lease), note.sequence) for note in notes),
             )
 
+    def forget_progress(self, leases: Iterable[Lease]) -> None:
+        """The server has taken how far the attempts are that bear these leases."""
+        with self._transaction():
+            self._many(f"DELETE FROM progress WHERE {_LEASE}", map(lease_row, leases))
+
     def outcomes(self, limit: int) -> list[Outcome]:
         """The oldest outcomes."""
         return self._read(read_outcome, "SELECT * FROM outcome ORDER BY position LIMIT ?", limit)
@@ -129,11 +143,21 @@ class Store:
         """The oldest log lines."""
         return self._read(read_note, "SELECT * FROM note ORDER BY position LIMIT ?", limit)
 
+    def progress(self, limit: int) -> dict[Lease, int]:
+        """How far attempts are, in per cent."""
+        return dict(self._read(read_progress, "SELECT * FROM progress ORDER BY position LIMIT ?", limit))
+
     # --- what is held ----------------------------------------------------------------------------------------------
 
-    def hold(self, tasks: Sequence[LeasedTask], sent: tuple[float, float, float]) -> None:
-        """Note claimed tasks, before any of them runs; `sent` are the clocks' readings from before the claim."""
+    def hold(
+        self, tasks: Sequence[LeasedTask], sent: tuple[float, float, float], asks_next: AskedClaim | None = None
+    ) -> None:
+        """Note claimed tasks, before any of them runs; `sent` are the clocks' readings from before the claim.
+
+        Their claim is answered then, and the next one is noted beforehand.
+        """
         with self._transaction():
+            self._ask(asks_next)
             self._many(
                 "INSERT OR IGNORE INTO claimed (task_id, fencing_token, claim_id, task, begun, lease_seconds,"
                 " sent_monotonic, sent_boot, sent_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -163,13 +187,29 @@ class Store:
         """All claimed tasks, in the order in which they were claimed."""
         return self._read(read_claimed, "SELECT * FROM claimed ORDER BY position LIMIT ?", -1)
 
+    def ask(self, claim: AskedClaim | None) -> None:
+        """Note a claim before it is sent, in place of the one before; None: that one has been answered."""
+        with self._transaction():
+            self._ask(claim)
+
+    def asked(self) -> AskedClaim | None:
+        """The claim that was sent and not answered."""
+        query = "SELECT * FROM asked ORDER BY position LIMIT ?"
+        return next(iter(self._read(lambda row: AskedClaim(UUID(row[1]), UUID(row[2])), query, 1)), None)
+
+    def _ask(self, claim: AskedClaim | None) -> None:
+        self._connection.execute("DELETE FROM asked")
+        if claim is not None:
+            values = (str(claim.worker_id), str(claim.claim_id))
+            self._connection.execute("INSERT INTO asked (worker_id, claim_id) VALUES (?, ?)", values)
+
     # --- what is to be created -------------------------------------------------------------------------------------
 
     def request(self, creations: Sequence[Creation]) -> None:
         """Note tasks that are to be created. One whose key is known already is the same one."""
         with self._transaction():
             self._many(
-                "INSERT OR IGNORE INTO creation (idempotency_key, request, asked_at, parent) VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO creation (idempotency_key, request, asked_at, parent, call) VALUES (?, ?, ?, ?, ?)",
                 map(creation_row, creations),
             )
 
@@ -179,8 +219,13 @@ class Store:
             self._many("DELETE FROM creation WHERE idempotency_key = ?", ((creation.key,) for creation in creations))
 
     def creations(self, limit: int) -> list[Creation]:
-        """The oldest tasks to be created."""
-        return self._read(read_creation, "SELECT * FROM creation ORDER BY position LIMIT ?", limit)
+        """The oldest tasks to be created, and the rest of the last one's call."""
+        found = self._read(read_creation, "SELECT * FROM creation ORDER BY position LIMIT ?", limit)
+        if not found or not found[-1].call:
+            return found
+        rest = "SELECT * FROM creation WHERE call = ? ORDER BY position LIMIT -1 OFFSET ?"
+        call = found[-1].call
+        return found + self._read(read_creation, rest, call, sum(each.call == call for each in found))
 
     # --- the file --------------------------------------------------------------------------------------------------
 
@@ -201,7 +246,7 @@ class Store:
         for path in with_logs(self.path):
             path.unlink(missing_ok=True)
 
-    def _read(self, make: Callable[[Row], Item], query: str, *values: int) -> list[Item]:
+    def _read(self, make: Callable[[Row], Item], query: str, *values: int | str) -> list[Item]:
         with self._lock, _translated():
             rows = self._connection.execute(query, values).fetchall()
         try:
@@ -225,25 +270,6 @@ class Store:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-
-
-def with_logs(path: Path) -> list[Path]:
-    """The file of that path, and those that SQLite keeps beside it."""
-    return [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
-
-
-def leases_in(path: Path) -> set[Lease]:
-    """The leases of the outcomes in a file that another process may hold; none if it cannot be read."""
-    try:
-        with closing(opened_to_read(path)) as connection:
-            return set(map(read_lease, connection.execute("SELECT * FROM outcome")))
-    except (sqlite3.Error, *UNREADABLE):
-        return set()
-
-
-def opened_to_read(path: Path) -> sqlite3.Connection:
-    """A connection to a file that another process may hold. Raises sqlite3.Error."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}

@@ -64,7 +64,14 @@ class Adoption:
         ]
 
     def settle_rest(self, store: Store) -> bool:
-        """Say what became of the tasks that were not adopted; False if there were none. Raises Unreachable."""
+        """Say what became of the tasks that were not adopted, and of the last claim; False if there was nothing to say.
+
+        Raises Unreachable.
+        """
+        if (asked := store.asked()) is not None:
+            self._transport.undo_claim(asked)
+            store.ask(None)
+            return True
         adopted = self._journal.adopted_from(store)
         rest = [row for row in store.claimed() if row.task.lease not in adopted]
         if not rest:

@@ -69,15 +69,18 @@ class Inheritance:
         self._store = None
 
     def _deliver_batch(self, store: Store) -> bool:
-        """Deliver what was to be created, then log lines, then outcomes; False if there was nothing any more."""
+        """Deliver what was to be created, log lines and progress, then outcomes; False if there was nothing any more."""
         if creations := store.creations(BATCH):
             self._transport.create(creations)
             store.forget_creations(creations)
         elif notes := store.notes(BATCH):
-            self._transport.record(notes, {})
+            self._transport.tell(notes, {}, [])
             store.forget_notes(notes)
+        elif progress := store.progress(BATCH):
+            self._transport.tell([], progress, [])
+            store.forget_progress(progress)
         elif outcomes := store.outcomes(BATCH):
-            verdicts = self._transport.report(outcomes)
+            verdicts = self._transport.tell([], {}, outcomes)
             self._observer.emit("outbox.inherited", outcomes=len(outcomes), file=str(store.path))
             store.forget_outcomes(verdicts)
         else:

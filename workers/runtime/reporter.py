@@ -8,7 +8,6 @@ try: see `workers/offline`.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 
 from dtq_site.foundation.backoff import full_jitter
@@ -61,8 +60,6 @@ class Reporter(Service):
         self._inheritance = Inheritance(observer, transport, folder, adoption)
         self._given_up: list[Lease] = []
         self._stopped: list[Lease] = []
-        self._progress: dict[Lease, int] = {}
-        self._progress_lock = threading.Lock()
         self._failures = 0
         self._try_at = 0.0
         self._delivered_at = 0.0
@@ -100,8 +97,7 @@ class Reporter(Service):
 
     def progress(self, lease: Lease, percent: int) -> None:
         """Take over how far an attempt is; only the newest value counts."""
-        with self._progress_lock:
-            self._progress[lease] = percent
+        self._outbox.note_progress(lease, percent)
         self.wake()
 
     # --- delivering ------------------------------------------------------------------------------------------------
@@ -111,7 +107,8 @@ class Reporter(Service):
         """Whether everything has been delivered."""
         if self._journal is not None and self._journal.wanted(1):
             return False
-        return not (self._outbox.outcomes or self._given_up or self._stopped or self._outbox.notes or self._progress)
+        outbox = self._outbox
+        return not (outbox.outcomes or self._given_up or self._stopped or outbox.notes or outbox.progress())
 
     @property
     def caught_up(self) -> bool:
@@ -130,8 +127,7 @@ class Reporter(Service):
         self._trying_since = elapsed_clock()
         try:
             self._transport.create_wanted()
-            self._record()
-            self._report()
+            self._tell()
             self._let_go(self._given_up, self._transport.release)
             self._let_go(self._stopped, self._transport.forfeit)
             pause = self._inheritance.deliver_some()
@@ -172,32 +168,20 @@ class Reporter(Service):
                 self._stopping.wait(wait)
             self._delivered_at = elapsed_clock()
 
-    def _record(self) -> None:
-        notes = self._outbox.notes[:BATCH]
-        with self._progress_lock:
-            progress = dict(self._progress)
-        if not notes and not progress:
-            return
-        self._transport.record(notes, progress)
-        self._outbox.notes_taken(len(notes))
-        with self._progress_lock:
-            for lease, percent in progress.items():
-                if self._progress.get(lease) == percent:
-                    del self._progress[lease]
-
-    def _report(self) -> None:
-        if outcomes := self._tellable():
-            verdicts = self._transport.report(outcomes)
-            self._outbox.outcomes_taken(len(outcomes))
-            self._settled(outcomes, verdicts)
-
-    def _tellable(self) -> list[Outcome]:
-        """The oldest outcomes, up to the first of which some log line has not been delivered."""
+    def _tell(self) -> None:
         outcomes = self._outbox.outcomes[:BATCH]  # before the lines, so that theirs are among those
-        if not self._outbox.notes:
-            return outcomes
-        untold = {note.lease for note in self._outbox.notes}
-        return list(itertools.takewhile(lambda outcome: outcome.lease not in untold, outcomes))
+        notes, untold = self._outbox.notes[:BATCH], self._outbox.notes[BATCH:]
+        if untold:
+            later = {note.lease for note in untold}
+            outcomes = list(itertools.takewhile(lambda outcome: outcome.lease not in later, outcomes))
+        progress = self._outbox.progress()
+        if not (outcomes or notes or progress):
+            return
+        verdicts = self._transport.tell(notes, progress, outcomes)
+        self._outbox.notes_taken(len(notes))
+        self._outbox.progress_taken(progress)
+        self._outbox.outcomes_taken(len(outcomes))
+        self._settled(outcomes, verdicts)
 
     def _settled(self, outcomes: list[Outcome], verdicts: dict[Lease, OutcomeVerdict]) -> None:
         heard = self.observer.hears("task.settled")

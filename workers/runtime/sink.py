@@ -97,7 +97,7 @@ class Sink:
     def results(self) -> dict[str, Any]:
         """See ContextSink."""
         try:
-            return self._do_off_loop(self._transport.results, self._attempt.lease)
+            return self._do_off_loop(self._transport.results, self._attempt.task)
         except PayloadTooLarge as error:
             raise Discard(error.message) from None
 

@@ -15,7 +15,7 @@ from tasks.handling.port import EnqueueRequest
 from workers.domain.card import WorkerCard
 
 if TYPE_CHECKING:
-    from workers.offline.rows import Creation
+    from workers.offline.rows import AskedClaim, Creation
 
 
 class Unreachable(Exception):
@@ -87,14 +87,14 @@ class Transport(Protocol):
     def stop_waiting(self) -> None:
         """No more is to be claimed: end the wait for work that goes on, if that is possible. Never raises."""
 
+    def undo_claim(self, asked: AskedClaim) -> None:
+        """Give back what a dead process has won by a claim and never heard of."""
+
     def begin(self, leases: Sequence[Lease]) -> set[Lease]:
         """Note that attempts have started; returns the leases that are still the worker's."""
 
     def renew(self, leases: Sequence[Lease], lease: timedelta) -> dict[Lease, Renewal]:
         """Extend leases."""
-
-    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
-        """Deliver outcomes."""
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give back tasks that have not been started, cancelled ones too."""
@@ -102,8 +102,10 @@ class Transport(Protocol):
     def forfeit(self, leases: Sequence[Lease]) -> None:
         """Say that attempts had begun and go on no more: their process is dead, or they were cancelled and have stopped."""
 
-    def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
-        """Deliver log lines and progress."""
+    def tell(
+        self, notes: Sequence[Note], progress: Mapping[Lease, int], outcomes: Sequence[Outcome]
+    ) -> dict[Lease, OutcomeVerdict]:
+        """Deliver log lines and progress, then outcomes; says how these were taken."""
 
     def create(self, creations: Sequence[Creation]) -> None:
         """Create tasks that were asked for while the server was away; what it refuses for good is told by an event."""
@@ -114,8 +116,8 @@ class Transport(Protocol):
     def enqueue(self, parent: LeasedTask, requests: Sequence[EnqueueRequest]) -> list[Any]:
         """Create tasks on behalf of a running one."""
 
-    def results(self, lease: Lease) -> dict[str, Any]:
-        """What the tasks have returned that an attempt's task depends on. Raises PayloadTooLarge."""
+    def results(self, task: LeasedTask) -> dict[str, Any]:
+        """What the tasks have returned that this one depends on. Raises PayloadTooLarge."""
 
     def take_lock(self, lease: Lease, name: str) -> LockAnswer:
         """Try to take a lock for a running attempt."""

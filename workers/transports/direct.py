@@ -26,7 +26,7 @@ from workers import gateway, presence
 from workers.domain.card import WorkerCard
 from workers.domain.liveness import WorkerStatus
 from workers.gateway import Caller
-from workers.offline.rows import Creation
+from workers.offline.rows import AskedClaim, Creation
 from workers.transports.base import Note, Renewal, Unreachable
 
 Answer = TypeVar("Answer")
@@ -74,6 +74,9 @@ class DirectTransport:
     def stop_waiting(self) -> None:
         """See Transport. A wait is short."""
 
+    def undo_claim(self, asked: AskedClaim) -> None:
+        """See Transport. What a keeper does not settle ends with its lease, which is short."""
+
     def begin(self, leases: Sequence[Lease]) -> set[Lease]:
         """See Transport."""
         return _reaching(lambda: gateway.begin(leases))
@@ -82,10 +85,6 @@ class DirectTransport:
         """See Keeping."""
         verdicts = _reaching(lambda: gateway.renew(leases, lease))
         return {each: Renewal(verdict, lease.total_seconds()) for each, verdict in verdicts.items()}
-
-    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
-        """See Transport."""
-        return _reaching(lambda: gateway.report(outcomes))
 
     def release(self, leases: Sequence[Lease]) -> None:
         """See Transport."""
@@ -101,14 +100,21 @@ class DirectTransport:
     def settle_dead(self, outcomes: Sequence[Outcome], lost: Sequence[Lease], unstarted: Sequence[Lease]) -> None:
         """See Keeping."""
         if outcomes:
-            self.report(outcomes)
+            self.tell([], {}, outcomes)
         if lost:
             self.forfeit(lost)
         if unstarted:
             self.release(unstarted)
 
-    def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
+    def tell(
+        self, notes: Sequence[Note], progress: Mapping[Lease, int], outcomes: Sequence[Outcome]
+    ) -> dict[Lease, OutcomeVerdict]:
         """See Transport."""
+        if notes or progress:
+            self._record(notes, progress)
+        return _reaching(lambda: gateway.report(outcomes))
+
+    def _record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
         lines = [
             audit.LogLine(
                 note.lease.task_id, note.lease.fencing_token, note.sequence, note.attempt, note.level, note.message
@@ -127,9 +133,9 @@ class DirectTransport:
         """See Transport."""
         return gateway.enqueue(parent, requests)
 
-    def results(self, lease: Lease) -> dict[str, Any]:
+    def results(self, task: LeasedTask) -> dict[str, Any]:
         """See Transport."""
-        return _reaching(lambda: gateway.results(lease))
+        return _reaching(lambda: gateway.results(task.lease))
 
     def take_lock(self, lease: Lease, name: str) -> LockAnswer:
         """See Transport."""

@@ -64,7 +64,7 @@ def write_records(notes: Sequence[Note], progress: Mapping[Lease, int]) -> list[
 
 
 def write_creation(creation: Creation, now: datetime) -> dict[str, Any]:
-    """A CreateTaskInput. A delay counts from when the task was asked for, however late that is told."""
+    """A CreateTaskInput or ChildTaskInput. A delay counts from when the task was asked for, however late that is told."""
     request, delay = creation.request, creation.request.delay_seconds
     if delay is not None:
         delay = max(0.0, delay - max(0.0, (now - creation.asked_at).total_seconds()))
@@ -81,6 +81,7 @@ def write_creation(creation: Creation, now: datetime) -> dict[str, Any]:
         "dependsOn": list(request.depends_on) or None,
         "onDependencyFailure": request.on_dependency_failure,
         "whenLost": request.when_lost,
+        "key": request.key,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -99,4 +100,5 @@ def read_leased(answer: Mapping[str, Any]) -> LeasedTask:
         lock=answer["lock"],
         lock_fencing_number=int(answer["lockFencingNumber"]),
         when_lost=answer["whenLost"],
+        parent_results=answer["parentResults"],
     )

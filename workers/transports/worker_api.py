@@ -14,9 +14,10 @@ from uuid import UUID
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.batches import by_weight
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
+from tasks.domain.locks import LockAnswer, LockVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from workers.domain.card import WorkerCard
-from workers.offline.rows import Creation
+from workers.offline.rows import AskedClaim, Creation
 from workers.transports import wire
 from workers.transports.base import Note, Renewal
 from workers.transports.graphql_client import GraphQLClient, ServerRefused
@@ -59,6 +60,11 @@ class WorkerApi:
         )
         return [wire.read_leased(each) for each in answer["claimTasks"]]
 
+    def won_by(self, asked: AskedClaim) -> list[Lease]:
+        """What a claim has won that a worker of this account has sent, and that another one asks for now."""
+        said = {"workerId": str(asked.worker_id), "claimId": str(asked.claim_id), "limit": 1, "repeated": True}
+        return [wire.read_leased(each).lease for each in self._client.ask("claim_tasks", said)["claimTasks"]]
+
     def begin(self, leases: Sequence[Lease]) -> set[Lease]:
         """Note that attempts have started; returns the leases that are still in force."""
         held: set[str] = set()
@@ -86,11 +92,23 @@ class WorkerApi:
         """Deliver outcomes."""
         written = {outcome.lease: wire.write_outcome(outcome) for outcome in outcomes}
         verdicts: dict[Lease, OutcomeVerdict] = {}
-        for some in _by_size(list(written), lambda lease: len(strict_json.compact(written[lease]))):
+        for some in _by_size(list(written), lambda lease: _weight(written[lease])):
             answer = self._ask("report_outcomes", outcomes=[written[lease] for lease in some])
-            for lease, said in zip(some, answer["reportOutcomes"], strict=True):
-                verdicts[lease] = OutcomeVerdict(said["verdict"])
+            verdicts |= _verdicts(some, answer)
         return verdicts
+
+    def tell(
+        self, notes: Sequence[Note], progress: Mapping[Lease, int], outcomes: Sequence[Outcome]
+    ) -> dict[Lease, OutcomeVerdict]:
+        """Deliver all of that, the outcomes last; in one request, if it can carry that."""
+        records = wire.write_records(notes, progress)
+        written = {outcome.lease: wire.write_outcome(outcome) for outcome in outcomes}
+        weight = sum(len(note.message) for note in notes) + sum(map(_weight, written.values()))
+        if not (records and written) or max(len(records), len(written)) > MOST_ITEMS or weight > MOST_BYTES:
+            self.record(notes, progress)
+            return self.report(outcomes)
+        answer = self._ask("report_outcomes_and_progress", records=records, outcomes=list(written.values()))
+        return _verdicts(written, answer)
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give tasks back, or say that cancelled ones have stopped."""
@@ -107,6 +125,19 @@ class WorkerApi:
         inputs = [wire.write_creation(creation, now) for creation in creations]
         return list(self._ask("enqueue_tasks", parent=wire.write_lease(parent), inputs=inputs)["enqueueTasks"])
 
+    def parent_results(self, lease: Lease) -> dict[str, Any]:
+        """What the tasks have returned that a task in hand depends on."""
+        return dict(self._ask("parent_results", lease=wire.write_lease(lease))["parentResults"])
+
+    def take_lock(self, lease: Lease, name: str) -> LockAnswer:
+        """Try to take a lock for a task in hand."""
+        said = self._ask("take_lock", lease=wire.write_lease(lease), name=name)["takeLock"]
+        return LockAnswer(LockVerdict(said["verdict"]), int(said["fencingNumber"]))
+
+    def free_lock(self, lease: Lease, name: str) -> None:
+        """Free a lock of a task in hand, if that holds it still."""
+        self._ask("free_lock", lease=wire.write_lease(lease), name=name)
+
     def _ask(self, name: str, *, waits_seconds: float = 0.0, **variables: Any) -> dict[str, Any]:
         said = {"workerId": str(self._card.id), **variables}
         try:
@@ -116,6 +147,15 @@ class WorkerApi:
                 raise
         self.register()
         return self._client.ask(name, said, waits_seconds=waits_seconds)
+
+
+def _verdicts(leases: Iterable[Lease], answer: Mapping[str, Any]) -> dict[Lease, OutcomeVerdict]:
+    said = zip(leases, answer["reportOutcomes"], strict=True)
+    return {lease: OutcomeVerdict(each["verdict"]) for lease, each in said}
+
+
+def _weight(value: Mapping[str, Any]) -> int:
+    return len(strict_json.compact(value))
 
 
 def _written(leases: Iterable[Lease]) -> list[dict[str, Any]]:
