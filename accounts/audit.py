@@ -1,4 +1,5 @@
-"""The audit log: which operator did what, when, and to what. The only writer of its rows, which nothing changes afterwards.
+"""The audit log: which operator did what, when, and to what. The only writer of its rows, which nothing changes
+afterwards; they go when they are old.
 
 `record` is called in the transaction of what it tells of, so neither stands without the other; once that is committed the
 log has a line of it too. An action is a thing and what was done to it ("queue.paused"); a target is a kind and an id
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -45,3 +47,10 @@ def recorded(
     with transaction.atomic():
         yield
         record(actor, action, target, facts)
+
+
+def forget(before: datetime, limit: int) -> int:
+    """Remove the oldest entries, a chunk of those from before a moment; returns how many."""
+    old = [key for key, at in AuditEntry.objects.order_by("pk").values_list("pk", "at")[:limit] if at < before]
+    AuditEntry.objects.filter(pk__in=old).delete()
+    return len(old)

@@ -59,13 +59,15 @@ class Claims:
 
 def issue(user: User, session_id: UUID) -> TokenPair:
     """Sign the next pair of tokens of a session."""
-    refresh = RefreshToken()
-    refresh["sub"] = str(user.id)
-    refresh["username"] = user.username
-    refresh["role"] = user.role
-    refresh["ver"] = user.token_version
-    refresh["sid"] = str(session_id)
+    refresh = _bearing(RefreshToken(), user, session_id)
     return TokenPair(str(refresh.access_token), str(refresh), int(simplejwt.AccessToken.lifetime.total_seconds()))
+
+
+def issue_access(user: User, session_id: UUID, lifetime: timedelta) -> str:
+    """Sign an access token of a session, for `lifetime` and with no refresh token beside it."""
+    access = _bearing(simplejwt.AccessToken(), user, session_id)
+    access.set_exp(lifetime=lifetime)
+    return str(access)
 
 
 def read_access(raw: str) -> Claims:
@@ -103,13 +105,26 @@ def revoke_session(session_id: UUID) -> bool:
     return is_first
 
 
-def forget_expired(now: datetime) -> int:
-    """Delete what is remembered of tokens that have expired anyway; returns the number of sessions and tokens."""
-    sessions, _ = RevokedSession.objects.filter(expires_at__lt=now).delete()
-    expired = OutstandingToken.objects.filter(expires_at__lt=now - _CLOCK_MARGIN)
-    count = expired.count()
-    expired.delete()
-    return sessions + count
+def forget_expired(now: datetime, limit: int = 500) -> int:
+    """Delete what is remembered of tokens that have expired anyway, at most so many sessions and so many tokens.
+
+    Returns the number of both.
+    """
+    sessions = RevokedSession.objects.filter(expires_at__lt=now)[:limit].values_list("pk", flat=True)
+    expired = OutstandingToken.objects.filter(expires_at__lt=now - _CLOCK_MARGIN).order_by("pk")
+    chosen = [list(sessions), list(expired[:limit].values_list("pk", flat=True))]
+    for model, keys in zip((RevokedSession, OutstandingToken), chosen, strict=True):
+        model.objects.filter(pk__in=keys).delete()
+    return sum(map(len, chosen))
+
+
+def _bearing(token: AnyToken, user: User, session_id: UUID) -> AnyToken:
+    token["sub"] = str(user.id)
+    token["username"] = user.username
+    token["role"] = user.role
+    token["ver"] = user.token_version
+    token["sid"] = str(session_id)
+    return token
 
 
 def _decoded(kind: type[AnyToken], raw: str) -> AnyToken:

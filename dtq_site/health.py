@@ -1,12 +1,14 @@
 """Is it healthy: one probe for each part, and their sum.
 
 Without the database, or without our tables in it, nothing works, so that is 503. Without Redis, a worker or a scheduler
-tasks are still accepted and none is lost, so that is 200 with the status ``degraded``.
+tasks are still accepted and none is lost, so that is 200 with the status ``degraded``. So it is while a duty of the scheduler
+fails or is behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +22,7 @@ from dtq_site.foundation.database import database_clock, sample_database_clock
 from dtq_site.foundation.redis_clients import redis_client
 from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
+from scheduling.duty_states import DutyHealth, duty_states
 from tasks import selectors as tasks
 from tasks.models import Queue
 from tasks.queue.dispatch import redis_index
@@ -85,12 +88,23 @@ def report() -> dict[str, Any]:
 def _add_what_rows_say(answer: dict[str, Any]) -> None:
     now = database_clock.now()
     online, total, queue = len(workers.online(now)), workers.known(), tasks.backlog()
-    leader = scheduling.has_leader(now)
     checks = answer["checks"]
     checks["workers"] = {"status": "ok" if online else "none"}
-    checks["scheduler"] = {"status": "ok" if leader else "none"}
+    checks.update(_check_scheduling(now))
     healthy = all(check["status"] == "ok" for check in checks.values())
     answer.update(status="ok" if healthy else "degraded", workers={"online": online, "total": total}, queue=queue)
+
+
+def _check_scheduling(now: datetime) -> dict[str, Check]:
+    """Whether somebody schedules, and a line for each duty that is not as it should be.
+
+    Nobody leads between two calls of `runscheduler --once`, but then the duties are on time.
+    """
+    states = duty_states()
+    if not scheduling.has_leader(now) and not all(state.is_on_time(now) for state in states):
+        return {"scheduler": {"status": "none"}}
+    unwell = [state for state in states if state.health(now) is not DutyHealth.OK]
+    return {"scheduler": {"status": "ok"}, **{f"duty {each.name}": {"status": each.health(now)} for each in unwell}}
 
 
 @never_cache

@@ -28,7 +28,7 @@ class HealthStatus(graphene.Enum):
 
 _STATUSES = {
     "OK": "All parts are there.",
-    "DEGRADED": "Tasks are accepted and none is lost, but Redis, a worker or a scheduler is missing.",
+    "DEGRADED": "Tasks are accepted and none is lost, but Redis, a worker or a scheduler is missing, or a duty does not do well.",
     "DOWN": "The database does not answer; nothing works.",
 }
 
@@ -36,8 +36,11 @@ _STATUSES = {
 class HealthCheck(graphene.ObjectType):
     """How one part is."""
 
-    name = graphene.String(required=True, description="database, redis, workers or scheduler.")
-    status = graphene.String(required=True, description="ok; else down, or none where nobody of the kind is there.")
+    name = graphene.String(required=True, description="database, redis, workers, scheduler, or a duty of its.")
+    status = graphene.String(
+        required=True,
+        description="ok; else down, or none where nobody of the kind is there; of a duty failing or behind.",
+    )
     milliseconds = graphene.Float(description="How long it took to answer.")
     error = graphene.String(description="What kind of error it answered with.")
 

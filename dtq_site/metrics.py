@@ -16,6 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from dtq_site.foundation.database import LOCK_CONFLICTS, database_clock
 from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
+from scheduling.duty_states import DutyHealth, duty_states
+from scheduling.queue_reports import oldest_seconds
 from tasks import lifecycle
 from tasks import metrics as sums
 from tasks import selectors as tasks
@@ -36,7 +38,7 @@ class ClusterCollector:
         up = 1
         found: list[Metric] = []
         try:
-            found = [*_counters(sums.sums()), *_gauges()]
+            found = [*_counters(sums.sums()), *_gauges(), *_duties()]
         except (DatabaseError, InterfaceError):
             up = 0
         yield GaugeMetricFamily("dtq_database_up", "Whether the database answers this process.", value=up)
@@ -95,19 +97,40 @@ def _gauges() -> Iterator[Metric]:
     now = database_clock.now()
     depths = tasks.depths()
     depth = GaugeMetricFamily("dtq_queue_depth", "Ready tasks of a queue.", labels=["queue"])
-    for queue, waiting in sorted(depths.items()):
-        depth.add_metric([queue], waiting)
-    yield depth
+    oldest = GaugeMetricFamily("dtq_queue_oldest_seconds", "How long its oldest ready task waits.", labels=["queue"])
+    for queue in tasks.queues():
+        depth.add_metric([queue.name], depths.get(queue.name, 0))
+        oldest.add_metric([queue.name], oldest_seconds(queue, now))
+    yield from (depth, oldest)
     due = lifecycle.next_due()
     late = max((now - due).total_seconds(), 0.0) if due else 0.0
     for name, text, value in (
         ("queue_size", "Ready tasks of all queues.", sum(depths.values())),
         ("tasks_active", "Tasks that are being processed.", tasks.active()),
         ("dtq_workers_online", "Workers heard of lately.", len(workers.online(now))),
+        ("dtq_workers_silent", "Workers not heard of lately that have not signed off.", len(workers.silent(now))),
         ("dtq_scheduler_leader", "Whether a scheduler leads.", int(scheduling.has_leader(now))),
         ("dtq_scheduler_late_seconds", "How long the longest due task has been waiting to become ready.", late),
     ):
         yield GaugeMetricFamily(name, text, value=value)
+
+
+def _duties() -> Iterator[Metric]:
+    now = database_clock.now()
+    states = duty_states()
+    for kind, name, text, value in (
+        (GaugeMetricFamily, "dtq_duty_last_success_timestamp_seconds", "When it was last through with its work.",
+         lambda state: state.record.succeeded_at.timestamp() if state.record.succeeded_at else 0),
+        (GaugeMetricFamily, "dtq_duty_duration_seconds", "How long its last round took.", lambda s: s.record.seconds),
+        (GaugeMetricFamily, "dtq_duty_behind", "Whether it fails, or is behind.",
+         lambda state: int(state.health(now) is not DutyHealth.OK)),
+        (CounterMetricFamily, "dtq_duty_rows", "Rows that it has treated.", lambda state: state.record.treated),
+        (CounterMetricFamily, "dtq_duty_failures", "Rounds of it that failed.", lambda state: state.record.failures),
+    ):  # fmt: skip
+        family = kind(name, text, labels=["duty"])
+        for state in states:
+            family.add_metric([state.name], value(state))
+        yield family
 
 
 @never_cache

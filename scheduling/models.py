@@ -1,4 +1,6 @@
-"""The rows of scheduling: schedules, written by `schedules.py`, and the leader's lease, by `runtime/leader.py`."""
+"""The rows of scheduling: schedules, written by `schedules.py`, the leader's lease, by `runtime/leader.py`, and what duties
+have done, by `runtime/bookkeeper.py`.
+"""
 
 from __future__ import annotations
 
@@ -63,3 +65,22 @@ class LeaderLease(models.Model):
     expires_at = models.DateTimeField()
     renewed_at = models.DateTimeField()
     up_since = models.DateTimeField(help_text="start of the unbroken run of renewals, over all leaders")
+
+
+class DutyRecord(models.Model):
+    """What a duty does and has done, whichever scheduler performed it."""
+
+    name = KeyField(max_length=64, primary_key=True)
+    began_at = models.DateTimeField(null=True, help_text="when the round began that goes on; empty between rounds")
+    succeeded_at = models.DateTimeField(null=True, help_text="when it last was through with its work")
+    failed_at = models.DateTimeField(null=True)
+    error = models.TextField(default="", help_text="of the round that failed last")
+    seconds = models.FloatField(default=0, help_text="how long its last round took")
+    treated = models.PositiveBigIntegerField(default=0, help_text="how many rows it has treated, in all")
+    failures = models.PositiveBigIntegerField(default=0, help_text="how many rounds have failed, in all")
+    expected_at = models.DateTimeField(
+        null=True, help_text="by when a round should have ended well; past that, it is behind"
+    )
+
+    def __str__(self) -> str:
+        return str(self.name)

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from accounts.identity import Identity
-from scheduling.models import LeaderLease, Schedule
+from scheduling.models import DutyRecord, LeaderLease, Schedule
 
 
 def schedules(identity: Identity) -> list[Schedule]:
@@ -34,3 +34,16 @@ def by_ids(schedule_ids: Iterable[UUID]) -> dict[UUID, Schedule]:
 def has_leader(now: datetime) -> bool:
     """Whether a scheduler leads."""
     return LeaderLease.objects.filter(expires_at__gt=now).exists()
+
+
+# --- duties --------------------------------------------------------------------------------------------------------
+
+
+def last_success(duty: str) -> datetime | None:
+    """When the duty was last through with its work, whichever scheduler performed it."""
+    return DutyRecord.objects.filter(name=duty).values_list("succeeded_at", flat=True).first()
+
+
+def duty_records() -> dict[str, DutyRecord]:
+    """What each duty does and has done, by its name; those that nobody has performed yet are left out."""
+    return DutyRecord.objects.in_bulk()

@@ -80,6 +80,14 @@ def record_lines(lines: Iterable[LogLine], now: datetime) -> None:
     )
 
 
+def forget_lines(before: datetime, limit: int) -> int:
+    """Remove the oldest log lines, a chunk of those that were written before a moment; returns how many."""
+    oldest = TaskLog.objects.order_by("pk").values_list("pk", "created_at")[:limit]
+    old = [key for key, created_at in oldest if created_at < before]
+    TaskLog.objects.filter(pk__in=old).delete()
+    return len(old)
+
+
 def forget(task_ids: Sequence[UUID]) -> None:
     """Remove all that is remembered of tasks that are being deleted."""
     TaskAttempt.objects.filter(task_id__in=task_ids).delete()

@@ -99,7 +99,7 @@ class Task(models.Model):
             models.Index(fields=["status", "updated_at", "id", "team"], name="task_changed"),
             models.Index(fields=["status", "lease_expires_at"], name="task_lease_end"),
             # Only what waits has a hold, so this index stays as it is while a task is claimed and completed.
-            models.Index(fields=["hold", "scheduled_at"], name="task_due_by_hold"),
+            models.Index(fields=["hold", "queue", "scheduled_at"], name="task_due_in_queue"),
         ]
 
 

@@ -55,7 +55,7 @@ def results_of(task_id: UUID, most_bytes: int) -> dict[str, Any]:
 
 def waiting(offset: int, limit: int) -> list[UUID]:
     """The ids of a stretch of the tasks that wait for parents."""
-    rows = Task.objects.filter(hold=Hold.DEPENDENCY).order_by("scheduled_at", "pk")
+    rows = Task.objects.filter(hold=Hold.DEPENDENCY).order_by("queue", "scheduled_at", "pk")  # as the index has them
     return list(rows.values_list("pk", flat=True)[offset : offset + limit])
 
 

@@ -6,8 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 
 from dtq_site.foundation.errors import NotFound
+from tasks.domain.states import TaskStatus
+from tasks.models import Task
 from workers.domain.card import WorkerCard
 from workers.domain.liveness import WorkerStatus
 from workers.models import Worker
@@ -60,6 +63,10 @@ def sign_off(worker_id: UUID, now: datetime) -> None:
     Worker.objects.filter(id=worker_id).update(status=WorkerStatus.STOPPED, last_heartbeat=now)
 
 
-def forget_silent(before: datetime) -> int:
-    """Remove workers that were last heard of before a moment; returns how many."""
-    return Worker.objects.filter(last_heartbeat__lt=before).delete()[0]
+def forget_silent(before: datetime, limit: int = 500) -> int:
+    """Remove workers that were last heard of before a moment, but for those that hold tasks; returns how many."""
+    holders = Task.objects.filter(status=TaskStatus.PROCESSING, lease_owner=OuterRef("pk"))
+    silent = Worker.objects.filter(~Exists(holders), last_heartbeat__lt=before)
+    chosen = list(silent.values_list("pk", flat=True)[:limit])
+    Worker.objects.filter(pk__in=chosen, last_heartbeat__lt=before).delete()
+    return len(chosen)

@@ -60,6 +60,12 @@ def online(now: datetime) -> list[Worker]:
     return list(heard.exclude(status=WorkerStatus.STOPPED))
 
 
+def silent(now: datetime) -> list[Worker]:
+    """The workers that have not signed off and were not heard of lately."""
+    unheard = Worker.objects.filter(last_heartbeat__lt=now - settings.DTQ_WORKERS.offline_after)
+    return list(unheard.exclude(status=WorkerStatus.STOPPED))
+
+
 def latest_heard(limit: int = 100) -> list[Worker]:
     """The workers that are remembered, online or not, the one that was heard of last first."""
     return list(Worker.objects.order_by("-last_heartbeat")[:limit])

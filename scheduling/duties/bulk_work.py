@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
+
 from scheduling.runtime.duty import Duty
 from tasks import bulk
 
@@ -12,12 +14,17 @@ class BulkWork(Duty):
     """Does one chunk of each request in turn, so that a large one does not hold up the others."""
 
     name = "bulk work"
-    period_seconds = 0.5
+
+    @property
+    def period_seconds(self) -> float:
+        """See SchedulingOptions."""
+        return settings.DTQ_SCHEDULING.bulk_work_period.total_seconds()
 
     def perform(self, now: datetime) -> float:
         """Advance every request; go on at once while there is more."""
         steps = [bulk.advance(request_id, now) for request_id in bulk.unfinished()]
         for step in steps:
             if step is not None and step.finished:
+                self.progress.treat(step.done)
                 self.observer.emit("bulk.finished", verb=step.verb, tasks=step.done)
         return 0.0 if any(step is not None and not step.finished for step in steps) else self.period_seconds

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
+
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import is_lock_conflict, is_unavailable
 from dtq_site.foundation.errors import DTQError
@@ -24,7 +26,11 @@ class CronFiring(Duty):
     """
 
     name = "cron firing"
-    period_seconds = 0.2
+
+    @property
+    def period_seconds(self) -> float:
+        """See SchedulingOptions."""
+        return settings.DTQ_SCHEDULING.cron_period.total_seconds()
 
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
@@ -56,6 +62,7 @@ class CronFiring(Duty):
             return False
         if fired is None:
             return False
+        self.progress.treat(len(fired.released))
         if fired.released:
             self.observer.emit("schedule.fired", schedule=str(schedule_id), tasks=len(fired.released))
         else:

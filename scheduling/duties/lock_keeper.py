@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
+
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.observer import Observer
 from scheduling.runtime.duty import Duty
@@ -21,11 +23,20 @@ class LockKeeper(Duty):
     """
 
     name = "lock keeper"
-    period_seconds = 1.0
+
+    @property
+    def period_seconds(self) -> float:
+        """See SchedulingOptions."""
+        return settings.DTQ_SCHEDULING.lock_keeper_period.total_seconds()
 
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
         self._after = ""
+
+    @property
+    def is_through(self) -> bool:
+        """Whether the last page was the last one."""
+        return not self._after
 
     def perform(self, now: datetime) -> float:
         """Look at the locks that have ended and at a page of those that are waited for."""
@@ -33,5 +44,6 @@ class LockKeeper(Duty):
         self._after = awaited[-1] if len(awaited) == PAGE else ""
         woken = lifecycle.hand_over({*awaited, *locks.ended(now, PAGE)}, now)
         if woken:
+            self.progress.treat(woken)
             self.observer.emit("locks.handed_over", woken=woken)
         return self.period_seconds

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
+
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.observer import Observer
 from scheduling.runtime.duty import Duty
@@ -26,7 +28,11 @@ class Reconciler(Duty):
     """Once a second, for each queue: is the index whole, does it say what the rows say, and stand they where they should?"""
 
     name = "reconciler"
-    period_seconds = 1.0
+
+    @property
+    def period_seconds(self) -> float:
+        """See SchedulingOptions."""
+        return settings.DTQ_SCHEDULING.reconciler_period.total_seconds()
 
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
@@ -65,5 +71,6 @@ class Reconciler(Duty):
             lifecycle.rerank(queue, found.misranked[start : start + RERANKED_AT_ONCE], level)
         if found:
             facts = {"added": found.added, "removed": found.removed, "reranked": len(found.misranked)}
+            self.progress.treat(sum(facts.values()))
             self.observer.emit("index.repaired", queue=queue, **facts)
         return bool(found) and known.is_long

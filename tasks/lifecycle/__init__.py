@@ -21,7 +21,7 @@ from tasks.lifecycle.holding import (
     renew,
 )
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
-from tasks.lifecycle.losses import forfeit, reap
+from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, cancel_all, delete, reassign, retry, retry_all, update
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
@@ -39,6 +39,7 @@ __all__ = [
     "forfeit",
     "free_lock",
     "hand_over",
+    "has_ended_leases",
     "mark_begun",
     "next_due",
     "note_progress",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from django.db import transaction
 
 from tasks import events, metrics
-from tasks.domain.states import TaskStatus
+from tasks.domain.states import PROMOTABLE_HOLDS, TaskStatus
 from tasks.events import Change
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
@@ -31,10 +31,15 @@ def follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None
 
 
 def add_after_commit(tasks: Sequence[Task]) -> None:
-    """Make known those of the tasks that are ready."""
+    """Make known those of the tasks that are ready, and when the first is due of those that wait for a moment."""
     ready = [hint_of(task) for task in tasks if task.status == TaskStatus.QUEUED]
     if ready:
         transaction.on_commit(lambda: redis_index().add(ready), robust=True)
+    if len(ready) < len(tasks):
+        waiting = (task for task in tasks if task.status == TaskStatus.PENDING and task.hold in PROMOTABLE_HOLDS)
+        moments = [task.scheduled_at for task in waiting if task.scheduled_at is not None]
+        if moments:
+            transaction.on_commit(lambda: redis_index().announce_due(min(moments)), robust=True)
 
 
 def drop_after_commit(hints: Iterable[Hint]) -> None:

@@ -43,12 +43,21 @@ def reap(policy: RetryPolicy, jitter: Jitter, now: datetime, limit: int = 500) -
     The claim's id, and whether it had begun, stay on the row: until somebody claims the task again, its last holder may
     still complete it.
     """
-    released = Q(held_until=None) | Q(held_until__lt=now)
-    ended = Q(released, status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
+    ended = _ended(now)
     chosen = Task.objects.filter(ended).order_by("lease_expires_at")[:limit].values_list("pk", flat=True)
     tasks = locked(list(chosen), ended)
     _lose(tasks, ended, policy, jitter, now, "worker lost: it stopped renewing its lease")
     return tasks
+
+
+def has_ended_leases(now: datetime) -> bool:
+    """Whether there is anything to reap."""
+    return Task.objects.filter(_ended(now)).exists()
+
+
+def _ended(now: datetime) -> Q:
+    released = Q(held_until=None) | Q(held_until__lt=now)
+    return Q(released, status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
 
 
 PROCESS_DIED = "the process that ran the task died"

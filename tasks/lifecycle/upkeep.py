@@ -6,33 +6,58 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
-from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.database import repeats_lock_conflicts, through_index
 from tasks import audit
 from tasks.domain.priority import HIGHEST
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
 from tasks.lifecycle import dependencies
 from tasks.lifecycle.effects import add_after_commit, follow
-from tasks.lifecycle.rows import assign, erase, forget_cancelled_attempt, locked, return_to_line, write
-from tasks.models import Task
+from tasks.lifecycle.rows import NO_LEASE, assign, erase, locked, return_to_line, rewrite, write
+from tasks.models import Queue, Task
+
+
+def promote(now: datetime, limit: int = 1000) -> int:
+    """Make PENDING tasks ready that are due and that nothing holds back; returns how many.
+
+    Of more than `limit` those go first that are due first, and every queue has its share.
+    """
+    lines = [line for line, due in _firsts_in_line().items() if due <= now]
+    return _promote(lines, now, max(limit // len(lines), 1)) if lines else 0
 
 
 @repeats_lock_conflicts
-def promote(now: datetime, limit: int = 1000) -> int:
-    """Make PENDING tasks ready that are due and that nothing holds back; returns how many."""
+def _promote(lines: Collection[tuple[Hold, str]], now: datetime, share: int) -> int:
     due = _due(now)
     chosen: list[UUID] = []
-    for hold in sorted(PROMOTABLE_HOLDS):  # one by one, each is a piece of the index in order
-        found = Task.objects.filter(due, hold=hold).order_by("scheduled_at").values_list("pk", flat=True)
-        chosen += found[: limit - len(chosen)]
-    tasks = locked(chosen, due)
+    for hold, queue in lines:  # one by one, each is a piece of the index in order
+        found = _line(hold).filter(due, queue=queue).order_by("scheduled_at")
+        chosen += found.values_list("pk", flat=True)[:share]
+    tasks = locked(chosen, due, _READ_TO_PROMOTE)
+    late = [task.pk for task in tasks if task.lease_expires_at is not None]
+    replaced = return_to_line(tasks, now)
     for task in tasks:
-        forget_cancelled_attempt(task, now)
         assign(task, now, queued_at=now)
-    write(tasks, due, return_to_line(tasks, now))
+    rewrite(tasks, due, ["status", "hold", "queued_at", "updated_at", *replaced])
+    if late:  # of the others a lost attempt may still be reported
+        Task.objects.filter(pk__in=late).update(**NO_LEASE)
     follow(tasks)
     return len(tasks)
+
+
+_READ_TO_PROMOTE = (
+    "id",
+    "status",
+    "hold",
+    "queue",
+    "name",
+    "priority",
+    "ready_ms",
+    "rank",
+    "version",
+    "lease_expires_at",
+)
 
 
 @repeats_lock_conflicts
@@ -50,9 +75,21 @@ def rerank(queue: str, task_ids: Sequence[UUID], level_ms: int) -> int:
 
 def next_due() -> datetime | None:
     """When the next waiting task is due, or None if none waits for a moment."""
-    waiting = Task.objects.filter(status=TaskStatus.PENDING).order_by("scheduled_at")
-    firsts = [waiting.filter(hold=hold).values_list("scheduled_at", flat=True).first() for hold in PROMOTABLE_HOLDS]
-    return min((first for first in firsts if first is not None), default=None)
+    return min(_firsts_in_line().values(), default=None)
+
+
+def _firsts_in_line() -> dict[tuple[Hold, str], datetime]:
+    """When the first task is due that waits for a moment, for each kind of waiting and each queue."""
+    holds = sorted(PROMOTABLE_HOLDS)
+    firsts = [_line(hold).filter(queue=OuterRef("name")).order_by("scheduled_at") for hold in holds]
+    rows = Queue.objects.values_list("name", *(Subquery(first.values("scheduled_at")[:1]) for first in firsts))
+    return {
+        (hold, queue): due for queue, *dues in rows for hold, due in zip(holds, dues, strict=True) if due is not None
+    }
+
+
+def _line(hold: Hold) -> QuerySet[Task]:
+    return through_index(Task.objects.filter(hold=hold), "task_due_in_queue")
 
 
 def _due(now: datetime) -> Q:

@@ -14,6 +14,9 @@ EVENTS = f"dtq__group__{EVENTS_GROUP}"
 RINGS = "dtq:rings"
 """Channel of publish and subscribe, for those who wait without a connection of their own: the key of each bell that rings."""
 
+DUE = "dtq:due"
+"""Channel of publish and subscribe, for the scheduler: the moment, in ms, at which the first of some new waiting tasks is due."""
+
 _BELL = re.compile(r"dtq:\{(.*?)\}:bell:(.*)", re.DOTALL)
 
 

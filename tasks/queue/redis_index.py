@@ -6,6 +6,7 @@ import itertools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from redis import Redis
 from redis.exceptions import RedisError
 
-from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.clock import elapsed_clock, milliseconds
 from dtq_site.foundation.lua import load_script
 from dtq_site.foundation.redis_clients import Breaker
 from tasks.queue import keys
@@ -164,6 +165,10 @@ class RedisIndex:
         listeners = self._hint_breaker.call(lambda: self._hints.publish(keys.EVENTS, message), None)
         if listeners is not None:
             self.audience.note(asked_at, listeners)
+
+    def announce_due(self, moment: datetime) -> None:
+        """Tell the scheduler that a task waits until this moment. Never fails its caller."""
+        self._hint_breaker.call(lambda: self._hints.publish(keys.DUE, milliseconds(moment)), None)
 
     # --- repair ----------------------------------------------------------------------------------------------------
 

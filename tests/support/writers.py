@@ -19,6 +19,7 @@ OWNERS = {  # a module, or a package that ends with a slash
     "accounts.Team": "accounts/registration.py",
     "accounts.User": "accounts/registration.py",
     "accounts.WorkerToken": "accounts/worker_tokens.py",
+    "scheduling.DutyRecord": "scheduling/runtime/bookkeeper.py",
     "scheduling.LeaderLease": "scheduling/runtime/leader.py",
     "scheduling.Schedule": "scheduling/schedules.py",
     "tasks.BulkRequest": "tasks/bulk.py",

@@ -1,8 +1,10 @@
-"""`manage.py runscheduler`: do what must happen without a request, until SIGTERM or Ctrl-C."""
+"""`manage.py runscheduler`: do what must happen without a request, until SIGTERM or Ctrl-C; with `--once` just once."""
 
 from __future__ import annotations
 
 import signal
+import sys
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +17,11 @@ from dtq_site.foundation.observer import Observer
 from scheduling.runtime.scheduler import Scheduler
 from tasks.queue.dispatch import redis_index
 
-LEVELS = dict.fromkeys(("leader.lost", "lease.reaped", "server.unreachable", "redis.may_evict"), "warning")
+WARNINGS = (
+    *("leader.lost", "lease.reaped", "server.unreachable", "redis.may_evict"),
+    *("duty.slow", "queue.late", "workers.silent"),
+)
+LEVELS = dict.fromkeys(WARNINGS, "warning")
 
 
 class Command(BaseCommand):
@@ -25,12 +31,22 @@ class Command(BaseCommand):
         "Release due and recurring tasks, take back lost ones, repair the index, remove old rows. Start two for safety."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Run until told to stop."""
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add `--once`."""
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="perform every duty until nothing is left to do, and end; 1 if one of them failed. For cron.",
+        )
+
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        """Run until told to stop, or once."""
         demo.refuse_in_production()
         settings.DEBUG = False  # else Django keeps the text of every statement
         redis_index()
         scheduler = Scheduler(Observer(log_events("dtq.scheduler", LEVELS)), database_clock)
+        if once:
+            sys.exit(1 if scheduler.run_to_the_end() else 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: scheduler.stop())
         scheduler.run()

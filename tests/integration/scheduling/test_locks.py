@@ -8,8 +8,8 @@ import pytest
 
 from dtq_site.foundation.observer import Observer, Recorder
 from scheduling.duties import lock_keeper
-from scheduling.duties.janitor import Janitor
 from scheduling.duties.lock_keeper import LockKeeper
+from scheduling.duties.retention import LockRetention
 from tasks import lifecycle, queues
 from tasks.domain.states import Hold, TaskStatus
 from tasks.models import NamedLock, Task
@@ -105,12 +105,12 @@ def test_the_keeper_comes_to_every_lock_though_it_looks_at_a_page_at_a_time(monk
     assert [event.facts["woken"] for event in heard.events] == [2, 2, 1]
 
 
-def test_the_janitor_forgets_locks_that_nobody_has_taken_for_a_day():
+def test_retention_forgets_locks_that_nobody_has_taken_for_a_day():
     for name in ("free", "held", "awaited"):
         held_and_awaited(name) if name == "awaited" else claim([create(lock=name)])
     settle(completed(lease_of(Task.objects.get(lock="free"))), now=after(1))
     NamedLock.objects.filter(name="awaited").update(holder_id=None)
-    duty, _ = make(Janitor)
+    duty, _ = make(LockRetention)
 
     duty.perform(after(86_400))
     before = set(NamedLock.objects.values_list("name", flat=True))

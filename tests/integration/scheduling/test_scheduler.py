@@ -12,7 +12,7 @@ from scheduling.runtime.leader import Leader
 from scheduling.runtime.scheduler import Scheduler
 
 
-@pytest.mark.parametrize(("stuck", "facts"), [([], {}), (["reaper", "janitor"], {"stuck": "reaper,janitor"})])
+@pytest.mark.parametrize(("stuck", "facts"), [([], {}), (["reaper", "promoter"], {"stuck": "reaper,promoter"})])
 def test_the_end_names_what_is_stuck_if_anything_is(
     stuck: list[str], facts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,0 +1,26 @@
+"""Duties made to be performed by hand, and the leader whose word they take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from dtq_site.foundation.observer import Observer, Recorder
+from scheduling.runtime.duty import Duty
+from scheduling.runtime.reachability import Reachability
+from tests.support.factories import START, ManualClock
+
+
+class Leading:
+    """A leader since START, or none."""
+
+    def __init__(self, leads: bool = True, up_since: datetime | None = START) -> None:
+        self.leads, self.up_since = leads, up_since
+        self.heard = Recorder()
+        self.database = Reachability(Observer(self.heard))
+
+
+def make_duty(kind: type[Duty], leader: Any = None, now: datetime = START) -> tuple[Any, Recorder]:
+    """A duty, and what it tells."""
+    heard = Recorder()
+    return kind(Observer(heard), ManualClock(now), leader or Leading()), heard
