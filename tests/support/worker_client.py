@@ -58,6 +58,19 @@ class WorkerClient:
         claim_id = claim_id or str(uuid4())
         return self.ask(document, worker=self.id, claim=claim_id, limit=limit, **options)["claimTasks"]
 
+    def take_lock(self, lease: Lease, name: str) -> tuple[str, float]:
+        """Verdict and fencing number."""
+        document = """mutation ($worker: ID!, $lease: LeaseInput!, $name: String!) {
+            takeLock(workerId: $worker, lease: $lease, name: $name) { verdict fencingNumber } }"""
+        answer = self.ask(document, worker=self.id, lease=key(lease), name=name)["takeLock"]
+        return answer["verdict"], answer["fencingNumber"]
+
+    def free_lock(self, lease: Lease, name: str) -> bool:
+        """What `freeLock` answers."""
+        document = """mutation ($worker: ID!, $lease: LeaseInput!, $name: String!) {
+            freeLock(workerId: $worker, lease: $lease, name: $name) }"""
+        return bool(self.ask(document, worker=self.id, lease=key(lease), name=name)["freeLock"])
+
     def renew(self, leases: Sequence[Lease], lease_seconds: int | None = None) -> list[tuple[str, int]]:
         """Verdict and length of each."""
         document = """mutation ($worker: ID!, $leases: [LeaseInput!]!, $seconds: Int) {
@@ -94,7 +107,7 @@ class WorkerClient:
 
     def enqueue(self, parent: Lease, *inputs: Mapping[str, Any]) -> list[str]:
         """The ids of what was created."""
-        document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [CreateTaskInput!]!) {
+        document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [ChildTaskInput!]!) {
             enqueueTasks(workerId: $worker, parent: $parent, inputs: $inputs) { id } }"""
         answers = self.ask(document, worker=self.id, parent=key(parent), inputs=inputs)["enqueueTasks"]
         return [each["id"] for each in answers]

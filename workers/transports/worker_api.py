@@ -138,7 +138,7 @@ class WorkerApi:
         """Free a lock of a task in hand, if that holds it still."""
         self._ask("free_lock", lease=wire.write_lease(lease), name=name)
 
-    def _ask(self, name: str, *, waits_seconds: float = 0.0, **variables: Any) -> dict[str, Any]:
+    def _ask(self, name: str, /, *, waits_seconds: float = 0.0, **variables: Any) -> dict[str, Any]:
         said = {"workerId": str(self._card.id), **variables}
         try:
             return self._client.ask(name, said, waits_seconds=waits_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +12,13 @@ from accounts import authentication, registration, worker_tokens
 from accounts.identity import Identity
 from accounts.models import User, WorkerToken
 from accounts.roles import Role
+from dtq_site.foundation.database import database_clock
 from scheduling.models import Schedule
+from tasks import lifecycle
+from tasks.domain.lease import Lease
 from tasks.models import Task
 from tests.integration.graphql.documents import document
-from tests.integration.graphql.making import make_task, make_worker
+from tests.integration.graphql.making import make_task, make_worker, start
 from tests.support.api import ask
 from workers import remote
 from workers.graphql.inputs import read_card
@@ -108,6 +112,14 @@ def a_member(team: str) -> User:
 def a_cancelled_task(team: str) -> Task:
     task = make_task(team)
     assert data_of("Mutation.cancelTask", make_caller("admin", team), id=str(task.pk))
+    return task
+
+
+def a_held_task(team: str) -> Task:
+    """A task that a worker holds, and that is kept for it beyond its lease."""
+    task = start(make_task(team, when_lost="hold"), uuid4())
+    lease = Lease(task.pk, task.fencing_token, task.claim_id)
+    lifecycle.renew([lease], timedelta(minutes=1), database_clock.now(), timedelta(days=1))
     return task
 
 

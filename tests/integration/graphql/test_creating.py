@@ -150,6 +150,8 @@ BAD_INPUTS = [
     ({"name": "n", "cronExpression": "@daily", "delaySeconds": 1}, "BAD_USER_INPUT", "delaySeconds"),
     ({"name": "n", "cronExpression": "@daily", "scheduledAt": "2025-01-01"}, "BAD_USER_INPUT", "scheduledAt"),
     ({"name": "n", "cronExpression": "@daily", "idempotencyKey": "k"}, "BAD_USER_INPUT", "idempotencyKey"),
+    ({"name": "n", "cronExpression": "@daily", "whenLost": "HOLD"}, "BAD_USER_INPUT", "whenLost"),
+    ({"name": "n", "whenLost": "FORGET"}, "BAD_USER_INPUT", "whenLost"),
 ]
 
 

@@ -154,6 +154,23 @@ def test_what_runs_names_its_worker(user: Identity, mail: dict):
     assert only(user, task) == expected
     lost = start(make_task(**mail), uuid4())
     assert codes(user, lost) == ["RUNNING", "WORKER_SILENT"]
+    silent = make_worker("w-3", silent=timedelta(hours=2))
+    since = f"{silent.last_heartbeat:%Y-%m-%d %H:%M:%S}"
+    assert f"is offline since {since} UTC" in reasons(user, start(make_task(**mail), silent.pk))[1]["message"]
+
+
+def test_what_is_kept_for_a_worker_that_is_cut_off_says_until_when(user: Identity, mail: dict):
+    worker = make_worker("w-2", silent=timedelta(hours=1))
+    task = start(make_task(when_lost="hold", **mail), worker.pk)
+    now = database_clock.now()
+    lease = Lease(task.pk, task.fencing_token, task.claim_id)
+    lifecycle.renew([lease], timedelta(seconds=-1), now, timedelta(days=2))
+    ends = DateTime.serialize(now - timedelta(seconds=1) + timedelta(days=2))
+
+    first, second = reasons(user, task)
+
+    assert (first["code"], first["until"], first["worker"]) == ("HELD_FOR_WORKER", ends, str(worker.pk))
+    assert (second["code"], second["until"]) == ("WORKER_SILENT", ends)
 
 
 def test_what_was_cancelled_while_it_ran_waits_for_its_worker(user: Identity, mail: dict):

@@ -44,6 +44,7 @@ from tests.integration.graphql.subjects import (
     Made,
     Make,
     a_cancelled_task,
+    a_held_task,
     a_login,
     a_member,
     a_paused_schedule,
@@ -143,6 +144,7 @@ TABLE = {
     "Mutation.updateTask": Row(about(make_task, input={"title": "New"}), MEMBER, "401 403 404 403 yes"),
     "Mutation.cancelTask": Row(about(make_task), MEMBER, "401 403 404 403 yes"),
     "Mutation.retryTask": Row(about(a_cancelled_task), MEMBER, "401 403 404 403 yes"),
+    "Mutation.reassignTask": Row(about(a_held_task), MEMBER, "401 403 404 403 yes"),
     "Mutation.deleteTask": Row(about(lambda team: finish(make_task(team))), ADMIN, ADMIN),
     "Mutation.cancelTasks": Row(
         one_of_many(make_task), MEMBER, "401 403 no  403 yes", shows=lambda answer, sign: answer["count"] == 1
@@ -186,6 +188,10 @@ TABLE = {
     ),
     "Mutation.enqueueTasks": Row(
         with_a_lease("parent", inputs=[{**NEW_TASK, "idempotencyKey": "once"}]), WORKER, NOT_ITS_WORKER
+    ),
+    "Mutation.takeLock": Row(with_a_lease("lease", name="prices"), WORKER, NOT_ITS_WORKER),
+    "Mutation.freeLock": Row(
+        with_a_lease("lease", name="prices"), WORKER, NOT_ITS_WORKER, shows=lambda answer, sign: answer is False
     ),
     "Subscription.taskCreated": Row(among(make_task), READER, "401 no  no  403 yes"),
     "Subscription.taskStatusChanged": Row(about(make_task), READER, "401 404 404 403 yes"),

@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 
 from accounts.identity import Identity
-from tasks.models import Task
+from tasks.models import Dependency, Task
 from tests.integration.graphql.making import data, make_task, refusal
 from tests.integration.graphql.working import NAME, refused
 from tests.support.worker_client import WorkerClient, completed, key
+from workers.graphql import answers
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,7 @@ def test_of_what_a_child_waits_for_a_worker_is_shown_only_what_it_holds(worker: 
     make_task()
     (lease,) = worker.claim()
     child = {"name": "child", "idempotencyKey": "k", "dependsOn": [lease["taskId"], str(other.pk)]}
-    document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [CreateTaskInput!]!) {
+    document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [ChildTaskInput!]!) {
         enqueueTasks(workerId: $worker, parent: $parent, inputs: $inputs) { id dependsOn { id payload } } }"""
 
     (made,) = worker.ask(document, worker=worker.id, parent=key(lease), inputs=[child])["enqueueTasks"]
@@ -44,6 +45,30 @@ def test_of_what_a_child_waits_for_a_worker_is_shown_only_what_it_holds(worker: 
     assert [each["id"] for each in made["dependsOn"]] == [lease["taskId"]]
     shown = data("query ($id: ID!) { task(id: $id) { dependsOn { id } } }", user, id=made["id"])["task"]["dependsOn"]
     assert [each["id"] for each in shown] == child["dependsOn"]
+
+
+def test_children_may_depend_on_each_other_by_keys_and_on_others_by_ids(worker: WorkerClient):
+    make_task()
+    (lease,) = worker.claim()
+    waited_for = make_task(name="other")
+    inputs = [
+        {"name": "first", "key": "one", "idempotencyKey": "k1", "dependsOn": [str(waited_for.pk)]},
+        {
+            "name": "last",
+            "idempotencyKey": "k2",
+            "dependsOn": ["one"],
+            "onDependencyFailure": "RUN",
+            "whenLost": "HOLD",
+        },
+    ]
+
+    made = worker.enqueue(lease, *inputs)
+
+    assert worker.enqueue(lease, *inputs) == made
+    first, last = (Task.objects.get(pk=id_) for id_ in made)
+    edges = Dependency.objects.order_by("pk").values_list("child_id", "parent_id", "key", "on_failure")
+    assert list(edges) == [(first.pk, waited_for.pk, None, "CANCEL"), (last.pk, first.pk, "one", "RUN")]
+    assert (first.when_lost, last.when_lost) == ("REASSIGN", "HOLD")
 
 
 def test_a_child_needs_a_key_a_parent_and_no_recurrence(worker: WorkerClient):
@@ -74,6 +99,45 @@ def test_what_parents_have_returned_is_told_to_whoever_holds_their_child(worker:
     for other in (lease, {**held, "claimId": str(uuid4())}, {**held, "fencingToken": 2}):
         asked = {"w": worker.id, "l": key(other)}
         assert refused(lambda asked=asked: worker.ask(query, **asked)) == ("NOT_FOUND", "lease")
+
+
+def test_a_claim_brings_along_what_parents_have_returned_as_far_as_that_is_small(
+    worker: WorkerClient, monkeypatch: pytest.MonkeyPatch
+):
+    small, large = make_task(), make_task()
+    first, second = worker.claim(2)
+    children = [make_task(depends_on=[str(parent.pk)]) for parent in (small, large)]
+    alone = make_task()
+    worker.report(completed(first, "x"), completed(second, "x" * 50))
+    monkeypatch.setattr(answers, "MOST_BYTES_OF_RESULTS", 40)
+    document = """mutation ($w: ID!, $c: ID!) {
+        claimTasks(workerId: $w, claimId: $c, limit: 5) { taskId parentResults } }"""
+
+    claimed = worker.ask(document, w=worker.id, c=str(uuid4()))["claimTasks"]
+
+    results = {each["taskId"]: each["parentResults"] for each in claimed}
+    assert results == {str(children[0].pk): {str(small.pk): "x"}, str(children[1].pk): None, str(alone.pk): {}}
+
+
+# --- locks ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_an_attempt_s_until_it_is_freed_or_the_attempt_is_over(worker: WorkerClient):
+    make_task(), make_task()
+    one, other = worker.claim(2)
+
+    first = worker.take_lock(one, "prices")
+    assert first[0] == "TAKEN" and worker.take_lock(one, "prices") == first
+    assert worker.take_lock(other, "prices") == ("BUSY", 0)
+    assert worker.free_lock(other, "prices") is False
+    assert worker.free_lock(one, "prices") is True
+    verdict, number = worker.take_lock(other, "prices")
+    assert (verdict, number > first[1]) == ("TAKEN", True)
+
+    worker.report(completed(other))
+    assert worker.take_lock(one, "prices")[0] == "TAKEN"
+    assert worker.take_lock(other, "prices") == ("LOST", 0)
+    assert refused(lambda: worker.take_lock(one, "")) == ("BAD_USER_INPUT", "lock")
 
 
 def test_the_account_sees_the_tasks_that_its_workers_hold_and_only_while_they_hold_them(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,8 +16,9 @@ from dtq_site.foundation.database import database_clock
 from tasks import lifecycle
 from tasks.domain.states import TaskStatus
 from tasks.models import TaskAttempt
-from tests.integration.graphql.making import data, make_task, row
+from tests.integration.graphql.making import data, make_task, refusal, row
 from tests.integration.graphql.working import NAME, expire, refused, reread, send_as
+from tests.support.factories import forget_what_processes_remember
 from tests.support.worker_client import WorkerClient, completed
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +88,42 @@ def test_tasks_are_given_back_and_given_up(worker: WorkerClient):
     assert [row(reread(each)) for each in (unbegun, begun)] == before
     assert (reread(unbegun).status, reread(unbegun).attempts, reread(unbegun).lost_leases) == (TaskStatus.QUEUED, 0, 0)
     assert (reread(begun).status, reread(begun).attempts, reread(begun).lost_leases) == (TaskStatus.QUEUED, 1, 1)
+
+
+# --- beyond the lease ------------------------------------------------------------------------------------------------
+
+
+def test_a_task_is_kept_for_its_worker_from_the_first_renewal_until_somebody_reassigns_it(
+    worker: WorkerClient, user: Identity, settings: Any
+):
+    settings.DTQ_WORKERS = replace(settings.DTQ_WORKERS, longest_hold=timedelta(days=2))
+    create = "mutation ($input: CreateTaskInput!) { createTask(input: $input) { id whenLost heldUntil } }"
+    made = data(create, user, input={"name": NAME, "whenLost": "hold"})["createTask"]
+    (lease,) = worker.claim()
+    unconfirmed = reread(lease).held_until
+    worker.renew([lease], lease_seconds=60)
+    show = "query ($id: ID!) { task(id: $id) { leaseExpiresAt heldUntil } }"
+    shown = data(show, user, id=made["id"])["task"]
+
+    assert (made["whenLost"], made["heldUntil"], unconfirmed) == ("HOLD", None, None)
+    assert reread(lease).held_until == reread(lease).lease_expires_at + timedelta(days=2)
+    assert shown["heldUntil"] > shown["leaseExpiresAt"]
+    reassign = "mutation ($id: ID!) { reassignTask(id: $id) { status heldUntil } }"
+    assert data(reassign, user, id=made["id"])["reassignTask"] == {"status": "PROCESSING", "heldUntil": None}
+    assert refusal(reassign, user, id=made["id"]) == ("CONFLICT", None)
+
+
+def test_a_handler_s_declaration_says_whether_its_tasks_are_kept(worker_account: Identity):
+    declared = {"declarations": [{"name": "survey", "whenLost": "HOLD"}]}
+    worker = WorkerClient(send_as(worker_account), **declared)
+    forget_what_processes_remember()
+
+    task = make_task(name="survey")
+    document = """mutation ($w: ID!, $c: ID!) { claimTasks(workerId: $w, claimId: $c, limit: 1) { taskId whenLost } }"""
+
+    assert worker.ask(document, w=worker.id, c=str(uuid4()))["claimTasks"] == [
+        {"taskId": str(task.pk), "whenLost": "HOLD"}
+    ]
 
 
 # --- a token that is revoked ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from dtq_site.foundation.errors import BadInput, PayloadTooLarge
+from tasks.domain.lease import WhenLost
 from tasks.domain.submission import Defaults, Request, TaskSpec, make_spec, resolve_name
 from tests.support.factories import START, after
 
@@ -40,6 +41,16 @@ def test_defaults_fill_what_the_request_leaves_open():
     spec = checked(Defaults("mail", "LOW", 9, 5.0))
 
     assert (spec.queue, spec.priority, spec.max_retries, spec.timeout_seconds) == ("mail", 1, 9, 5.0)
+
+
+def test_what_becomes_of_a_lost_task_is_said_in_any_case_by_the_request_or_its_handler():
+    declared = replace(SILENT, when_lost="hold")
+
+    assert [checked().when_lost, checked(declared).when_lost] == [WhenLost.REASSIGN, WhenLost.HOLD]
+    assert checked(declared, when_lost="Reassign").when_lost is WhenLost.REASSIGN
+    with pytest.raises(BadInput) as refused:
+        checked(when_lost="forget")
+    assert refused.value.field == "whenLost"
 
 
 def test_defaults_are_completed_one_by_one():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,13 +17,13 @@ from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tests.unit.workers.making import claimed, files_in, in_a_process_that_is_killed, lease, make_folder, outcome
 from workers.domain.card import WorkerCard
 from workers.offline.journal import Journal
-from workers.offline.rows import ClaimedRow
+from workers.offline.rows import AskedClaim, ClaimedRow
 from workers.runtime.adoption import Adoption
 from workers.runtime.attempt import HeldAttempts
 from workers.runtime.held_table import HeldTable
 from workers.runtime.inheritance import Inheritance
 from workers.runtime.journaling import Journaling
-from workers.transports.base import Renewal, Unreachable
+from workers.transports.base import Note, Renewal, Unreachable
 from workers.transports.remote_keeping import RemoteKeeping
 
 
@@ -34,14 +34,19 @@ class Server:
         self.away = False
         self.gone: set[Lease] = set()
         self.told: list[tuple[str, list[int]]] = []
+        self.undone: list[AskedClaim] = []
 
     def renew(self, leases: Sequence[Lease], length: timedelta) -> dict[Lease, Renewal]:
         self._asked()
         lost = Renewal(RenewalVerdict.LOST, 0.0)
         return {each: lost if each in self.gone else Renewal(RenewalVerdict.RENEWED, 900.0) for each in leases}
 
-    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
-        self._tell("report", [each.lease for each in outcomes])
+    def tell(
+        self, notes: Sequence[Note], progress: Mapping[Lease, int], outcomes: Sequence[Outcome]
+    ) -> dict[Lease, OutcomeVerdict]:
+        for what, leases in (("progress", list(progress)), ("report", [each.lease for each in outcomes])):
+            if leases:
+                self._tell(what, leases)
         return {each.lease: OutcomeVerdict.ACCEPTED for each in outcomes}
 
     def forfeit(self, leases: Sequence[Lease]) -> None:
@@ -49,6 +54,10 @@ class Server:
 
     def release(self, leases: Sequence[Lease]) -> None:
         self._tell("release", leases)
+
+    def undo_claim(self, asked: AskedClaim) -> None:
+        self._asked()
+        self.undone.append(asked)
 
     def _tell(self, what: str, leases: Sequence[Lease]) -> None:
         self._asked()
@@ -151,6 +160,34 @@ def test_one_whose_outcome_is_kept_is_delivered_and_never_run_again(heir, path):
 
     assert heir.runs == [2]
     assert heir.server.told == [("report", [1])]
+
+
+def test_the_claim_that_a_dead_process_had_sent_is_undone_once_and_its_file_goes(heir, path):
+    asked = AskedClaim(UUID(int=5), UUID(int=6))
+
+    def ask_and_die() -> None:
+        Journal(Observer(Recorder()), make_folder(path)[0]).ask(asked)
+
+    in_a_process_that_is_killed(ask_and_die)
+    heir.server.away = True
+    with pytest.raises(Unreachable):
+        heir.inherit()
+    heir.server.away = False
+
+    heir.inherit()
+    heir.inherit()
+
+    assert heir.server.undone == [asked]
+    assert files_in(path) == []
+
+
+def test_how_far_the_dead_were_is_told_before_their_outcomes(heir, path):
+    in_a_process_that_is_killed(lambda: make_folder(path)[0].new_store().keep([outcome(1)], [], {lease(2): 70}))
+
+    heir.inherit()
+
+    assert heir.server.told == [("progress", [2]), ("report", [1])]
+    assert files_in(path) == []
 
 
 def test_the_outcome_of_a_handler_that_must_be_killed_is_on_disk_before_and_takes_the_place_of_a_loss(heir, path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.unit.workers.making import (
 )
 from workers.offline.folder import OutboxFolder
 from workers.offline.journal import Journal
+from workers.offline.rows import AskedClaim
 
 SENT = (1.0, 2.0, 3.0)
 
@@ -62,6 +65,43 @@ def test_a_killed_process_leaves_what_it_held_and_wanted(path):
     in_a_process_that_is_killed(hold_and_die)
 
     assert left_behind(path) == ([(2, True), (3, False)], ["b"])
+
+
+def asked(number: int) -> AskedClaim:
+    return AskedClaim(UUID(int=7), UUID(int=number))
+
+
+def test_a_killed_process_leaves_the_claim_that_was_not_answered(path):
+    def ask_and_die() -> None:
+        journal = Journal(Observer(), make_folder(path)[0])
+        journal.ask(asked(1))
+        journal.answered()
+        assert journal.hold([claimed(1)], SENT, asked(2))
+        journal.ask(asked(2))
+
+    in_a_process_that_is_killed(ask_and_die)
+
+    store = make_folder(path)[0].inherit()
+    assert store.asked() == asked(2)
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_one_that_leaves_in_order_leaves_only_a_claim_that_was_not_answered(journal, path, is_answered):
+    journal.ask(asked(1))
+    if is_answered:
+        journal.answered()
+
+    journal.leave()
+
+    assert len(files_in(path)) == (0 if is_answered else 1)
+
+
+def test_of_tasks_that_are_created_together_all_are_wanted_if_one_is(journal):
+    together = [replace(creation(key), call="one") for key in "bc"]
+    journal.want([creation("a"), *together, creation("d")])
+
+    assert [each.key for each in journal.wanted(1)] == ["a"]
+    assert [each.key for each in journal.wanted(2)] == ["a", "b", "c"]
 
 
 def test_one_that_leaves_with_nothing_leaves_no_file(journal, path):

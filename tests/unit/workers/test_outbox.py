@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dtq_site.foundation.observer import Observer, Recorder
-from tests.unit.workers.making import MEGABYTE, files_in, make_folder, note, outcome
+from tasks.domain.lease import Lease
+from tests.unit.workers.making import MEGABYTE, files_in, lease, make_folder, note, outcome
 from workers.offline import store as stores
 from workers.offline.outbox import Outbox
 from workers.offline.store import Store, StoreError
@@ -38,6 +39,13 @@ def on_disk(path: Path) -> tuple[list[int], list[int]]:
     return found[0], found[1]
 
 
+def progress_on_disk(path: Path) -> dict[Lease, int]:
+    store = Store(path / "outbox-0.sqlite3", MEGABYTE)
+    found = store.progress(1000)
+    store.close()
+    return found
+
+
 def test_in_good_times_nothing_touches_the_disk(outbox, path, heard):
     outbox.notes += [note(1)]
     outbox.outcomes += [outcome(1), outcome(2)]
@@ -48,6 +56,24 @@ def test_in_good_times_nothing_touches_the_disk(outbox, path, heard):
     assert (outbox.outcomes, outbox.notes) == ([outcome(2)], [])
     assert not path.exists()
     assert heard.events == []
+
+
+def test_of_progress_the_newest_word_is_kept_and_leaves_with_the_file_once_it_is_taken(outbox, path):
+    outbox.note_progress(lease(1), 10)
+    outbox.note_progress(lease(2), 50)
+    assert outbox.keep()
+    told = outbox.progress()
+    outbox.note_progress(lease(1), 20)
+    assert outbox.keep()
+    assert progress_on_disk(path) == {lease(1): 20, lease(2): 50}
+
+    outbox.progress_taken(told)
+
+    assert outbox.progress() == {lease(1): 20}
+    assert outbox.keep()
+    assert progress_on_disk(path) == {lease(1): 20}
+    outbox.progress_taken({lease(1): 20})
+    assert (outbox.progress(), path.joinpath("outbox-0.sqlite3").exists()) == ({}, False)
 
 
 def test_what_is_kept_goes_to_disk_once_and_stays_in_memory(outbox, path, heard):

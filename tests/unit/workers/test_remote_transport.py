@@ -8,17 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from dtq_site.foundation.errors import Unavailable
 from dtq_site.foundation.observer import Observer, Recorder
+from tasks.domain.locks import LockAnswer, LockVerdict
 from tasks.domain.outcome import OutcomeKind, OutcomeVerdict
 from tasks.handling.port import EnqueueRequest
 from tests.unit.workers.making import MEGABYTE, claimed, lease, make_folder, note, outcome
 from workers.domain.card import WorkerCard
 from workers.domain.requested import RequestedTask
 from workers.offline.journal import Journal
+from workers.offline.rows import AskedClaim
 from workers.transports.base import Unreachable
 from workers.transports.graphql_client import ServerRefused, TokenRefused
 from workers.transports.remote import RemoteTransport
@@ -54,11 +57,12 @@ class ScriptedClient:
 class World:
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.heard = Recorder()
+        self.now = NOW
         self.client = ScriptedClient()
         self.folder, _ = make_folder(path, most_bytes)
         self.journal = Journal(Observer(self.heard), self.folder)
         self.transport = RemoteTransport(
-            Observer(self.heard), self.client, self.client, CARD, self.journal, now=lambda: NOW
+            Observer(self.heard), self.client, self.client, CARD, self.journal, now=lambda: self.now
         )
         self.client.answers = {
             "register_worker": {},
@@ -70,6 +74,12 @@ class World:
 
     def claim(self, limit: int = 5):
         return self.transport.claim(uuid.uuid4(), limit, LEASE, from_database=False)
+
+    def asked_on_disk(self) -> uuid.UUID | None:
+        """The id of the claim that the journal has."""
+        store = self.journal._store
+        asked = None if store is None else store.asked()
+        return asked.claim_id if asked else None
 
     def on_disk(self) -> list[int]:
         """The numbers of the tasks that the journal has."""
@@ -103,6 +113,8 @@ def answer(number: int, payload: dict[str, Any]) -> dict[str, Any]:
         "beginFirst": False,
         "lock": None,
         "lockFencingNumber": 0.0,
+        "whenLost": "REASSIGN",
+        "parentResults": {},
     }
 
 
@@ -184,6 +196,66 @@ def test_what_was_won_is_run_even_if_what_was_won_beside_it_cannot_be_given_back
     assert world.on_disk() == [1, 2, 3]
 
 
+def test_a_claim_is_on_disk_before_it_is_sent_and_the_next_one_with_what_it_has_won(world):
+    on_disk_then: list[UUID | None] = []
+
+    def claim(said: Mapping[str, Any]) -> dict[str, Any]:
+        on_disk_then.append(world.asked_on_disk())
+        return won() if len(on_disk_then) == 1 else won(len(on_disk_then))
+
+    world.client.answers["claim_tasks"] = claim
+    for _ in range(3):
+        world.claim()
+
+    sent = [uuid.UUID(each["claimId"]) for each in world.client.named("claim_tasks")]
+    assert on_disk_then == sent
+    assert sent[0] == sent[1] != sent[2]  # one that won nothing may be asked again
+    world.journal.leave()
+    assert world.folder.inherit().asked() is None
+
+
+def test_what_a_dead_process_won_unheard_is_given_back(world):
+    world.client.answers["claim_tasks"] = [won(1, 2), ServerRefused("NOT_FOUND", "no such worker")]
+    asked = AskedClaim(uuid.UUID(int=3), uuid.UUID(int=4))
+
+    world.transport.undo_claim(asked)
+    world.transport.undo_claim(asked)
+
+    said = world.client.named("claim_tasks")[0]
+    assert (said["workerId"], said["claimId"], said["repeated"]) == (str(asked.worker_id), str(asked.claim_id), True)
+    (released,) = world.client.named("release_tasks")
+    assert [each["fencingToken"] for each in released["leases"]] == [1, 2]
+    assert world.client.named("register_worker") == []
+
+
+def test_a_task_to_be_held_is_confirmed_at_once_whatever_the_length_of_its_lease(world):
+    held = {**answer(1, {}), "whenLost": "HOLD", "leaseMs": 3_600_000}
+    plain = {**answer(2, {}), "leaseMs": 3_600_000}
+    world.client.answers["claim_tasks"] = [{"claimTasks": [plain]}, {"claimTasks": [held]}]
+
+    world.claim()
+    assert world.client.named("renew_leases") == []
+    world.claim()
+    assert len(world.client.named("renew_leases")) == 1
+
+
+def test_lines_and_outcomes_go_in_one_request_and_apart_if_that_is_refused(world):
+    together = {"recordProgress": 1, "reportOutcomes": [{"verdict": "ACCEPTED"}]}
+    world.client.answers["report_outcomes_and_progress"] = [together, ServerRefused("PAYLOAD_TOO_LARGE", "too much")]
+
+    for _ in range(2):
+        assert world.transport.tell([note(1)], {lease(1): 40}, [outcome(1)]) == {lease(1): OutcomeVerdict.ACCEPTED}
+
+    (first, *_) = world.client.named("report_outcomes_and_progress")
+    assert (first["records"][0]["progress"], first["outcomes"][0]["kind"]) == (40, "COMPLETED")
+    assert [name for name, _ in world.client.asked] == [
+        *["report_outcomes_and_progress"] * 2,
+        "record_progress",
+        "record_progress",
+        "report_outcomes",
+    ]
+
+
 def test_a_settled_task_leaves_the_disk_whatever_its_verdict_and_an_unsettled_one_does_not(world):
     world.client.answers["claim_tasks"] = won(1, 2, 3)
     world.claim()
@@ -193,9 +265,9 @@ def test_a_settled_task_leaves_the_disk_whatever_its_verdict_and_an_unsettled_on
     ]
 
     with pytest.raises(Unreachable):
-        world.transport.report([outcome(1), outcome(2)])
+        world.transport.tell([], {}, [outcome(1), outcome(2)])
     assert world.on_disk() == [1, 2, 3]
-    verdicts = world.transport.report([outcome(1), outcome(2)])
+    verdicts = world.transport.tell([], {}, [outcome(1), outcome(2)])
 
     assert verdicts == {lease(1): OutcomeVerdict.STALE_LEASE, lease(2): OutcomeVerdict.DUPLICATE}
     assert world.on_disk() == [3]
@@ -211,7 +283,7 @@ def test_an_outcome_that_the_server_does_not_take_fails_its_own_task_and_holds_u
     outcomes = [outcome(number) for number in range(1, 8)]
     outcomes[4] = outcome(5, "poison")
 
-    verdicts = world.transport.report(outcomes)
+    verdicts = world.transport.tell([], {}, outcomes)
 
     assert verdicts == {lease(number): OutcomeVerdict.ACCEPTED for number in range(1, 8)}
     told = [each for said in world.client.named("report_outcomes") for each in said["outcomes"]]
@@ -247,7 +319,7 @@ def test_a_child_wanted_while_cut_off_waits_on_disk_under_its_key_and_is_created
     assert len(world.client.named("enqueue_tasks")) == 1  # a server found away is not asked again at once
 
     world.client.answers["enqueue_tasks"] = {"enqueueTasks": []}
-    world.transport._now = lambda: NOW + timedelta(seconds=45)
+    world.now = NOW + timedelta(seconds=45)
     world.transport.create_wanted()
 
     said = world.client.named("enqueue_tasks")[-1]
@@ -277,6 +349,53 @@ def test_a_child_that_the_server_refuses_is_told_and_holds_up_no_other(world):
     assert world.journal.wanted(10) == []
 
 
+def test_children_that_depend_on_each_other_are_created_together_or_not_at_all(world):
+    world.client.answers["enqueue_tasks"] = Unreachable("cut")
+    first = EnqueueRequest("job", {}, key="first")
+    world.transport.enqueue(claimed(1), [first, EnqueueRequest("job", {}, depends_on=["first"], when_lost="hold")])
+    world.transport.enqueue(claimed(1), [first])
+
+    world.client.answers["enqueue_tasks"] = [ServerRefused("BAD_USER_INPUT", "no"), {"enqueueTasks": []}]
+    world.transport.create_wanted()
+
+    _, refused, made = world.client.named("enqueue_tasks")
+    assert [(each.get("key"), each.get("dependsOn")) for each in refused["inputs"]] == [
+        ("first", None),
+        (None, ["first"]),
+    ]
+    assert refused["inputs"][1]["whenLost"] == "hold"
+    assert [each["key"] for each in made["inputs"]] == ["first"]
+    assert len(world.heard.named("creation.refused")) == 2
+    assert world.journal.wanted(10) == []
+
+
+def test_what_waits_on_this_disk_has_no_id_to_depend_on():
+    with pytest.raises(Unavailable):
+        EnqueueRequest("job", {}, depends_on=[RequestedTask("job", "k")])
+
+
+def test_what_parents_have_returned_came_with_the_claim_or_is_asked_for(world):
+    world.client.answers["parent_results"] = {"parentResults": {"first": 7}}
+
+    assert world.transport.results(replace(claimed(1), parent_results={"first": 1})) == {"first": 1}
+    assert world.client.asked == []
+    assert world.transport.results(claimed(1)) == {"first": 7}
+
+
+def test_a_lock_is_taken_and_freed_for_an_attempt(world):
+    world.client.answers |= {
+        "take_lock": {"takeLock": {"verdict": "TAKEN", "fencingNumber": 1.7e12}},
+        "free_lock": {"freeLock": True},
+    }
+
+    assert world.transport.take_lock(lease(1), "l") == LockAnswer(LockVerdict.TAKEN, 1_700_000_000_000)
+    world.transport.free_lock(lease(1), "l")
+    assert [(name, said["lease"]["fencingToken"], said["name"]) for name, said in world.client.asked] == [
+        ("take_lock", 1, "l"),
+        ("free_lock", 1, "l"),
+    ]
+
+
 def test_a_child_that_can_neither_be_created_nor_kept_is_refused(tmp_path):
     world = World(tmp_path / "store", MEGABYTE)
     (tmp_path / "store").touch()
@@ -291,11 +410,11 @@ def test_a_refused_token_is_told_once_with_the_remedy(world):
 
     for _ in range(2):
         with pytest.raises(Unreachable):
-            world.transport.record([note(1)], {})
+            world.transport.tell([note(1)], {}, [])
     assert len(world.heard.named("token.refused")) == 1
-    world.transport.record([note(1)], {lease(1): 40})
+    world.transport.tell([note(1)], {lease(1): 40}, [])
     with pytest.raises(Unreachable):
-        world.transport.record([note(1)], {})
+        world.transport.tell([note(1)], {}, [])
 
     first, _ = world.heard.named("token.refused")
     assert "issue_worker_token" in first.facts["remedy"]
@@ -326,5 +445,7 @@ def test_a_task_s_lock_and_all_else_that_its_handler_needs_is_read(world):
 
     (task,) = world.claim()
 
-    wanted = replace(claimed(1, a=1), team_id=task.team_id, lock="l", lock_fencing_number=1_700_000_000_000)
+    wanted = replace(
+        claimed(1, a=1), team_id=task.team_id, parent_results={}, lock="l", lock_fencing_number=1_700_000_000_000
+    )
     assert task == replace(wanted, begin_first=True, lease_seconds=1800.0)

@@ -37,11 +37,13 @@ class ScriptedTransport:
         self.gate = threading.Event()
         self.gate.set()
 
-    def record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
-        self._take("record", list(notes), dict(progress))
-
-    def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
-        self._take("report", list(outcomes))
+    def tell(
+        self, notes: Sequence[Note], progress: Mapping[Lease, int], outcomes: Sequence[Outcome]
+    ) -> dict[Lease, OutcomeVerdict]:
+        if notes or progress:
+            self._take("record", list(notes), dict(progress))
+        if outcomes:
+            self._take("report", list(outcomes))
         return {each.lease: OutcomeVerdict.ACCEPTED for each in outcomes}
 
     def create_wanted(self) -> None:
@@ -92,6 +94,13 @@ class World:
         store.close()
         return found
 
+    def progress_on_disk(self) -> dict[Lease, int]:
+        """How far attempts are, by the first file."""
+        store = Store(self.path / "outbox-0.sqlite3", MEGABYTE)
+        found = store.progress(1000)
+        store.close()
+        return found
+
     def come_back(self) -> None:
         """The server answers again, and it is time for the next try."""
         self.transport.trouble = None
@@ -131,21 +140,22 @@ def test_lines_leave_before_the_outcome_of_their_attempt_and_all_in_order(world,
 def test_with_a_journal_everything_is_on_disk_before_it_is_sent(world):
     journal = Journal(Observer(world.heard), make_folder(world.path)[0])
     folder, _ = make_folder(world.path)
-    on_disk_then: list[list[int]] = []
+    on_disk_then: list[tuple[list[int], dict[Lease, int]]] = []
 
     class Looking(ScriptedTransport):
-        def report(self, outcomes: Sequence[Outcome]) -> dict[Lease, OutcomeVerdict]:
-            on_disk_then.append(world.on_disk())
-            return super().report(outcomes)
+        def tell(self, *told: Any) -> dict[Lease, OutcomeVerdict]:
+            on_disk_then.append((world.on_disk(), world.progress_on_disk()))
+            return super().tell(*told)
 
     reporter = Reporter(Observer(world.heard), Looking(), world.held, folder, journal, lambda rows: None)
     world.hold(1, 2)
     for number in (1, 2):
         reporter.outcome(outcome(number))
+    reporter.progress(lease(3), 40)
 
     reporter.run_once()
 
-    assert on_disk_then == [[1, 2]]
+    assert on_disk_then == [([1, 2], {lease(3): 40})]
     assert reporter.idle and files_in(world.path) == []
 
 

@@ -14,7 +14,7 @@ from tasks.domain.lease import LeasedTask
 from tasks.handling.port import EnqueueRequest
 from tests.unit.workers.making import in_a_process_that_is_killed, lease, open_store, outcome
 from workers.offline import store as stores
-from workers.offline.rows import ClaimedRow, Creation
+from workers.offline.rows import AskedClaim, ClaimedRow, Creation
 from workers.offline.store import VERSION, Store, StoreDamaged
 
 SENT = (1.5, 2.5, 3.5)
@@ -29,10 +29,10 @@ def leased(number: int) -> LeasedTask:
     return LeasedTask(lease(number), "job", {"n": [number, "ü"]}, 2, 60.0, 15.0, True, UUID(int=9), "lock", 77)
 
 
-def creation(key: str, parent: int | None = None) -> Creation:
+def creation(key: str, parent: int | None = None, call: str = "") -> Creation:
     at = datetime(2030, 1, 1, 12, tzinfo=UTC)
     request = EnqueueRequest("job", {"a": 1}, priority="HIGH", scheduled_at=at, idempotency_key=key)
-    return Creation(request, at, None if parent is None else lease(parent))
+    return Creation(request, at, None if parent is None else lease(parent), call)
 
 
 def test_claimed_tasks_survive_kill_9_as_they_were_with_what_was_noted_of_them(path):
@@ -71,12 +71,37 @@ def test_tasks_to_be_created_are_kept_once_a_key_in_order(path):
     assert store.creations(10) == [creation("b", parent=4), creation("c")]
 
 
+def test_of_tasks_that_are_created_together_all_are_read_if_one_is(path):
+    store = open_store(path)
+    together = [creation(key, call="one") for key in "bcd"]
+    store.request([creation("a"), *together, creation("e")])
+
+    assert store.creations(1) == [creation("a")]
+    assert store.creations(2) == store.creations(4) == [creation("a"), *together]
+    assert store.creations(5) == [creation("a"), *together, creation("e")]
+
+
+def test_the_next_claim_is_noted_with_what_the_one_before_it_has_won(path):
+    store = open_store(path)
+    first, second = (AskedClaim(UUID(int=7), UUID(int=number)) for number in (1, 2))
+    store.ask(first)
+    assert store.asked() == first
+
+    store.hold([leased(1)], SENT, second)
+    assert store.asked() == second
+
+    store.ask(None)
+    assert store.asked() is None
+
+
 def test_a_file_is_empty_only_when_nothing_of_any_kind_is_kept(path):
     store = open_store(path)
     assert store.is_empty
     for keep, forget in (
         (lambda: store.keep([outcome(1)], []), lambda: store.forget_outcomes([lease(1)])),
         (lambda: store.hold([leased(1)], SENT), lambda: store.let_go([lease(1)])),
+        (lambda: store.keep([], [], {lease(1): 5}), lambda: store.forget_progress([lease(1)])),
+        (lambda: store.ask(AskedClaim(UUID(int=7), UUID(int=1))), lambda: store.ask(None)),
         (lambda: store.request([creation("a")]), lambda: store.forget_creations([creation("a")])),
     ):
         keep()
