@@ -9,8 +9,10 @@ class SchedulingConfig(AppConfig):
     name = "scheduling"
 
     def ready(self) -> None:
-        """Fill the port by which tasks reach schedules."""
-        from scheduling import changes
+        """Fill the port by which tasks reach schedules, and add to what explains why a task is not running."""
+        from scheduling import changes, explanation
         from tasks import recurrence
+        from tasks.explanation import explain_by
 
         recurrence.fill(changes.create_recurring)
+        explain_by(explanation.explain)

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from accounts.identity import Identity
 from scheduling.models import DutyRecord, LeaderLease, Schedule
+from tasks.models import Task
 
 
 def schedules(identity: Identity) -> list[Schedule]:
@@ -29,6 +30,12 @@ def _visible_to(identity: Identity) -> QuerySet[Schedule]:
 def by_ids(schedule_ids: Iterable[UUID]) -> dict[UUID, Schedule]:
     """Those of the schedules that still exist."""
     return Schedule.objects.in_bulk(list(schedule_ids))
+
+
+def awaited_by_slot_of(task: Task) -> UUID | None:
+    """The task for whose end the slot waits whose coming occurrence this task is."""
+    waiting = Schedule.objects.filter(pk=task.schedule_id, coming_task_id=task.pk)
+    return waiting.values_list("behind_task_id", flat=True).first()
 
 
 def has_leader(now: datetime) -> bool:

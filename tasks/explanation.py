@@ -114,7 +114,9 @@ def _held_back(task: Task, now: datetime) -> Iterator[Reason]:
     elif task.hold == Hold.LOCK and task.lock is not None:
         yield _waits_for_lock(task, task.lock)
     elif (code := _WAITS.get(task.hold)) is not None:
-        yield Reason(code, f"{_SAID_OF[code]} {_moment(task.scheduled_at)}.", until=task.scheduled_at)
+        is_due = task.scheduled_at is not None and task.scheduled_at <= now
+        said = "It has been due since" if is_due else _SAID_OF[code]
+        yield Reason(code, f"{said} {_moment(task.scheduled_at)}.", until=task.scheduled_at)
 
 
 _WAITS = {Hold.DUE: ReasonCode.DUE_LATER, Hold.BACKOFF: ReasonCode.BACKOFF, Hold.SCHEDULE: ReasonCode.SCHEDULED}

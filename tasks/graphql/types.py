@@ -47,6 +47,8 @@ _REASONS = {
     Code.DUE_LATER: "It is due later, at `until`.",
     Code.BACKOFF: "Its last attempt did not succeed; the next one may begin at `until`.",
     Code.SCHEDULED: "It is the coming occurrence of a schedule, to be released at `until`.",
+    Code.OVERLAP: "Its schedule runs one task at a time, and the one of the slot before, `task`, has not ended.",
+    Code.NO_SCHEDULER: "No scheduler runs that would make it ready.",
     Code.LOCK_HELD: "It needs a lock, which `task` holds.",
     Code.DEPENDENCY: "It depends on `task`, which has not completed.",
     Code.CANCELLED_ATTEMPT: "It was cancelled and retried, and `worker` has not acknowledged yet that the old attempt is over.",
