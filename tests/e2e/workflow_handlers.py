@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tasks import TaskContext, task
+from tasks import TaskContext, chain, task
 from tests.e2e.job_handlers import write
 
 
@@ -28,3 +28,14 @@ async def async_node(context: TaskContext) -> dict[str, int]:
 def bulky(size: int) -> str:
     """Return so much text."""
     return "x" * size
+
+
+@task("chains", takes_context=True)
+def chains(context: TaskContext, journal: str, seconds: float = 0.0) -> None:
+    """Create a chain of three nodes, after a while."""
+    write(journal, "start chains")
+    time.sleep(seconds)
+    whatever = node.options(on_dependency_failure="RUN", when_lost="hold")
+    steps = [node.task(journal=journal, word="a"), node.task(journal=journal, word="b")]
+    chain(*steps, whatever.task(journal=journal, word="c")).enqueue()
+    write(journal, "end chains")

@@ -16,7 +16,7 @@ class TcpProxy:
 
     `reachable`: whether connections are taken; `cut` ends those that there are. `delay_seconds` holds up every piece, each
     way. `swallowing`: connections stay open and nothing passes. `cut_reply` ends a connection in the middle of the next
-    reply whose request contains a text.
+    reply whose request contains a text, and may be away from then on.
     """
 
     def __init__(self, upstream_port: int) -> None:
@@ -25,9 +25,10 @@ class TcpProxy:
         self.port: int = self._listener.getsockname()[1]
         self.delay_seconds = 0.0
         self.swallowing = False
-        self.connections = 0
+        self.connected_at: list[float] = []
         self.replies_cut = 0
         self._cut_after: bytes | None = None
+        self._then_away = False
         self._reachable = True
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -56,9 +57,9 @@ class TcpProxy:
         """Be a black hole: connections are taken and kept, and nothing ever comes back."""
         self.swallowing = True
 
-    def cut_reply(self, request_contains: bytes) -> None:
+    def cut_reply(self, request_contains: bytes, *, then_away: bool = False) -> None:
         """End the connection in the middle of the reply to the next request that contains these bytes."""
-        self._cut_after = request_contains
+        self._cut_after, self._then_away = request_contains, then_away
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -90,7 +91,7 @@ class TcpProxy:
             if not self._reachable:
                 _end(client)
                 continue
-            self.connections += 1
+            self.connected_at.append(time.monotonic())
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -134,6 +135,8 @@ class TcpProxy:
                     time.sleep(self.delay_seconds)
                 target.sendall(change(piece))
                 if doomed is not None and doomed.is_set():
+                    if self._then_away:
+                        self.cut()
                     self.replies_cut += 1
                     break
         except OSError:

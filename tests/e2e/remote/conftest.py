@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.conftest import wait_for_status
 from tests.e2e.job_handlers import read
-from tests.support.processes import Process, Processes
+from tests.support.processes import ROOT, Process, Processes
 from tests.support.servers import free_port
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
@@ -96,13 +96,16 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_remote(tmp_path: Path, proxy: TcpProxy, token_file: Path, store: Path) -> Iterator[Callable[..., Process]]:
-    """Start a remote worker, in an environment that knows no database, no Redis and no secret."""
+    """Start a remote worker, in an environment that knows no database, no Redis and no secret; `within` is what runs it."""
     bare = Processes({"PATH": os.environ["PATH"], "HOME": str(tmp_path), **BARE}, tmp_path / "remote")
     (tmp_path / "remote").mkdir()
 
-    def start(*arguments: str, ready: bool = True, store: Path = store, **variables: str) -> Process:
+    def start(
+        *arguments: str, ready: bool = True, store: Path = store, within: Sequence[str] = (), **variables: str
+    ) -> Process:
         where = ["--server", proxy.url, "--token-file", str(token_file), "--store", str(store)]
-        worker = bare.manage("runworker", *where, *arguments, **variables)
+        command = [*within, sys.executable, str(ROOT / "manage.py"), "runworker", *where, *arguments]
+        worker = bare.start(command, **variables)
         if ready:
             worker.wait_for("worker.ready")
         return worker
