@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.benchmarks.figures import number, percentile, spread, table, times
-from tests.benchmarks.measures import Samples, api
+from tests.benchmarks.measures import Samples, api, delays
 from tests.benchmarks.measures.following import slowest_p95
 from tests.benchmarks.measures.memory import growth
 from tests.benchmarks.measures.pickup import all_latencies
@@ -68,8 +68,16 @@ def _p95_of(label: str) -> Callable[[Samples], float]:
     return lambda samples: spread(sample["p95"] for sample in samples[label]).median
 
 
+def _late(label: str, key: str = "late_ms") -> Callable[[Samples], float]:
+    return lambda samples: percentile(delays.all_late(samples[label], key), 0.99)
+
+
 def _milliseconds(value: float) -> str:
     return f"{number(value)} ms"
+
+
+def _seconds(value: float) -> str:
+    return f"{number(value)} s"
 
 
 def _per_second(value: float) -> str:
@@ -90,6 +98,11 @@ AIMS = (
     Aim("pickup", "pickup by an idle worker, p50", 4, False, _pickup(0.5), _milliseconds),
     Aim("pickup", "pickup by an idle worker, p99", 15, False, _pickup(0.99), _milliseconds),
     Aim("waiting", "drain rate with the longest line against the shortest", 0.8, True, _longest_line_against_shortest),
+    Aim("delays", "a task begins after its moment, p99", 250, False, _late(delays.SPREAD), _milliseconds),
+    Aim("delays", "the same beside many that are due tomorrow, p99", 250, False, _late(delays.BESIDE_MANY), _milliseconds),
+    Aim("delays", "very many due in one second are ready after", 20, False, delays.slowest_flood, _seconds),
+    Aim("delays", "meanwhile a task of another queue begins after its moment, p99", 1_000, False,
+        _late(delays.FLOOD, "others_late_ms"), _milliseconds),
     Aim("api", "`createTask` over HTTP, against graphene-django's own view", 3, True, _against_stock_view),
     Aim("api", "`createTask` over HTTP, 16 connections, p95", 50, False, _p95_of(api.CREATE), _milliseconds),
     Aim("api", "`createTasks` of 500 over HTTP", 5_000, True, lambda s: _rate(s, api.CREATE_MANY), _per_second),

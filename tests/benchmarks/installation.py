@@ -135,6 +135,10 @@ class Installation:
         finally:
             process.clear_away()
 
+    def redis_kib(self) -> float:
+        """What its keys take in Redis."""
+        return sum(self._redis.memory_usage(key) or 0 for key in self._redis.scan_iter()) / 1024
+
     def close(self) -> None:
         """End its producer."""
         self._end_producer()

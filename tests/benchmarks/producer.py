@@ -49,6 +49,26 @@ class Producer:
         """Create tasks that nobody is to run; returns their ids."""
         return list(self._application.create_waiting(count))
 
+    def delayed(self) -> int:
+        """How many tasks wait until a moment."""
+        return int(self._application.delayed())
+
+    def moment(self, in_seconds: float) -> str:
+        """The moment so much later, by the clock by which tasks are due."""
+        return str(self._application.moment(in_seconds))
+
+    def create_due(self, count: int, first: str, within_seconds: float, name: str, queue: str) -> None:
+        """Create tasks that are due one after the other, evenly over a while from `first` on."""
+        self._application.create_due(count, first, within_seconds, name, queue)
+
+    def late_ms(self, queue: str, first: str) -> list[float]:
+        """How long after their moments the tasks of a queue have begun that were due from `first` on."""
+        return list(self._application.late_ms(queue, first))
+
+    def all_ready_after_seconds(self, queue: str, first: str) -> float:
+        """How long after `first` the last task of a queue has become ready."""
+        return float(self._application.all_ready_after_seconds(queue, first))
+
     def change(self, ids: list[str], per_second: float, count: int) -> None:
         """Change the tasks in turn, at that rate."""
         _at_rate(per_second, count, lambda number: self._application.change(ids[number % len(ids)]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.benchmarks.measures import Measure
 from tests.benchmarks.measures.api import API
 from tests.benchmarks.measures.creation import BULK, SINGLE
+from tests.benchmarks.measures.delays import DELAYS
 from tests.benchmarks.measures.drain import DRAIN
 from tests.benchmarks.measures.following import FOLLOWING
 from tests.benchmarks.measures.memory import GROWTH, MEMORY
@@ -32,6 +33,7 @@ MEASURES: dict[str, Measure] = {
     "memory": MEMORY,
     "growth": GROWTH,
     "waiting": WAITING,
+    "delays": DELAYS,
     "following": FOLLOWING,
     "api": API,
 }

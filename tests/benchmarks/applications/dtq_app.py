@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,12 +17,14 @@ django.setup()
 from django.apps import apps  # noqa: E402
 from django.core.management.color import no_style  # noqa: E402
 from django.db import connection  # noqa: E402
+from django.db.models import Max  # noqa: E402
 
 from accounts import registration, tokens  # noqa: E402
 from accounts.models import User  # noqa: E402
 from dtq_site.foundation.database import database_clock, ids  # noqa: E402
-from tasks import lifecycle  # noqa: E402
-from tasks.domain.states import TaskStatus  # noqa: E402
+from tasks import lifecycle, submission  # noqa: E402
+from tasks.domain.states import Hold, TaskStatus  # noqa: E402
+from tasks.handling.port import EnqueueRequest  # noqa: E402
 from tasks.models import Queue, Task  # noqa: E402
 from tasks.queue.dispatch import redis_index  # noqa: E402
 from tasks.submission import DEFAULT_TEAM  # noqa: E402
@@ -42,6 +45,41 @@ def create_many(count: int) -> None:
 def create_waiting(count: int) -> list[str]:
     """Tasks that are due tomorrow."""
     return [str(task.pk) for task in dtq_handlers.count.options(delay_seconds=86_400).enqueue_many([{}] * count)]
+
+
+def delayed() -> int:
+    """Rows that wait until a moment."""
+    return Task.objects.filter(hold=Hold.DUE).count()
+
+
+def moment(in_seconds: float) -> str:
+    """In the database's time, to the millisecond."""
+    return (database_clock.now() + timedelta(seconds=in_seconds)).isoformat(timespec="milliseconds")
+
+
+def create_due(count: int, first: str, within_seconds: float, name: str, queue: str) -> None:
+    """In calls of a thousand. A task that is not created in time would be none that waits, so that is an error."""
+    begin, step = datetime.fromisoformat(first), timedelta(seconds=within_seconds / count)
+    for start in range(0, count, TASKS_PER_CALL):
+        numbers = range(start, min(start + TASKS_PER_CALL, count))
+        made = submission.submit_from_code(
+            [EnqueueRequest(name, {}, queue=queue, scheduled_at=begin + number * step) for number in numbers]
+        )
+        assert all(task.status == TaskStatus.PENDING for task in made), "creation took until the tasks were due"
+
+
+def late_ms(queue: str, first: str) -> list[float]:
+    """None has begun before its moment."""
+    found = Task.objects.filter(queue=queue, scheduled_at__gte=datetime.fromisoformat(first), started_at__isnull=False)
+    late = [(started - due).total_seconds() * 1000 for due, started in found.values_list("scheduled_at", "started_at")]
+    assert min(late) >= 0, f"a task began {-min(late)} ms too early"
+    return late
+
+
+def all_ready_after_seconds(queue: str, first: str) -> float:
+    """By the moments that the rows bear."""
+    last = Task.objects.filter(queue=queue).aggregate(last=Max("queued_at"))["last"]
+    return (last - datetime.fromisoformat(first)).total_seconds()
 
 
 def change(task_id: str) -> None:

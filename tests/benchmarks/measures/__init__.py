@@ -43,6 +43,10 @@ class Scale:
     followers: int = 1_000
     watchers: int = 100
     follow_seconds: int = 15
+    timed: int = 10_000
+    timed_seconds: int = 60
+    delayed: int = 1_000_000
+    due_at_once: int = 100_000
     rest_seconds: float = 3.0
 
 
@@ -62,6 +66,10 @@ TINY = Scale(
     followers=20,
     watchers=5,
     follow_seconds=1,
+    timed=40,
+    timed_seconds=2,
+    delayed=100,
+    due_at_once=300,
     rest_seconds=0.1,
 )
 """Enough to see that everything works; its figures mean nothing."""
