@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.benchmarks.figures import number, percentile, spread, table, times
-from tests.benchmarks.measures import Samples, api, delays
+from tests.benchmarks.measures import Samples, api, delays, remote
 from tests.benchmarks.measures.following import slowest_p95
 from tests.benchmarks.measures.memory import growth
 from tests.benchmarks.measures.pickup import all_latencies
@@ -108,6 +108,9 @@ AIMS = (
     Aim("api", "`createTasks` of 500 over HTTP", 5_000, True, lambda s: _rate(s, api.CREATE_MANY), _per_second),
     Aim("api", "`tasks(limit: 50)` among 1,000,000 rows, p95", 50, False, _p95_of(api.LIST), _milliseconds),
     Aim("growth", "memory of a worker after many tasks against few", 1.05, False, lambda s: growth(s[DTQ.title])),
+    Aim("remote", "drain of a remote worker over HTTP", 1_000, True, lambda s: _rate(s, remote.DRAIN), _per_second),
+    Aim("remote", "a task begun by an idle remote worker, p95", 150, False, lambda s: remote.pickup_p95(s[remote.PICKUP]),
+        _milliseconds),
     Aim("following", "a change shown to its followers, p95", 150, False, slowest_p95, _milliseconds),
 )  # fmt: skip
 

@@ -110,6 +110,10 @@ class Producer:
         """What opens the system's API."""
         return str(self._application.token())
 
+    def worker_token(self) -> str:
+        """What opens the system's API to a worker."""
+        return str(self._application.worker_token())
+
     def recorded(self) -> int | None:
         """How many outcomes are in the database; None where the system keeps none."""
         return self._application.recorded()

@@ -10,6 +10,7 @@ from tests.benchmarks.measures.drain import DRAIN
 from tests.benchmarks.measures.following import FOLLOWING
 from tests.benchmarks.measures.memory import GROWTH, MEMORY
 from tests.benchmarks.measures.pickup import PICKUP
+from tests.benchmarks.measures.remote import REMOTE
 from tests.benchmarks.measures.waiting import WAITING
 from tests.benchmarks.systems import System
 from tests.benchmarks.systems.celery_ import CELERY, CELERY_KEEPING
@@ -36,4 +37,5 @@ MEASURES: dict[str, Measure] = {
     "delays": DELAYS,
     "following": FOLLOWING,
     "api": API,
+    "remote": REMOTE,
 }

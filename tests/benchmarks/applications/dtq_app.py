@@ -19,8 +19,9 @@ from django.core.management.color import no_style  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.db.models import Max  # noqa: E402
 
-from accounts import registration, tokens  # noqa: E402
+from accounts import registration, tokens, worker_tokens  # noqa: E402
 from accounts.models import User  # noqa: E402
+from accounts.roles import Role  # noqa: E402
 from dtq_site.foundation.database import database_clock, ids  # noqa: E402
 from tasks import lifecycle, submission  # noqa: E402
 from tasks.domain.states import Hold, TaskStatus  # noqa: E402
@@ -32,6 +33,7 @@ from tests.benchmarks.applications import dtq_handlers  # noqa: E402
 from tests.support.waiting import eventually  # noqa: E402
 
 API_USER = "benchmark"
+WORKER_USER = "far-away"
 QUEUE = "default"
 TASKS_PER_CALL = 1000
 
@@ -120,13 +122,22 @@ def recorded() -> int:
 
 def token() -> str:
     """An access token of an account that may create tasks; the account is made at the first call."""
-    user = User.objects.filter(username=API_USER).first() or registration.create_user(
-        username=API_USER,
-        email=f"{API_USER}@dtq.example",
+    return tokens.issue(_account(API_USER, Role.USER), uuid4()).access_token
+
+
+def worker_token() -> str:
+    """A new token of an account of remote workers; the account is made at the first call."""
+    return worker_tokens.issue(_account(WORKER_USER, Role.WORKER), name=WORKER_USER).secret
+
+
+def _account(name: str, role: Role) -> User:
+    return User.objects.filter(username=name).first() or registration.create_user(
+        username=name,
+        email=f"{name}@dtq.example",
         password=None,
+        role=role,
         team=registration.team_named(DEFAULT_TEAM),
     )
-    return tokens.issue(user, uuid4()).access_token
 
 
 # --- the references ------------------------------------------------------------------------------------------------

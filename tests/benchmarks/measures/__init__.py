@@ -32,6 +32,7 @@ class Scale:
     singles: int = 2_000
     bulk: int = 10_000
     drain: int = 15_000
+    remote_drain: int = 5_000
     pickups: int = 100
     load: int = 10_000
     growth: tuple[int, int] = (20_000, 200_000)
@@ -55,6 +56,7 @@ TINY = Scale(
     singles=20,
     bulk=100,
     drain=400,
+    remote_drain=200,
     pickups=5,
     load=200,
     growth=(200, 400),
