@@ -26,6 +26,8 @@ from workers import presence
 CHUNK = 500
 DAY = timedelta(days=1)
 SHORTEST_REST_SECONDS = 0.05
+LONGEST_SLEEP_SECONDS = 600.0
+"""A sleep is not counted while the machine sleeps too, and the hour must not be missed for that."""
 
 
 class Removal(Duty):
@@ -50,10 +52,11 @@ class Removal(Duty):
         """Remove a chunk, unless all was done since the hour came last; it came, too, if nobody has ever done it."""
         hour = _latest(settings.DTQ_SCHEDULING.retention_hour, now)
         done_at = selectors.last_success(self.name)
+        until_next = min((hour + DAY - now).total_seconds(), LONGEST_SLEEP_SECONDS)
         if self._is_through and done_at is not None and done_at >= hour:
-            return (hour + DAY - now).total_seconds()
+            return until_next
         rest = self._remove_chunk(now)
-        return rest if not self._is_through else (hour + DAY - now).total_seconds()
+        return until_next if self._is_through else rest
 
     def perform_to_the_end(self) -> None:
         """Remove all chunks, whatever the hour."""

@@ -85,6 +85,8 @@ class Scheduler:
         with suppress(Error):
             self.leader.resign()
             self.bookkeeper.write()
+        treated = sum(duty.progress.account.treated for duty in self.duties)
+        self._observer.emit("scheduler.done", duties=len(self.duties), rows=treated, failed=",".join(failed))
         return failed
 
     def _begin_to_lead(self) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from redis import Redis
 
 from dtq_site.foundation.observer import Observer
@@ -167,6 +168,30 @@ def test_a_promotion_reads_no_payload_and_writes_it_back_unharmed(django_assert_
 
     assert not [query for query in asked.captured_queries if "payload" in query["sql"]]
     assert [reread(task).payload for task in tasks] == [task.payload for task in tasks]
+
+
+def rows_read() -> int:
+    """How many rows and entries of indexes this connection has read so far."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+        return sum(int(value) for _, value in cursor.fetchall())
+
+
+@pytest.mark.skipif("connection.vendor != 'mysql'", reason="only MariaDB counts what it reads")
+def test_what_waits_for_long_is_not_read():
+    for start in range(0, 20_000, 1000):
+        lifecycle.create([new_task(scheduled_at=after(86_400 + start + n)) for n in range(1000)], START)
+    due = create(scheduled_at=after(1))
+    settle(failed(lease_of(claimed())))
+    lifecycle.next_due()
+    reading = rows_read()
+
+    assert lifecycle.next_due() == after(1)
+    assert rows_read() - reading < 50
+    assert lifecycle.promote(after(60)) == 2
+    assert rows_read() - reading < 200
+
+    assert reread(due).status == TaskStatus.QUEUED
 
 
 # --- who tells it --------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def test_it_rests_between_two_chunks_for_as_long_as_one_has_taken(chunks_of_two:
     assert (rest, duty.is_through, Task.objects.count()) == (pytest.approx(0.7), False, 1)
     rest = duty.perform(FAR)
     assert (duty.is_through, Task.objects.count()) == (True, 0)
-    assert rest == pytest.approx(14 * 3600)
+    assert rest == pytest.approx(600)
     assert [event.facts["rows"] for event in heard.named("rows.removed")] == [2, 1]
 
 
@@ -185,10 +185,10 @@ def test_it_removes_once_a_day_at_two_in_the_night():
     has_done(duty.name, datetime(2030, 1, 1, 2, 0, 30, tzinfo=UTC))
     old = in_state(TaskStatus.COMPLETED, after(-40 * DAY))
 
-    assert duty.perform(START) == pytest.approx(14 * 3600)
+    assert duty.perform(START) == pytest.approx(600)
     assert duty.perform(TONIGHT - timedelta(seconds=1)) == pytest.approx(1)
     assert Task.objects.filter(pk=old.pk).exists()
-    assert duty.perform(TONIGHT) == pytest.approx(DAY)
+    assert duty.perform(TONIGHT) == pytest.approx(600)
     assert not Task.objects.filter(pk=old.pk).exists()
 
 
@@ -196,8 +196,12 @@ def test_the_hour_is_a_setting(settings: Any):
     settings.DTQ_SCHEDULING = replace(settings.DTQ_SCHEDULING, retention_hour=13)
     duty, _ = make_duty(TaskRetention)
     has_done(duty.name, after(-22 * 3600))
+    old = in_state(TaskStatus.COMPLETED, after(-40 * DAY))
 
-    assert duty.perform(START) == pytest.approx(3600)
+    assert duty.perform(after(3599)) == pytest.approx(1)
+    assert Task.objects.filter(pk=old.pk).exists()
+    duty.perform(after(3600))
+    assert not Task.objects.filter(pk=old.pk).exists()
 
 
 def test_a_night_that_no_scheduler_saw_is_made_up_for():
