@@ -157,11 +157,11 @@ class HeldAttempts:
         found = [self._by_row.get(row) for row in self.table.rows(State.RUNNING)]
         return [attempt for attempt in found if attempt is not None]
 
-    def renewals(self) -> dict[Lease, tuple[float, ClockReadings]]:
-        """How long each lease lasts, and the clocks' readings from which that counts."""
+    def renewals(self) -> list[tuple[LeasedTask, float, ClockReadings]]:
+        """The tasks as they were claimed, how long their leases are now, and the clocks' readings from which that counts."""
         with self._lock:
-            rows = [(lease, row) for lease, attempt in self._attempts.items() if (row := attempt.row) is not None]
-            return {lease: (self.table.lease_seconds[row], self.table.renewed(row)) for lease, row in rows}
+            rows = [(attempt.task, row) for attempt in self._attempts.values() if (row := attempt.row) is not None]
+            return [(task, self.table.lease_seconds[row], self.table.renewed(row)) for task, row in rows]
 
     @property
     def waiting(self) -> int:

@@ -18,7 +18,7 @@ EXTENDED_EVERY_SECONDS = 5.0
 
 
 class Journaling(Service):
-    """Looks ten times a second at what runs, and every few seconds at the leases."""
+    """Looks ten times a second at what runs and how long leases are, and every few seconds at when they were renewed."""
 
     name = "journal"
 
@@ -27,7 +27,7 @@ class Journaling(Service):
         self._held = held
         self._journal = journal
         self._begun: set[Lease] = set()
-        self._renewed: dict[Lease, ClockReadings] = {}
+        self._noted: dict[Lease, tuple[float, ClockReadings]] = {}
         self._extend_at = elapsed_clock() + EXTENDED_EVERY_SECONDS
 
     def run_once(self) -> float:
@@ -38,14 +38,20 @@ class Journaling(Service):
         if fresh := [lease for lease in late if lease not in self._begun]:
             self._journal.begin(fresh)
             self._begun |= set(fresh)
-        if elapsed_clock() >= self._extend_at:
-            self._extend()
-            self._extend_at = elapsed_clock() + EXTENDED_EVERY_SECONDS
+        self._extend()
         return TICK_SECONDS
 
     def _extend(self) -> None:
-        known = self._held.renewals()
-        renewed = {lease: each for lease, each in known.items() if self._renewed.get(lease) != each[1]}
+        """Note at once that a lease has become longer or shorter, and now and then that it counts from a later moment."""
+        is_due = elapsed_clock() >= self._extend_at
+        noted, renewed = {}, {}
+        for task, seconds, sent in self._held.renewals():
+            before = self._noted.get(task.lease, (task.lease_seconds, sent))
+            if seconds != before[0] or (is_due and sent != before[1]):
+                before = renewed[task.lease] = (seconds, sent)
+            noted[task.lease] = before
         if renewed:
             self._journal.extend(renewed)
-        self._renewed = {lease: sent for lease, (_, sent) in known.items()}
+        self._noted = noted
+        if is_due:
+            self._extend_at = elapsed_clock() + EXTENDED_EVERY_SECONDS

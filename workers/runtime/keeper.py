@@ -49,7 +49,7 @@ class _Held:
 
 
 class Keeper(Service):
-    """Ticks twenty times a second; renews four times a lease, and at least every five seconds.
+    """Ticks twenty times a second; renews four times a lease, at least every five seconds, and what is new and short at once.
 
     `kept` are the leases of outcomes that are on this host's disk: whoever finds them there delivers them.
     """
@@ -87,6 +87,7 @@ class Keeper(Service):
         try:
             if elapsed_clock() >= self._renew_at:
                 self._renew([table for table in living if not _is_stopped(table.pid)])
+            self._confirm(living)
             self._note_begun(living)
             self._give_back(living)
             for table in self._tables:
@@ -149,13 +150,30 @@ class Keeper(Service):
     def _renew(self, tables: Iterable[HeldTable]) -> None:
         """Renew what was not claimed or renewed a moment ago: of short tasks most never are."""
         before = elapsed_clock() - self._period / 2
-        due = [held for held in _held(tables, *_HOLDING) if held.table.renewed_monotonic[held.row] < before]
-        if due:
-            sent = LeaseTimer.sent_at()
-            verdicts = self._transport.renew([held.lease for held in due], self._lease)
-            for held in due:
-                self._take(held, verdicts[held.lease], sent)
+        self._ask([held for held in _held(tables, *_HOLDING) if held.table.renewed_monotonic[held.row] < before])
         self._renew_at = elapsed_clock() + self._period
+
+    def _confirm(self, tables: Iterable[HeldTable]) -> None:
+        """Have leases as long as they are to be: a claim may grant short ones, as its answer may be lost.
+
+        That costs a claim no request of its own, and what has ended by now nothing.
+        """
+        wanted = self._lease.total_seconds()
+        short = [
+            (table, row)
+            for table in tables
+            for row in table.rows(*_UNFINISHED)
+            if table.lease_seconds[row] < wanted and table.renewed_monotonic[row] < table.claimed_at[row]
+        ]
+        self._ask([_Held(table, row, table.lease(row)) for table, row in short if not _is_stopped(table.pid)])
+
+    def _ask(self, due: Sequence[_Held]) -> None:
+        if not due:
+            return
+        sent = LeaseTimer.sent_at()
+        verdicts = self._transport.renew([held.lease for held in due], self._lease)
+        for held in due:
+            self._take(held, verdicts[held.lease], sent)
 
     def _take(self, held: _Held, renewal: Renewal, sent: tuple[float, float, float]) -> None:
         verdict = renewal.verdict

@@ -83,7 +83,9 @@ class RemoteClaims:
         self._no_room = len(held) < len(won)
         if self._no_room:
             self._return([task.lease for task in won[len(held) :]])
-        return self._confirmed(held, lease) if held else []
+        if any(task.when_lost == WhenLost.HOLD for task in held):
+            return self._confirmed(held, lease)
+        return list(held)
 
     def _written_down(self, won: Sequence[LeasedTask], sent: tuple[float, float, float]) -> Sequence[LeasedTask]:
         """As many of the tasks as there is room for. With the first of them the next claim is on disk, too."""
@@ -98,12 +100,10 @@ class RemoteClaims:
         return held
 
     def _confirmed(self, won: Sequence[LeasedTask], lease: timedelta) -> list[LeasedTask]:
-        """The tasks with the leases that were asked for: a claim grants a short one, because its answer may be lost, and holds
-        nothing beyond it.
+        """The tasks, renewed before they run: a claim holds nothing for this worker beyond the lease, as its answer may be lost.
+
+        Where nothing is held, the keeper makes the short leases of a claim long; of short tasks most have ended by then.
         """
-        held = [task for task in won if task.when_lost == WhenLost.HOLD]
-        if not held and all(task.lease_seconds >= lease.total_seconds() for task in won):
-            return list(won)
         sent = LeaseTimer.sent_at()
         try:
             renewals = self._reach.ask(lambda: self._api.renew([task.lease for task in won], lease))

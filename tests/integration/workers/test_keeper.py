@@ -117,6 +117,24 @@ def test_a_lease_is_extended_once_it_has_some_age(bench):
     assert LeaseTimer(0).remaining_seconds(bench.table.renewed(attempt.row), 15) > 14
 
 
+def test_a_short_lease_of_a_claim_is_made_long_at_the_next_look_unless_its_task_has_ended(bench, monkeypatch):
+    short, ended, long = make(), make(), make()
+    attempts = {attempt.lease.task_id: attempt for attempt in bench.claim(short, ended, long)}
+    for task in (short, ended):
+        bench.table.lease_seconds[attempts[task.pk].row] = 5.0
+    bench.run(attempts[ended.pk])
+    bench.held.finish(attempts[ended.pk])
+    asked = []
+    renew = bench.transport.renew
+    monkeypatch.setattr(bench.transport, "renew", lambda leases, length: asked.append(leases) or renew(leases, length))
+
+    bench.round()
+    bench.round()
+
+    assert asked == [[attempts[short.pk].lease]]
+    assert bench.table.lease_seconds[attempts[short.pk].row] == LEASE.total_seconds()
+
+
 def test_nothing_is_renewed_for_a_process_that_is_stopped(bench, process):
     task = make()
     bench.run(*bench.claim(task, age=4))

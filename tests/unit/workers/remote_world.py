@@ -83,6 +83,10 @@ def won(*numbers: int, **payload: Any) -> dict[str, Any]:
     return {"claimTasks": [answer(number, payload) for number in numbers]}
 
 
+def won_to_hold(*numbers: int) -> dict[str, Any]:
+    return {"claimTasks": [{**answer(number, {}), "whenLost": "HOLD"} for number in numbers]}
+
+
 def answer(number: int, payload: dict[str, Any]) -> dict[str, Any]:
     return {
         "taskId": str(lease(number).task_id),

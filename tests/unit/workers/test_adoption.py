@@ -232,9 +232,16 @@ def test_what_runs_for_long_and_how_far_leases_last_is_noted_for_an_heir(path):
     renewed = (sent[0] + 1, sent[1] + 1, sent[2] + 1)
     held.table.renew(attempts[1].row, renewed, 3600.0)
 
-    noting._extend_at = 0.0
     noting.run_once()
 
     first, second = journal._store.claimed()
     assert (first.begun, second.begun) == (True, False)
     assert (second.task.lease_seconds, second.sent) == (3600.0, renewed)
+
+    again = (sent[0] + 2, sent[1] + 2, sent[2] + 2)
+    held.table.renew(attempts[1].row, again, 3600.0)
+    noting.run_once()
+    assert journal._store.claimed()[1].sent == renewed  # of a mere renewal it is enough to know now and then
+    noting._extend_at = 0.0
+    noting.run_once()
+    assert journal._store.claimed()[1].sent == again

@@ -11,14 +11,14 @@ from uuid import UUID
 import pytest
 
 from tests.unit.workers.making import claimed, lease
-from tests.unit.workers.remote_world import answer, renewed, won
+from tests.unit.workers.remote_world import answer, renewed, won, won_to_hold
 from workers.offline.rows import AskedClaim
 from workers.transports.base import Unreachable
 from workers.transports.graphql_client import ServerRefused
 
 
-def test_a_claim_is_on_disk_before_its_lease_is_made_long(world):
-    world.client.answers["claim_tasks"] = won(1, 2)
+def test_a_claim_is_on_disk_before_its_tasks_are_held_for_this_worker(world):
+    world.client.answers["claim_tasks"] = won_to_hold(1, 2)
     on_disk_then: list[list[int]] = []
 
     def renew(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def test_a_claim_whose_answer_was_lost_is_repeated_under_its_own_id_until_it_is_
     assert asked[0]["claimId"] == asked[1]["claimId"] == asked[2]["claimId"] != asked[3]["claimId"]
 
 
-def test_claimed_tasks_run_on_their_short_lease_if_the_server_is_gone_before_it_is_made_long(world):
-    world.client.answers |= {"claim_tasks": won(1), "renew_leases": Unreachable("cut")}
+def test_claimed_tasks_run_on_their_short_lease_if_the_server_is_gone_before_they_are_held(world):
+    world.client.answers |= {"claim_tasks": won_to_hold(1), "renew_leases": Unreachable("cut")}
 
     (task,) = world.claim()
 
@@ -60,7 +60,7 @@ def test_claimed_tasks_run_on_their_short_lease_if_the_server_is_gone_before_it_
 
 def test_what_was_cancelled_or_lost_since_the_claim_is_not_run(world):
     world.client.answers |= {
-        "claim_tasks": won(1, 2),
+        "claim_tasks": won_to_hold(1, 2),
         "renew_leases": lambda said: {
             "renewLeases": [renewed(said["leases"][0], "CANCELLED"), renewed(said["leases"][1])]
         },
@@ -127,15 +127,13 @@ def test_what_a_dead_process_won_unheard_is_given_back(world):
     assert world.client.named("register_worker") == []
 
 
-def test_a_task_to_be_held_is_confirmed_at_once_whatever_the_length_of_its_lease(world):
-    held = {**answer(1, {}), "whenLost": "HOLD", "leaseMs": 3_600_000}
-    plain = {**answer(2, {}), "leaseMs": 3_600_000}
-    world.client.answers["claim_tasks"] = [{"claimTasks": [plain]}, {"claimTasks": [held]}]
+def test_only_a_task_to_be_held_costs_a_claim_a_renewal(world):
+    world.client.answers["claim_tasks"] = [won(1), won_to_hold(2)]
 
     world.claim()
     assert world.client.named("renew_leases") == []
     world.claim()
-    assert len(world.client.named("renew_leases")) == 1
+    assert [each["fencingToken"] for each in world.client.named("renew_leases")[0]["leases"]] == [2]
 
 
 def test_when_the_worker_stops_a_claim_does_not_wait_and_what_it_may_have_won_unheard_is_given_back(world):
@@ -166,4 +164,4 @@ def test_a_task_s_lock_and_all_else_that_its_handler_needs_is_read(world):
     wanted = replace(
         claimed(1, a=1), team_id=task.team_id, parent_results={}, lock="l", lock_fencing_number=1_700_000_000_000
     )
-    assert task == replace(wanted, begin_first=True, lease_seconds=1800.0)
+    assert task == replace(wanted, begin_first=True, lease_seconds=60.0)
