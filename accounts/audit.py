@@ -8,8 +8,7 @@ log has a line of it too. An action is a thing and what was done to it ("queue.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -37,16 +36,6 @@ def record(actor: Identity | None, action: str, target: str, facts: Mapping[str,
     )
     tell = partial(_observer.emit, action, actor=entry.actor, target=target, facts=entry.facts)
     transaction.on_commit(tell, robust=True)
-
-
-@contextmanager
-def recorded(
-    actor: Identity | None, action: str, target: str, facts: Mapping[str, Any] | None = None
-) -> Iterator[None]:
-    """Both or neither: what the block changes, and the note that `record` makes of it. A block that raises leaves none."""
-    with transaction.atomic():
-        yield
-        record(actor, action, target, facts)
 
 
 def forget(before: datetime, limit: int) -> int:

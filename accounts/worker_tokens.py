@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from accounts import audit
@@ -25,7 +24,7 @@ from accounts.identity import Identity, WorkerGrant
 from accounts.models import User, WorkerToken
 from accounts.roles import Role
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound, Unauthenticated
 
 PREFIX = "dtqw_"
@@ -89,17 +88,22 @@ def rotate(token_id: UUID, overlap: timedelta, by: Identity | None = None, clock
         raise Conflict("This token was revoked; issue a new one.")
     until, lifetime = now + overlap, old.expires_at - old.issued_at
     fresh = WorkerToken(name=old.name, account=old.account, queues=old.queues, issued_at=now, expires_at=now + lifetime)
-    with transaction.atomic():
-        WorkerToken.objects.filter(pk=old.pk, expires_at__gt=until).update(expires_at=until)
-        return _issued(fresh, by, {"replaces": old.pk})
+    return _replaced(old, until, fresh, by)
 
 
+@repeats_lock_conflicts
+def _replaced(old: WorkerToken, until: datetime, fresh: WorkerToken, by: Identity | None) -> Issued:
+    WorkerToken.objects.filter(pk=old.pk, expires_at__gt=until).update(expires_at=until)
+    return _issued(fresh, by, {"replaces": old.pk})
+
+
+@repeats_lock_conflicts
 def _issued(token: WorkerToken, by: Identity | None, facts: dict[str, UUID]) -> Issued:
     secret = PREFIX + secrets.token_urlsafe(32)
     token.digest = _digest(secret)
+    token.save(force_insert=True)
     facts = {"name": token.name, "account": token.account.username, "queues": token.queues, **facts}
-    with audit.recorded(by, "worker_token.issued", f"worker_token:{token.pk}", facts):
-        token.save(force_insert=True)
+    audit.record(by, "worker_token.issued", f"worker_token:{token.pk}", facts)
     return Issued(token, secret)
 
 
@@ -107,11 +111,16 @@ def revoke(token_id: UUID, by: Identity | None = None, clock: Clock = database_c
     """Refuse the token from now on, and take back what its workers hold. Again does the latter again. Raises NotFound."""
     token = _token(token_id)
     if token.revoked_at is None:
-        with audit.recorded(by, "worker_token.revoked", f"worker_token:{token.pk}", {"name": token.name}):
-            WorkerToken.objects.filter(pk=token.pk).update(revoked_at=clock.now())
+        _revoke(token, by, clock.now())
     for follow in _followers:
         follow(token.pk)
     return _token(token_id)
+
+
+@repeats_lock_conflicts
+def _revoke(token: WorkerToken, by: Identity | None, now: datetime) -> None:
+    WorkerToken.objects.filter(pk=token.pk).update(revoked_at=now)
+    audit.record(by, "worker_token.revoked", f"worker_token:{token.pk}", {"name": token.name})
 
 
 _followers: list[Callable[[UUID], None]] = []

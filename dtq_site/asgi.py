@@ -3,6 +3,7 @@
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.urls import re_path
 
@@ -20,10 +21,11 @@ def _compose() -> ProtocolTypeRouter:
     from accounts import demo
     from dtq_site.endpoint import edge_before
     from dtq_site.live import graphql_socket
-    from dtq_site.unparsed_bodies import leave_bodies_alone
+    from dtq_site.request_bodies import bound_bodies
 
     demo.refuse_in_production()
-    leave_bodies_alone()
+    # Who sends a little too much is told so by the application.
+    bound_bodies(2 * settings.DTQ_API.max_request_bytes)
     http = URLRouter([re_path(r"^graphql/?$", edge_before(django)), re_path(r"", django)])
     websocket = URLRouter([re_path(r"^graphql/?$", graphql_socket), re_path(r"", _refuse)])
     return ProtocolTypeRouter({"http": http, "websocket": websocket})

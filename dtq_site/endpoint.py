@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from dtq_site.api.context import RequestContext, context_of
+from dtq_site.api.context import Doorkeeper, RequestContext, context_of
 from dtq_site.api.costs import declare_prices
 from dtq_site.api.edge import Application, GraphQLEdge
 from dtq_site.api.engine import Engine
@@ -29,7 +29,7 @@ def _context_of(request: HttpRequest) -> RequestContext:
         request_id=new_id(),
         clock=database_clock,
         trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies,
-        admit=engine.refuse_exhausted,
+        doorkeeper=_doorkeeper,
     )
 
 
@@ -44,14 +44,13 @@ rate_limits = RateLimits(
 )
 engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults), rate_limits)
 room = make_room(threads)
-graphql = graphql_view(
-    engine, threads, context_of=_context_of, page=graphiql, max_body_bytes=settings.DTQ_API.max_request_bytes, room=room
-)
+_doorkeeper = Doorkeeper(admit=engine.refuse_exhausted, refuse=engine.count_refused)
+graphql = graphql_view(engine, threads, context_of=_context_of, page=graphiql, options=settings.DTQ_API, room=room)
 
 
 def edge_before(pages: Application) -> GraphQLEdge:
     """The endpoint as an ASGI application; what browsers open there is answered by `pages`."""
-    return GraphQLEdge(graphql, pages, refuse=_refuse, max_body_bytes=settings.DTQ_API.max_request_bytes)
+    return GraphQLEdge(graphql, pages, refuse=_refuse, options=settings.DTQ_API)
 
 
 def _refuse(request: HttpRequest, error: Exception) -> HttpResponse:

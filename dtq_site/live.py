@@ -39,13 +39,17 @@ def _listener(hear: Callable[[Message], None]) -> Listener:
     )
 
 
-def _context_of(access: Access, scope: Scope) -> RequestContext:
+def _address_of(scope: Scope) -> str:
     client = scope.get("client") or (None,)
     forwarded = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
+    return client_address(client[0], forwarded, trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies)
+
+
+def _context_of(access: Access, scope: Scope) -> RequestContext:
     return RequestContext(
         identity=access.identity,
         session_id=access.session_id,
-        address=client_address(client[0], forwarded, trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies),
+        address=_address_of(scope),
         request_id=new_id(),
         clock=database_clock,
         request=None,
@@ -60,7 +64,7 @@ hub = Hub(
 )
 sockets = Sockets(threads, settings.DTQ_API, database_clock, _observer)
 graphql_socket = SocketEndpoint(
-    engine, threads, hub, sockets, settings.DTQ_API, settings.DTQ_SITE.allowed_origins, _context_of
+    engine, threads, hub, sockets, settings.DTQ_API, settings.DTQ_SITE.allowed_origins, _address_of, _context_of
 )
 
 Gauge("dtq_subscriptions_open", "Subscriptions that this process feeds.").set_function(lambda: len(hub))

@@ -38,4 +38,4 @@ class Subscription(TasksSubscription, WorkersSubscription, graphene.ObjectType):
 task_fields_of_workers.register()
 task_fields_of_schedules.register()
 schema = graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription)
-lenient_enums(schema, "TaskStatus", "MisfirePolicy", "OverlapPolicy", "OnDependencyFailure", "WhenLost")
+lenient_enums(schema)

@@ -10,10 +10,11 @@ says where the next one begins.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -64,14 +65,17 @@ def page(
     offset: int = 0,
     after: Position | None = None,
     without: Collection[str] = (),
+    before_reading: Callable[[Collection[UUID]], None] = lambda task_ids: None,
 ) -> Page:
     """Up to `limit` of the visible tasks that are wanted, from a position on. Columns in `without` are read only if somebody
-    asks for them.
+    asks for them; `before_reading` gets the ids of the tasks before anything else of them is read, and may raise.
 
     A page can have fewer tasks, and an end all the same, if text is looked for.
     """
     found, end = _found(visible, wanted, order, limit, after, offset)
-    rows = visible.filter(wanted.condition(), pk__in=[position[-1] for position in found]).defer(*without)
+    found_ids = [position[-1] for position in found]
+    before_reading(found_ids)
+    rows = visible.filter(wanted.condition(), pk__in=found_ids).defer(*without)
     by_id = {task.pk: task for task in rows} if found else {}
     there = [position for position in found if position[-1] in by_id]  # others have changed since
     return Page([by_id[position[-1]] for position in there], there, end)

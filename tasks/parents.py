@@ -13,10 +13,18 @@ from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.domain.workflow import OnFailure
 from tasks.models import Dependency, Task
 
+Edge = tuple[UUID, UUID]
+"""A task, and one on which it depends."""
 
-def parents_of(task_ids: Collection[UUID], without: Collection[str] = ()) -> dict[UUID, list[Task]]:
-    """The tasks that these depend on and that are still there, in the order in which they were named; `without` columns."""
+
+def edges_of(task_ids: Collection[UUID], most: int | None = None) -> list[Edge]:
+    """What these tasks depend on, in the order in which it was named, at most so many."""
     edges = Dependency.objects.filter(child_id__in=task_ids).order_by("pk").values_list("child_id", "parent_id")
+    return list(edges[:most])
+
+
+def parents_along(edges: Collection[Edge], without: Collection[str] = ()) -> dict[UUID, list[Task]]:
+    """The tasks to which these edges lead and that are still there, in their order, by child; `without` columns."""
     found = Task.objects.defer(*without).in_bulk({parent_id for _, parent_id in edges})
     parents: dict[UUID, list[Task]] = {}
     for child_id, parent_id in edges:

@@ -14,7 +14,7 @@ from tasks.domain.priority import level_ms as _level_ms
 from tasks.models import Queue
 
 REMEMBERED_SECONDS = 1.0
-HEAVIEST = 1000
+DEFAULT_WEIGHT, HEAVIEST = 1, 1000
 LONGEST_AGEING_SECONDS = 7 * 86_400
 
 _known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
@@ -86,7 +86,9 @@ def resume(name: str) -> Queue:
 
 
 def configure(name: str, changes: Mapping[str, int | None]) -> Queue:
-    """Change `weight` or `ageing_seconds`; no ageing, or 0, is strict order. Raises BadInput and NotFound.
+    """Change `weight` or `ageing_seconds`; None is what a new queue has, and no ageing, or 0, strict order.
+
+    Raises BadInput and NotFound.
 
     The tasks that wait get their new places from the reconciler.
     """
@@ -97,7 +99,9 @@ def configure(name: str, changes: Mapping[str, int | None]) -> Queue:
 
 
 def _checked_weight(value: int | None) -> int:
-    if value is None or not 1 <= value <= HEAVIEST:
+    if value is None:
+        return DEFAULT_WEIGHT
+    if not 1 <= value <= HEAVIEST:
         raise BadInput(f"weight must be from 1 to {HEAVIEST:,}, not {value}.", field="weight")
     return value
 

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Count, F, Func, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from accounts.identity import Identity
 from accounts.roles import Role
 from tasks.domain.states import TaskStatus
 from tasks.filters import TaskFilter, created_since
-from tasks.listing import Page, Position, TaskOrder, page
+from tasks.listing import Page, TaskOrder, page
 from tasks.models import Queue, Task, TaskLog
 
 MOST_LOG_LINES = 1000
@@ -70,14 +71,10 @@ def tasks(
     wanted: TaskFilter,
     order: TaskOrder,
     limit: int,
-    *,
-    offset: int = 0,
-    after: Position | None = None,
-    without: Collection[str] = (),
+    **how: Any,
 ) -> Page:
-    """A page of the tasks that the account may see; see `listing.page`."""
-    wanted = confined(wanted, identity)
-    return page(visible_to(identity), wanted, order, limit, offset=offset, after=after, without=without)
+    """A page of the tasks that the account may see; see `listing.page`, which takes the other arguments."""
+    return page(visible_to(identity), confined(wanted, identity), order, limit, **how)
 
 
 def confined(wanted: TaskFilter, identity: Identity) -> TaskFilter:
@@ -98,6 +95,19 @@ def counts_by_status(identity: Identity, queue: str | None = None, since: dateti
     for part in [Q()] if since is None else created_since(since):
         counts.update(dict(found.filter(part).annotate(Count("pk"))))
     return counts
+
+
+def sizes(task_ids: Collection[UUID], columns: Collection[str]) -> dict[str, int]:
+    """How many bytes these columns of the tasks take together, each as the database has it."""
+    lengths = {column: Sum(Func(F(column), function="LENGTH", output_field=IntegerField())) for column in columns}
+    return {column: size or 0 for column, size in Task.objects.filter(pk__in=task_ids).aggregate(**lengths).items()}
+
+
+def log_size(task_ids: Collection[UUID]) -> tuple[int, int]:
+    """How many lines the logs of the tasks have, and how many bytes these take."""
+    length = Sum(Func(F("message"), function="LENGTH", output_field=IntegerField()))
+    found = TaskLog.objects.filter(task_id__in=task_ids).aggregate(lines=Count("pk"), size=length)
+    return found["lines"], found["size"] or 0
 
 
 def log_lines(task_ids: Collection[UUID]) -> list[TaskLog]:

@@ -122,9 +122,14 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
 
 def check(request: Request, now: datetime) -> TaskSpec:
     """The request, complete and checked. Raises BadInput naming the field."""
-    name, options = resolve_name(request), settings.DTQ_TASKS
-    defaults = _completed(declared_defaults(name), options.retry_attempts, options.default_timeout)
-    return make_spec(request, name, defaults, now, options.max_json_bytes)
+    name = resolve_name(request)
+    return make_spec(request, name, defaults_of(name), now, settings.DTQ_TASKS.max_json_bytes)
+
+
+def defaults_of(name: str) -> Defaults:
+    """What a new task for that handler gets where its creator is silent."""
+    options = settings.DTQ_TASKS
+    return _completed(declared_defaults(name), options.retry_attempts, options.default_timeout)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -252,7 +257,7 @@ def _earlier(specs: Sequence[TaskSpec], owner: Owner) -> dict[str | None, Task]:
     keys = {spec.idempotency_key for spec in specs} - {None}
     if not keys:
         return {}
-    found = Task.objects.filter(team_id=owner.team_id, idempotency_key__in=keys)
+    found = Task.objects.filter(team_id=owner.team_id, idempotency_key__in=keys).defer("result")
     return {task.idempotency_key: task for task in reading(lambda: list(found))}
 
 

@@ -14,9 +14,11 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts.identity import Identity
+from accounts.roles import Role
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, NotFound
+from dtq_site.foundation.ids import parse_uuid
 from tasks import audit, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
@@ -172,16 +174,35 @@ def enqueue(
 ) -> list[Task]:
     """Create tasks on behalf of one that the worker holds, or has held, in that task's team.
 
-    Each needs an idempotency key, so that a repeated request creates nothing twice. Raises as `submission.submit` does,
-    or NotFound if the account has no business with the parent.
+    Each needs an idempotency key, so that a repeated request creates nothing twice. It may wait for its parent and for tasks
+    that workers have created, in any queue. Raises as `submission.submit` does, or NotFound if the account has no
+    business with the parent or with a task that is to be waited for.
     """
     if parent not in _own([parent], identity):
         raise NotFound("There is no such task of yours.", field="parent")
     for index, request in enumerate(requests):
         if request.idempotency_key is None:
             raise BadInput("Make up a key, the same one when you repeat it.", field=f"inputs[{index}].idempotencyKey")
+    _refuse_foreign_parents(requests, parent)
     team_id = Task.objects.values_list("team_id", flat=True).get(pk=parent.task_id)
-    return submission.submit(requests, Owner(team_id, None), clock)
+    return submission.submit(requests, Owner(team_id, identity.user_id), clock)
+
+
+def _refuse_foreign_parents(requests: Sequence[Request], parent: Lease) -> None:
+    """Who claims a task is told the results of those that it waits for: it must not choose them freely."""
+    keys = {request.key for request in requests}
+    named = {
+        (index, position): parse_uuid(name)
+        for index, request in enumerate(requests)
+        for position, name in enumerate(request.depends_on or ())
+        if name not in keys
+    }
+    others = set(named.values()) - {parent.task_id, None}
+    of_workers = Task.objects.filter(pk__in=others, user__role=Role.WORKER)
+    foreign = others - set(of_workers.values_list("pk", flat=True)) if others else set()
+    for (index, position), task_id in named.items():
+        if task_id in foreign:
+            raise NotFound("There is no such task of yours.", field=f"inputs[{index}].dependsOn[{position}]")
 
 
 def results(lease: Lease) -> dict[str, Any]:

@@ -142,10 +142,14 @@ def _updated(info: GraphQLResolveInfo, id: str, changes: registration.AccountCha
 def _changes(input: dict[str, Any]) -> registration.AccountChanges:
     if not input:
         raise BadInput("Give at least one field to change.")
-    for field, value in input.items():
+    changes = {field: _EMPTY.get(field) if value is None else value for field, value in input.items()}
+    for field, value in changes.items():
         if value is None:
             raise BadInput("It cannot be null; leave it out to keep what it is.", field=to_camel_case(field))
-    return {**input, "team": _team(input["team"])} if "team" in input else {**input}
+    return {**changes, "team": _team(changes["team"])} if "team" in changes else changes
+
+
+_EMPTY = {"name": ""}
 
 
 def _team(id: str) -> models.Team:

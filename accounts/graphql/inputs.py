@@ -34,10 +34,12 @@ class CreateUserInput(graphene.InputObjectType):
 
 
 class UpdateUserInput(graphene.InputObjectType):
-    """What is to change about an account; fields that are left out stay as they are."""
+    """What is to change about an account. Fields that are left out stay as they are; null empties the name and is refused for the
+    others, which nobody sets by saying nothing.
+    """
 
     email = graphene.String(description="The new e-mail address.")
-    name = graphene.String(description="What people call the owner from now on.")
+    name = graphene.String(description="What people call the owner from now on; null is nothing.")
     role = Role(description="What the account may do from now on.")
     team = graphene.ID(description="The team to move to. Tasks stay with the team in which they were made.")
     is_active = graphene.Boolean(description="Whether it can sign in; false also ends its sessions.")

@@ -9,7 +9,9 @@ from accounts import models
 from accounts.roles import Role as RoleValue
 from dtq_site.foundation.scalars import DateTime
 
-Role = graphene.Enum.from_enum(RoleValue, description="The part that an account plays.")
+Role = graphene.Enum.from_enum(
+    RoleValue, description="The part that an account plays. As an argument it may be written in any case, and as text."
+)
 
 
 class Team(graphene.ObjectType):

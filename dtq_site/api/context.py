@@ -10,11 +10,12 @@ from uuid import UUID
 from django.http import HttpRequest
 from graphql import FieldNode, GraphQLResolveInfo
 
-from accounts.authentication import Access, authenticate
+from accounts.authentication import authenticate
 from accounts.client_address import client_address
 from accounts.identity import Identity
 from accounts.tokens import read_access
 from accounts.worker_tokens import identify, is_worker_token
+from dtq_site.api.meter import Meter
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.errors import Unauthenticated
 
@@ -34,7 +35,7 @@ class RequestContext:
 
     `identity` and `session_id` are None for somebody who has not signed in. `request` is what carried the operation.
     `postponed` are the fields that are to be asked again, see `waiting.py`, and `waited_seconds` is for how long the request
-    has been here when one is.
+    has been here when one is. `meter` counts the answer that is being made.
     """
 
     identity: Identity | None
@@ -45,6 +46,7 @@ class RequestContext:
     request: Any
     postponed: list[Postponed] = field(default_factory=list, compare=False)
     waited_seconds: float = 0.0
+    meter: Meter = field(default_factory=Meter, compare=False)
 
     def postpone(self, info: GraphQLResolveInfo, wish: Any, seconds: float) -> None:
         """Have the field that is being resolved asked again when the wish may have come true, before it is answered.
@@ -54,34 +56,41 @@ class RequestContext:
         self.postponed.append(Postponed(tuple(info.field_nodes), wish, seconds))
 
 
-def context_of(
-    request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int, admit: Callable[[UUID], None]
-) -> RequestContext:
-    """The context of an HTTP request; raises Unauthenticated if its Authorization header is there and does not hold.
+@dataclass(frozen=True)
+class Doorkeeper:
+    """Who is told of callers before their requests are looked at, and may raise.
 
-    `admit` gets the user of an access token before the database is asked about it, and may raise.
+    `admit` gets the user of an access token before the database is asked about it, and `refuse` the address from which a token
+    came that does not hold.
     """
-    token = _bearer_token(request.headers.get("Authorization"))
-    if token is not None and is_worker_token(token):
-        identity, session_id = identify(token), None
-    else:
-        access = _admitted(token, admit) if token is not None else None
-        identity, session_id = (access.identity, access.session_id) if access else (None, None)
-    return RequestContext(
-        identity=identity,
-        session_id=session_id,
-        address=client_address(
-            request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"), trusted_proxies=trusted_proxies
-        ),
-        request_id=request_id,
-        clock=clock,
-        request=request,
+
+    admit: Callable[[UUID], None]
+    refuse: Callable[[str], None]
+
+
+def context_of(
+    request: HttpRequest, *, request_id: str, clock: Clock, trusted_proxies: int, doorkeeper: Doorkeeper
+) -> RequestContext:
+    """The context of an HTTP request; raises Unauthenticated if its Authorization header is there and does not hold."""
+    address = client_address(
+        request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"), trusted_proxies=trusted_proxies
     )
+    try:
+        identity, session_id = _signed_in(_bearer_token(request.headers.get("Authorization")), doorkeeper)
+    except Unauthenticated:
+        doorkeeper.refuse(address)
+        raise
+    return RequestContext(identity, session_id, address, request_id, clock, request)
 
 
-def _admitted(token: str, admit: Callable[[UUID], None]) -> Access:
-    admit(read_access(token).user_id)
-    return authenticate(token)
+def _signed_in(token: str | None, doorkeeper: Doorkeeper) -> tuple[Identity | None, UUID | None]:
+    if token is None:
+        return None, None
+    if is_worker_token(token):
+        return identify(token), None
+    doorkeeper.admit(read_access(token).user_id)
+    access = authenticate(token)
+    return access.identity, access.session_id
 
 
 def _bearer_token(header: str | None) -> str | None:

@@ -36,6 +36,8 @@ from graphql import (
 from dtq_site.foundation.strict_json import read_integer
 
 _KEY = "price"
+_INTROSPECTION = {"__schema": 5_000, "__type": 500}
+"""The whole schema comes to about so many fields."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class _Reckoner:
 
     def _field(self, kind: GraphQLNamedType, node: FieldNode, inherited: Size | None) -> Cost:
         if node.name.value.startswith("__"):
-            return Cost(1)  # introspection has a fixed size, and bounds of its own
+            return Cost(_INTROSPECTION.get(node.name.value, 1))  # it has a bound of its own for depth
         definition = kind.fields[node.name.value]
         price, inner = price_of(definition) or _USUAL, get_named_type(definition.type)
         asked = self._asked(definition, price, node)

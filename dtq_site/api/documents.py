@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from graphql import (
     DocumentNode,
     FloatValueNode,
     GraphQLError,
+    GraphQLInputType,
     GraphQLNamedType,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -36,6 +37,7 @@ from graphql import (
     parse,
     specified_rules,
     specified_scalar_types,
+    type_from_ast,
     validate,
 )
 
@@ -60,6 +62,7 @@ class Document:
         self.node = node
         self._schema = schema
         self._costs: dict[str | None, Cost] = {}
+        self._variables: dict[str | None, Mapping[str, GraphQLInputType]] = {}
 
     def kind(self, operation_name: str | None) -> OperationType:
         """Of which kind the operation is; a query, if the name fits none, which its execution will tell."""
@@ -75,23 +78,45 @@ class Document:
             self._costs[operation_name] = cost_of(self._schema, self.node, operation)
         return self._costs[operation_name].of(variables)
 
+    def variable_types(self, operation_name: str | None) -> Mapping[str, GraphQLInputType]:
+        """The types of the operation's variables; none, if the name fits none."""
+        if operation_name not in self._variables:
+            operation = get_operation_ast(self.node, operation_name)
+            if operation is None:
+                return {}
+            declared = {each.variable.name.value: each.type for each in operation.variable_definitions or ()}
+            self._variables[operation_name] = {
+                name: type_from_ast(self._schema, node) for name, node in declared.items()
+            }
+        return self._variables[operation_name]
+
 
 class Documents:
-    """Turns texts into valid documents of one schema, and keeps the most recent ones."""
+    """Turns texts into valid documents of one schema, and keeps the most recent ones.
+
+    Those of callers who have not signed in are kept apart, fewer and smaller ones, so that they drive out nobody else's.
+    """
 
     def __init__(self, schema: GraphQLSchema, options: ApiOptions) -> None:
         self._schema = schema
         self._options = options
         self._rules = [*_RULES, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
-        self._kept = lru_cache(maxsize=options.cached_documents)(self._prepare)  # keeps what returns, not what raises
+        prepare, prepare_unsigned = self._prepare, partial(self._prepare, max_tokens=options.max_unsigned_tokens)
+        # A cache keeps what returns, not what raises.
+        self._ways = {
+            True: (prepare, lru_cache(maxsize=options.cached_documents)(prepare)),
+            False: (prepare_unsigned, lru_cache(maxsize=options.cached_documents // 5)(prepare_unsigned)),
+        }
 
-    def find(self, text: str) -> Document:
+    def find(self, text: str, *, signed_in: bool) -> Document:
         """The valid document that `text` spells. Raises InvalidDocument, or QueryTooComplex if it exceeds a limit."""
-        return self._kept(text) if len(text) <= self._options.cached_document_length else self._prepare(text)
+        prepare, kept = self._ways[signed_in]
+        return kept(text) if len(text) <= self._options.cached_document_length else prepare(text)
 
-    def _prepare(self, text: str) -> Document:
+    def _prepare(self, text: str, max_tokens: int | None = None) -> Document:
+        max_tokens = min(self._options.max_tokens, max_tokens or self._options.max_tokens)
         try:
-            document = parse(text, max_lexical_tokens=self._options.max_tokens, max_comments=self._options.max_tokens)
+            document = parse(text, max_lexical_tokens=max_tokens, max_comments=max_tokens)
         except GraphQLSyntaxError as error:
             if error.message.endswith("Parsing aborted."):  # a limit of the parser; all else is wrong grammar
                 raise QueryTooComplex(error.message.removeprefix("Syntax Error: ")) from None

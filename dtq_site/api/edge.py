@@ -22,6 +22,7 @@ from django.urls import resolve
 from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware
 
 from dtq_site.api.http import READING_METHODS, wants_page
+from dtq_site.api.options import ApiOptions
 from dtq_site.api.view import View
 from dtq_site.foundation.errors import BadInput
 
@@ -40,10 +41,10 @@ class GraphQLEdge:
         pages: Application,
         *,
         refuse: Callable[[HttpRequest, Exception], HttpResponse],
-        max_body_bytes: int,
+        options: ApiOptions,
     ) -> None:
         self._view, self._pages, self._refuse = view, pages, refuse
-        self._max_body_bytes = max_body_bytes
+        self._options = options
         self._cors = CorsMiddleware(view)
         self._before, self._after = PrometheusBeforeMiddleware(view), PrometheusAfterMiddleware(view)
         self._finishing = (XFrameOptionsMiddleware(view), SecurityMiddleware(view))
@@ -53,7 +54,8 @@ class GraphQLEdge:
         if scope["method"] in READING_METHODS and wants_page(ASGIRequest(scope, BytesIO())):
             await self._pages(scope, receive, send)
             return
-        body = await _read_body(receive, self._max_body_bytes)
+        names_somebody = any(name == b"authorization" for name, _ in scope["headers"])
+        body = await _read_body(receive, self._options.request_bytes(signed_in=names_somebody))
         if body is None:
             return
         response = await _unless_gone(self._counted(ASGIRequest(scope, BytesIO(body))), receive)

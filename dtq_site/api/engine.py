@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +24,9 @@ from graphql import (
 from dtq_site.api.context import Postponed, RequestContext
 from dtq_site.api.documents import Document, Documents, InvalidDocument
 from dtq_site.api.errors import ErrorReporter, MethodNotAllowed
-from dtq_site.api.limits import check_cost, check_variables
+from dtq_site.api.limits import check_cost, check_lists, check_variables
 from dtq_site.api.live_query import LiveQuery, NotExecutable, interest_of
+from dtq_site.api.meter import Meter, MeteredExecution, Outgrown
 from dtq_site.api.options import ApiOptions
 from dtq_site.api.rate_limits import RateLimits
 from dtq_site.foundation.errors import BadInput
@@ -81,7 +82,8 @@ class Engine:
         """
         assert answer.postponed is not None
         try:
-            document = _alone(self._documents.find(request.query).node, request.operation_name, answer.postponed.nodes)
+            found = self._documents.find(request.query, signed_in=context.identity is not None)
+            document = _alone(found.node, request.operation_name, answer.postponed.nodes)
             again = self._executed(document, request, context)
         except Exception as error:
             return self.refusal(error)
@@ -116,14 +118,28 @@ class Engine:
         self._rate_limits.refuse_exhausted(context)
         permits = 1
         try:
-            document = self._documents.find(request.query)
+            document = self._documents.find(request.query, signed_in=context.identity is not None)
             check_variables(request.variables, self._options)
+            types = document.variable_types(request.operation_name)
+            check_lists((types[name], value) for name, value in request.variables.items() if name in types)
             cost = document.cost(request.operation_name, request.variables)
             check_cost(cost, self._options)
             permits = max(1, -(-cost // self._options.cost_per_request))
         finally:
             self._rate_limits.take(context, permits)
         return document
+
+    def count(self, context: RequestContext) -> None:
+        """Count a request that could not even be read. Raises RateLimited."""
+        self._rate_limits.take(context)
+
+    def count_refused(self, address: str) -> None:
+        """Count a request from that address whose token does not hold. Raises RateLimited."""
+        self._rate_limits.take_of_address(address)
+
+    def count_user(self, user_id: UUID) -> None:
+        """Count a socket of that user. Raises RateLimited."""
+        self._rate_limits.take_of_user(user_id)
 
     def refuse_exhausted(self, user_id: UUID) -> None:
         """Raise RateLimited if that user sends too many requests: before the database is asked about anything."""
@@ -157,16 +173,20 @@ class Engine:
     def _executed(
         self, document: DocumentNode, request: GraphQLRequest, context: RequestContext, root: Any = None
     ) -> Answer:
-        result = execute(
-            self.schema,
-            document,
-            root_value=root,
-            context_value=context,
-            variable_values=request.variables,
-            operation_name=request.operation_name,
-            is_awaitable=_nothing_is_awaitable,
-            hide_suggestions=self._hide_suggestions,
-        )
+        try:
+            result = execute(
+                self.schema,
+                document,
+                root_value=root,
+                context_value=replace(context, meter=Meter.within(self._options)),
+                variable_values=request.variables,
+                operation_name=request.operation_name,
+                execution_context_class=MeteredExecution,
+                is_awaitable=_nothing_is_awaitable,
+                hide_suggestions=self._hide_suggestions,
+            )
+        except Outgrown as outgrown:
+            return self.refusal(outgrown.refusal)
         errors = self._reporter.inside(result.errors or (), document)
         if not _was_begun(result):
             return self._refusal(errors)

@@ -67,7 +67,9 @@ def _read_body(request: HttpRequest, max_bytes: int) -> Mapping[str, Any]:
         raise UnsupportedMediaType
     body = request.read(max_bytes + 1)
     if len(body) > max_bytes:
-        raise PayloadTooLarge(f"The request is larger than {max_bytes:,} bytes; send less at once.")
+        raise PayloadTooLarge(
+            f"The request is larger than {max_bytes:,} bytes; send less at once, and sign in before if you have not."
+        )
     content = _parse_json(body, "The request's body")
     if not isinstance(content, dict):
         raise BadInput("Send one JSON object with the key 'query'; several requests in one list are not supported.")

@@ -1,13 +1,14 @@
 """How large a request may be: its document, its variables, and what its operation costs.
 
 A document is measured by its shape alone and in linear time, before validation, because some rules of the specification
-take time that grows with the square of the fields.
+take time that grows with the square of the fields that stand in one place. So are lists in variables, before their items are
+looked at one by one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,26 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLInputType,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
+    get_nullable_type,
+    is_input_object_type,
+    is_list_type,
 )
 
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.errors import BadInput, DTQError, PayloadTooLarge
+
+MOST_REPEATS = 30
+"""How often a field may be selected in one place. Validation compares each with each; clients that put fragments together
+select some fields twice or thrice."""
+
+MOST_LISTED = 20_000
+"""How many items the lists in variables may have together, those within JSON values apart."""
+
+_STEPS_PER_FIELD = 20
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -57,11 +71,77 @@ def check_limits(document: DocumentNode, options: ApiOptions) -> None:
     # Validation looks at every definition, also at fragments that nothing spreads.
     _refuse_above(options.max_fields, ruler.fields_written, "fields")
     _refuse_above(options.max_aliases, max((shape.aliases for shape in shapes), default=0), "aliases")
+    if ruler.fields_written > MOST_REPEATS:
+        _refuse_repeats(document, definitions, options)
 
 
 def _refuse_above(limit: int, amount: int, what: str) -> None:
     if amount > limit:
         raise QueryTooComplex(f"The document has {amount:,} {what}; at most {limit:,} are allowed.")
+
+
+def _refuse_repeats(
+    document: DocumentNode, definitions: Iterable[ExecutableDefinitionNode], options: ApiOptions
+) -> None:
+    """Raise QueryTooComplex if one field is selected very often in one place, fragments put in theirs.
+
+    Fragments in a circle, which validation is to tell of, are followed no farther than any that are allowed could lead.
+    """
+    fragments = _fragments_of(document)
+    left = _STEPS_PER_FIELD * options.max_fields
+    places = [[node.selection_set] for node in definitions]
+    while places:
+        nodes: dict[str, list[FieldNode]] = {}
+        for node in _fields_in(places.pop(), fragments):
+            nodes.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+        for name, alike in nodes.items():
+            if len(alike) > MOST_REPEATS:
+                raise QueryTooComplex(
+                    f"The field {name!r} is selected {len(alike):,} times in one place; at most {MOST_REPEATS} are allowed."
+                )
+            left -= len(alike)
+            places.append([node.selection_set for node in alike if node.selection_set])
+        if left < 0:
+            raise QueryTooComplex("The document's fragments come to too many fields.")
+
+
+def _fields_in(
+    places: Iterable[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[FieldNode]:
+    """The fields of selection sets in one place; each fragment counts once there."""
+    seen: set[str] = set()
+    pending = [node for place in places for node in place.selections]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, FieldNode):
+            yield node
+        elif not isinstance(node, FragmentSpreadNode):
+            pending += node.selection_set.selections
+        elif node.name.value in fragments and node.name.value not in seen:
+            seen.add(node.name.value)
+            pending += fragments[node.name.value].selection_set.selections
+
+
+def _fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
+    return {node.name.value: node for node in fragments}
+
+
+def check_lists(values: Iterable[tuple[GraphQLInputType, Any]]) -> None:
+    """Raise QueryTooComplex if the lists in these values of variables have too many items, before any is looked at."""
+    listed, pending = 0, list(values)
+    while pending:
+        kind, value = pending.pop()
+        kind = get_nullable_type(kind)
+        if is_list_type(kind) and isinstance(value, list):
+            listed += len(value)
+            if listed > MOST_LISTED:
+                raise QueryTooComplex(
+                    f"The lists in the variables have more than {MOST_LISTED:,} items; send them in several requests."
+                )
+            pending += [(kind.of_type, item) for item in value]
+        elif is_input_object_type(kind) and isinstance(value, dict):
+            pending += [(field.type, value[name]) for name, field in kind.fields.items() if name in value]
 
 
 def check_variables(variables: Mapping[str, Any], options: ApiOptions) -> None:
@@ -93,8 +173,7 @@ class _Ruler:
     def __init__(self, document: DocumentNode) -> None:
         self.fields_written = 0
         self._known: dict[int, Shape] = {}
-        fragments = (node for node in document.definitions if isinstance(node, FragmentDefinitionNode))
-        self._fragments = {node.name.value: node for node in fragments}
+        self._fragments = _fragments_of(document)
 
     def definition(self, node: ExecutableDefinitionNode) -> Shape:
         if id(node) not in self._known:

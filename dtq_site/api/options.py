@@ -36,8 +36,29 @@ class ApiOptions:
         maximum=64 * 1024 * 1024,
         help="the largest variables of a GraphQL request, in bytes of JSON.",
     )
+    max_answer_bytes: int = option(
+        32 * 1024 * 1024,
+        env="DTQ_API_MAX_ANSWER_BYTES",
+        minimum=1024 * 1024,
+        maximum=1024 * 1024 * 1024,
+        help="the largest answer to a GraphQL request, in bytes; it must hold 100 payloads, for workers that claim as many.",
+    )
+    max_unsigned_bytes: int = option(
+        64 * 1024,
+        env="DTQ_API_MAX_UNSIGNED_BYTES",
+        minimum=10_000,
+        maximum=64 * 1024 * 1024,
+        help="the largest body of a request, or message over the WebSocket, of somebody who has not signed in, in bytes.",
+    )
     max_tokens: int = option(
         10_000, env="DTQ_API_MAX_TOKENS", minimum=100, maximum=1_000_000, help="the most tokens in a GraphQL document."
+    )
+    max_unsigned_tokens: int = option(
+        1_000,
+        env="DTQ_API_MAX_UNSIGNED_TOKENS",
+        minimum=100,
+        maximum=1_000_000,
+        help="the most tokens in a GraphQL document of somebody who has not signed in.",
     )
     max_depth: int = option(
         12,
@@ -110,11 +131,11 @@ class ApiOptions:
         help="how long a client of the WebSocket may take to say who it is.",
     )
     socket_message_bytes: int = option(
-        4 * 1024 * 1024,
+        1024 * 1024,
         env="DTQ_SOCKET_MESSAGE_BYTES",
         minimum=1024,
-        maximum=64 * 1024 * 1024,
-        help="the largest message of a client over the WebSocket, in bytes.",
+        maximum=1024 * 1024,
+        help="the largest message of a client over the WebSocket, in bytes; Daphne takes none above a mebibyte.",
     )
     socket_operations: int = option(
         200,
@@ -130,12 +151,33 @@ class ApiOptions:
         maximum=1_000_000,
         help="how many WebSockets one account may have open to one API process.",
     )
+    subscriptions_per_user: int = option(
+        2000,
+        env="DTQ_SUBSCRIPTIONS_PER_USER",
+        minimum=1,
+        maximum=1_000_000,
+        help="how many subscriptions one account may have on all its WebSockets to one API process.",
+    )
+    unsigned_sockets_per_address: int = option(
+        1000,
+        env="DTQ_UNSIGNED_SOCKETS_PER_ADDRESS",
+        minimum=1,
+        maximum=1_000_000,
+        help="how many WebSockets of one address, to one API process, may not have said yet who they are.",
+    )
     socket_backlog: int = option(
         1000,
         env="DTQ_SOCKET_BACKLOG",
         minimum=10,
         maximum=1_000_000,
         help="how many messages may wait for a slow client of the WebSocket before it is cut off.",
+    )
+    socket_backlog_bytes: int = option(
+        64 * 1024 * 1024,
+        env="DTQ_SOCKET_BACKLOG_BYTES",
+        minimum=1024 * 1024,
+        maximum=16 * 1024 * 1024 * 1024,
+        help="how many bytes may wait for all sockets of one account, in one API process, before one of them is cut off.",
     )
     socket_patience: timedelta = option(
         timedelta(seconds=30),
@@ -144,3 +186,7 @@ class ApiOptions:
         maximum=timedelta(hours=1),
         help="how long a client of the WebSocket may read nothing of what waits for it before it is cut off.",
     )
+
+    def request_bytes(self, *, signed_in: bool) -> int:
+        """The largest request that such a caller may send."""
+        return self.max_request_bytes if signed_in else min(self.max_request_bytes, self.max_unsigned_bytes)

@@ -88,9 +88,9 @@ Command = Authenticate | Reply | Pong | Operation | Complete
 class Session:
     """One socket's conversation, from its acceptance on."""
 
-    def __init__(self, *, opened_at: float, init_seconds: float, max_bytes: int) -> None:
+    def __init__(self, *, opened_at: float, init_seconds: float, max_bytes: int, max_unsigned_bytes: int) -> None:
         self.init_deadline = opened_at + init_seconds
-        self._max_bytes = max_bytes
+        self._max_bytes, self._max_unsigned_bytes = max_bytes, max_unsigned_bytes
         self._introduced = self._acknowledged = False
         self._living: dict[str, Operation] = {}
 
@@ -137,8 +137,9 @@ class Session:
     def _read(self, frame: str | bytes) -> Payload:
         if isinstance(frame, bytes):
             _refuse("messages are text")
-        if len(frame.encode(errors="replace")) > self._max_bytes:
-            _refuse(f"a message has at most {self._max_bytes:,} bytes")
+        most = self._max_bytes if self._acknowledged else min(self._max_bytes, self._max_unsigned_bytes)
+        if len(frame) > most or len(frame.encode(errors="replace")) > most:
+            _refuse(f"a message has at most {most:,} bytes")
         try:
             message = strict_json.decode(frame)
         except strict_json.NotJSON as error:

@@ -63,9 +63,20 @@ class RateLimits:
 
     def take(self, context: RequestContext, permits: int = 1) -> None:
         """Count a request of this client, as heavy as `permits`; raises RateLimited, which says when to come back."""
+        self._take(client_of(context), permits)
+
+    def take_of_address(self, address: str) -> None:
+        """The same for somebody of whom no more is known, such as the bearer of a token that does not hold."""
+        self._take(_address(address), 1)
+
+    def take_of_user(self, user_id: UUID) -> None:
+        """The same for a user of whom no more is known."""
+        self._take(_user(user_id), 1)
+
+    def _take(self, name: str, permits: int) -> None:
         if not self._rate:
             return
-        name, permits = client_of(context), min(permits, self._burst)
+        permits = min(permits, self._burst)
         with self._lock:
             tab = self._tab(name)
             self._refuse(tab)
@@ -105,7 +116,11 @@ def client_of(context: RequestContext) -> str:
     """Who is counted: a user, each of its worker tokens apart, or the address of somebody who has not signed in."""
     if context.identity and context.identity.grant:
         return f"token:{context.identity.grant.token_id}"
-    return _user(context.identity.user_id) if context.identity else f"address:{address_block(context.address)}"
+    return _user(context.identity.user_id) if context.identity else _address(context.address)
+
+
+def _address(address: str) -> str:
+    return f"address:{address_block(address)}"
 
 
 def _user(user_id: UUID) -> str:

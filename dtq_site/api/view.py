@@ -1,4 +1,6 @@
-"""The endpoint `/graphql` over HTTP: one hop to a thread, where the caller is identified and the operation is run.
+"""The endpoint `/graphql` over HTTP: one hop to a thread, where the caller is identified, the body read and the operation run.
+
+How much is read of a body depends on who sends it, so nothing is made of it before.
 
 A field that has nothing to show yet may wait in the waiting room; each time that it is asked again the caller is identified
 again, so that nothing is shown to whom it may not be shown any more.
@@ -15,8 +17,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from dtq_site.api.context import Postponed, RequestContext
-from dtq_site.api.engine import Answer, Engine
+from dtq_site.api.engine import Answer, Engine, GraphQLRequest
 from dtq_site.api.http import JSON_TYPE, answer_type, read_request, wants_page, write_answer
+from dtq_site.api.options import ApiOptions
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.waiting import WaitingRoom
 from dtq_site.foundation.clock import elapsed_clock
@@ -27,6 +30,7 @@ View = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 class _Answered(NamedTuple):
     asked_at: float
+    asked: GraphQLRequest | None
     answer: Answer
     response: HttpResponse
 
@@ -37,7 +41,7 @@ def graphql_view(
     *,
     context_of: Callable[[HttpRequest], RequestContext],
     page: Callable[[HttpRequest], HttpResponse],
-    max_body_bytes: int,
+    options: ApiOptions,
     room: WaitingRoom | None = None,
 ) -> View:
     """Build the view. `context_of` runs on the request's thread and may raise; `page` answers browsers.
@@ -45,40 +49,43 @@ def graphql_view(
     Without a `room` nobody waits.
     """
 
-    def execute(run: Callable[[RequestContext], Answer], request: HttpRequest, media_type: str) -> _Answered:
-        asked_at = elapsed_clock()
+    def read(request: HttpRequest, context: RequestContext) -> GraphQLRequest:
+        try:
+            return read_request(request, options.request_bytes(signed_in=context.identity is not None))
+        except DTQError:
+            engine.count(context)
+            raise
+
+    def execute(request: HttpRequest, media_type: str, first: _Answered | None = None) -> _Answered:
+        asked_at, asked = elapsed_clock(), first and first.asked
         try:
             context = context_of(request)
             with structlog.contextvars.bound_contextvars(request_id=context.request_id):
-                answer = run(context)
-                return _Answered(asked_at, answer, write_answer(request, answer, media_type))
+                if first is None:
+                    asked = read(request, context)
+                    answer = engine.answer(asked, context, may_change=request.method == "POST")
+                else:
+                    waited = replace(context, waited_seconds=asked_at - first.asked_at)
+                    answer = engine.ask_again(first.asked, first.answer, waited)
+                return _Answered(asked_at, asked, answer, write_answer(request, answer, media_type))
         except Exception as error:
             refusal = engine.refusal(error)
-            return _Answered(asked_at, refusal, write_answer(request, refusal, media_type))
+            response = write_answer(request, refusal, media_type, was_read=asked is not None)
+            return _Answered(asked_at, asked, refusal, response)
 
     @csrf_exempt
     async def graphql(request: HttpRequest) -> HttpResponse:
         if wants_page(request):
             return page(request)
-        media_type = JSON_TYPE
         try:
             media_type = answer_type(request)
-            asked = read_request(request, max_body_bytes)
         except DTQError as error:
-            return write_answer(request, engine.refusal(error), media_type, was_read=False)
-        may_change = request.method == "POST"
-        first = await threads.run(
-            lambda: execute(lambda context: engine.answer(asked, context, may_change=may_change), request, media_type)
-        )
+            return write_answer(request, engine.refusal(error), JSON_TYPE, was_read=False)
+        first = await threads.run(lambda: execute(request, media_type))
         if room is None or first.answer.postponed is None:
             return first.response
-
-        def again(context: RequestContext) -> Answer:
-            waited = elapsed_clock() - first.asked_at
-            return engine.ask_again(asked, first.answer, replace(context, waited_seconds=waited))
-
         return await _wait(
-            room, first, first.answer.postponed, lambda: threads.run(lambda: execute(again, request, media_type))
+            room, first, first.answer.postponed, lambda: threads.run(lambda: execute(request, media_type, first))
         )
 
     return graphql

@@ -16,11 +16,12 @@ import structlog
 from accounts.authentication import Access, authenticate
 from dtq_site.api.context import RequestContext
 from dtq_site.api.engine import Answer, Engine, GraphQLRequest
-from dtq_site.api.handshake import is_origin_allowed, token_in
+from dtq_site.api.handshake import is_origin_allowed
 from dtq_site.api.hub import Hub, Subscription
+from dtq_site.api.introduction import closing_for, sign_in
 from dtq_site.api.live_query import LiveQuery
 from dtq_site.api.options import ApiOptions
-from dtq_site.api.outbox import Outbox, Overflow
+from dtq_site.api.outbox import Backlog, Outbox, Overflow
 from dtq_site.api.protocol import (
     PING,
     SUBPROTOCOL,
@@ -37,10 +38,10 @@ from dtq_site.api.protocol import (
     json_text,
     next_message,
 )
-from dtq_site.api.sockets import Sockets
+from dtq_site.api.sockets import Sockets, TooManyOperations
 from dtq_site.api.threads import RequestThreads
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.errors import DTQError, Unauthenticated
+from dtq_site.foundation.errors import Unauthenticated
 
 WINDOW_BYTES = 1024 * 1024
 """How much a client may have to read; see `outbox.py`."""
@@ -50,12 +51,6 @@ _CLOSE_SECONDS = 5.0
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class TooManyOperations(DTQError):
-    """Too many operations live on this socket: complete some, or open another socket."""
-
-    code = "TOO_MANY_OPERATIONS"
 
 
 @dataclass(frozen=True)
@@ -68,6 +63,7 @@ class SocketEndpoint:
     sockets: Sockets
     options: ApiOptions
     allowed_origins: tuple[str, ...]
+    address_of: Callable[[Scope], str]
     context_of: Callable[[Access, Scope], RequestContext]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,14 +78,17 @@ class GraphQLSocket:
         self._endpoint, self._scope, self._receive, self._send = endpoint, scope, receive, send
         self.access: Access | None = None
         self._token = ""
+        self._address = endpoint.address_of(scope)
         self._headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         options = endpoint.options
         self._session = Session(
             opened_at=elapsed_clock(),
             init_seconds=options.socket_init_timeout.total_seconds(),
             max_bytes=options.socket_message_bytes,
+            max_unsigned_bytes=options.max_unsigned_bytes,
         )
-        self._outbox = Outbox(max_messages=options.socket_backlog, window_bytes=WINDOW_BYTES)
+        own = Backlog(options.socket_backlog_bytes)
+        self._outbox = Outbox(max_messages=options.socket_backlog, window_bytes=WINDOW_BYTES, backlog=own)
         self._to_send = asyncio.Event()
         self._to_begin: asyncio.Queue[Operation] = asyncio.Queue()
         self._subscriptions: dict[Operation, Subscription] = {}
@@ -99,9 +98,18 @@ class GraphQLSocket:
     async def run(self) -> None:
         """Hold the conversation from the handshake to the end; leaves nothing behind."""
         await self._receive()  # websocket.connect
-        if not is_origin_allowed(self._headers, self._endpoint.allowed_origins):
+        allowed = is_origin_allowed(self._headers, self._endpoint.allowed_origins)
+        # The handshake of one too many is refused without a reason: clients try again after that, and not after a close.
+        if not allowed or not self._endpoint.sockets.let_in(self, self._address):
             await self._send({"type": "websocket.close"})
             return
+        try:
+            await self._hold()
+        finally:
+            self._outbox.clear()
+            self._endpoint.sockets.discard(self)
+
+    async def _hold(self) -> None:
         speaks = SUBPROTOCOL in self._scope["subprotocols"]
         await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if speaks else None})
         if not speaks:  # a refusal of the handshake would not tell the client why
@@ -123,13 +131,17 @@ class GraphQLSocket:
                 helper.cancel()
             for subscription in self._subscriptions.values():
                 self._endpoint.hub.close(subscription)
-            self._endpoint.sockets.discard(self)
 
     def hang_up(self, closing: Closing) -> None:
         """Have the socket closed; the first reason counts."""
         if self._closing is None and self._main is not None:
             self._closing = closing
             self._main.cancel()
+
+    @property
+    def subscription_count(self) -> int:
+        """How many subscriptions live."""
+        return len(self._subscriptions)
 
     @property
     def stalled_since(self) -> float | None:
@@ -146,14 +158,7 @@ class GraphQLSocket:
         return helper
 
     def _hang_up_for(self, error: BaseException) -> None:
-        self.hang_up(error if isinstance(error, Closing) else self._closing_for(error))
-
-    def _closing_for(self, error: BaseException) -> Closing:
-        if isinstance(error, Unauthenticated):
-            return Closing(CloseCode.FORBIDDEN, f"Forbidden: {error.message}")
-        shown = self._endpoint.engine.refusal(error)
-        code = CloseCode.UNAVAILABLE if shown.refused == "UNAVAILABLE" else CloseCode.INTERNAL
-        return Closing(code, shown.body["errors"][0]["message"])
+        self.hang_up(error if isinstance(error, Closing) else closing_for(error, self._endpoint.engine))
 
     async def _close(self, closing: Closing) -> None:
         async with asyncio.timeout(_CLOSE_SECONDS):
@@ -167,8 +172,8 @@ class GraphQLSocket:
             match command:
                 case Authenticate():
                     await self._introduce(command.payload)
-                case Reply():
-                    await self._send_text(command.text)
+                case Reply():  # behind what is on its way already, or who reads nothing could pile up replies
+                    self._post(None, command.text, subject=command)
                 case Pong():
                     self._outbox.pong()
                     self._to_send.set()
@@ -187,12 +192,14 @@ class GraphQLSocket:
             raise
 
     async def _introduce(self, payload: Mapping[str, Any]) -> None:
+        endpoint = self._endpoint
         try:
-            self._token = token_in(payload, self._headers)
-            self.access = await self._endpoint.threads.run(lambda: authenticate(self._token))
+            self._token, self.access = await endpoint.threads.run(
+                lambda: sign_in(payload, self._headers, self._address, endpoint.engine)
+            )
         except Exception as error:
-            raise self._closing_for(error) from None
-        self._endpoint.sockets.admit(self, self.access)
+            raise closing_for(error, endpoint.engine) from None
+        self._outbox.join(endpoint.sockets.admit(self, self.access))
         await self._send_text(self._session.acknowledge())
 
     def _line_up(self, operation: Operation) -> None:
@@ -225,7 +232,7 @@ class GraphQLSocket:
             engine.refuse_exhausted(self.access.identity.user_id)
             context = self._endpoint.context_of(authenticate(self._token), self._scope)
         except Unauthenticated as error:
-            raise self._closing_for(error) from None
+            raise closing_for(error, self._endpoint.engine) from None
         except Exception as error:
             return engine.refusal(error)
         with structlog.contextvars.bound_contextvars(request_id=context.request_id):
@@ -241,6 +248,9 @@ class GraphQLSocket:
             self._finish(operation)
 
     async def _follow(self, operation: Operation, query: LiveQuery) -> None:
+        if self._endpoint.sockets.follow_too_much(self):
+            self._refuse(operation, self._endpoint.engine.refusal(TooManyOperations()))
+            return
         subscription = Subscription(
             query,
             deliver=lambda subject, text: self._deliver(operation, subject, text),
@@ -267,7 +277,7 @@ class GraphQLSocket:
 
     # --- to the client ---------------------------------------------------------------------------------------------
 
-    def _post(self, operation: Operation, text: str, subject: Hashable = None) -> None:
+    def _post(self, operation: Operation | None, text: str, subject: Hashable = None) -> None:
         try:
             self._outbox.put(operation, text, elapsed_clock(), subject=subject)
         except Overflow:

@@ -25,6 +25,7 @@ from graphql import (
     StringValueNode,
     ValueNode,
     VariableNode,
+    is_enum_type,
 )
 
 from dtq_site.foundation import strict_json
@@ -117,13 +118,14 @@ class DateTime(graphene.Scalar):
 
 
 def lenient_enums(schema: graphene.Schema | GraphQLSchema, *names: str) -> None:
-    """Let the enums of these names take a member in any case, as text too: ``pending``, ``"dead-letter"``.
+    """Let the enums of these names, or all of the schema, take a member in any case, as text too: ``pending``, ``"dead-letter"``.
 
     Introspection and answers keep the names as declared. Call it once, after the schema is built. Raises KeyError for
     a name that the schema does not have.
     """
     type_map = (schema.graphql_schema if isinstance(schema, graphene.Schema) else schema).type_map
-    for name in names:
+    ours = [name for name, kind in type_map.items() if is_enum_type(kind) and not name.startswith("__")]
+    for name in names or ours:
         _make_lenient(type_map[name])
 
 

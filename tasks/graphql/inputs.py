@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,14 +16,14 @@ from dtq_site.foundation.errors import BadInput
 from dtq_site.foundation.ids import parse_uuid
 from dtq_site.foundation.scalars import JSON, DateTime
 from tasks import filters, listing
-from tasks.announced import declared_defaults
-from tasks.domain.submission import Defaults, Request, make_spec
+from tasks.domain.submission import Request, make_spec
 from tasks.domain.workflow import MOST_PARENTS, OnFailure
 from tasks.graphql.scalars import Priority
 from tasks.graphql.types import TaskStatus, WhenLost
 from tasks.models import Task
 from tasks.queues import HEAVIEST
 from tasks.recurrence import Recurrence
+from tasks.submission import defaults_of
 
 DEFAULT_TIMEZONE = "UTC"
 MOST_IDS = 1000
@@ -96,22 +97,28 @@ class WorkflowTaskInput(NewTaskFields, graphene.InputObjectType):
 
 
 class UpdateTaskInput(graphene.InputObjectType):
-    """What is to change about a task; fields that are left out stay as they are."""
+    """What is to change about a task. Fields that are left out stay as they are; null sets one to what a new task gets whose
+    creator is silent about it.
+    """
 
     title = graphene.String(description="The new title; null is the task's name.")
-    description = graphene.String(description="The new description.")
-    payload = JSON(description="The new payload, in place of the whole old one.")
-    priority = Priority(description="The new priority.")
-    queue = graphene.String(description="The queue to move to.")
-    max_retries = graphene.Int(description="The new number of retries.")
-    timeout_seconds = graphene.Float(description="The new time limit of one attempt.")
+    description = graphene.String(description="The new description; null is none.")
+    payload = JSON(description="The new payload, in place of the whole old one; null is an empty one.")
+    priority = Priority(description="The new priority; null is the handler's, else 5.")
+    queue = graphene.String(description="The queue to move to; null is the handler's, else `default`.")
+    max_retries = graphene.Int(description="The new number of retries; null is the handler's, else the installation's.")
+    timeout_seconds = graphene.Float(
+        description="The new time limit of one attempt; null is the handler's, else the installation's."
+    )
     scheduled_at = DateTime(description="The new moment before which it must not run; null or a past one is now.")
 
 
 class UpdateQueueInput(graphene.InputObjectType):
-    """How a queue is to be served; fields that are left out stay as they are."""
+    """How a queue is to be served. Fields that are left out stay as they are; null sets one to what a new queue has."""
 
-    weight = graphene.Int(description=f"Its share of workers that serve several queues, from 1 to {HEAVIEST:,}.")
+    weight = graphene.Int(
+        description=f"Its share of workers that serve several queues, from 1 to {HEAVIEST:,}; null is 1."
+    )
     ageing_seconds = graphene.Int(
         description="The age that is worth one level of priority, up to a week; null or 0: priority always goes before age."
     )
@@ -172,7 +179,7 @@ def read_changes(input: Mapping[str, Any], task: Task, now: datetime) -> dict[st
     """The checked columns that an UpdateTaskInput changes, by the rules of creation. Raises BadInput."""
     if not input:
         raise BadInput("Give at least one field to change.")
-    lock = declared_defaults(task.name).lock if "payload" in input else None
-    present = Defaults(task.queue, task.priority, task.max_retries, task.timeout_seconds, lock)
-    spec = make_spec(Request(**input), task.name, present, now, settings.DTQ_TASKS.max_json_bytes)
+    defaults = defaults_of(task.name)
+    lock = defaults.lock if "payload" in input else None
+    spec = make_spec(Request(**input), task.name, replace(defaults, lock=lock), now, settings.DTQ_TASKS.max_json_bytes)
     return {column: getattr(spec, column) for column in [*input, *(["lock"] if lock else [])]}

@@ -8,13 +8,12 @@ from typing import Any
 import graphene
 from graphql import GraphQLResolveInfo
 
-from accounts import audit
 from accounts.graphql.arguments import fields_of, read_text
 from accounts.identity import Identity
 from accounts.permissions import requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
-from tasks import lifecycle, models, queues, submission
+from tasks import changes, lifecycle, models, submission
 from tasks.domain.submission import Request
 from tasks.graphql.bulk import BulkMutation
 from tasks.graphql.inputs import (
@@ -156,26 +155,21 @@ class TasksMutation(WorkflowMutation, BulkMutation):
     def resolve_delete_task(root: None, info: GraphQLResolveInfo, id: str) -> str:
         """Remove it."""
         task = visible_task(info, id)
-        with audit.recorded(info.context.identity, "task.deleted", f"task:{task.pk}", {"name": task.name}):
-            lifecycle.delete(task.pk)
+        changes.delete_task(task, info.context.identity)
         return str(task.pk)
 
     @staticmethod
     @requires()
     def resolve_pause_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Pause it."""
-        read_text(name, "name")
-        with audit.recorded(info.context.identity, "queue.paused", f"queue:{name}"):
-            queue = queues.pause(name)
+        queue = changes.pause_queue(read_text(name, "name"), info.context.identity)
         return with_counts([queue], info)[0]
 
     @staticmethod
     @requires()
     def resolve_resume_queue(root: None, info: GraphQLResolveInfo, name: str) -> models.Queue:
         """Resume it."""
-        read_text(name, "name")
-        with audit.recorded(info.context.identity, "queue.resumed", f"queue:{name}"):
-            queue = queues.resume(name)
+        queue = changes.resume_queue(read_text(name, "name"), info.context.identity)
         return with_counts([queue], info)[0]
 
     @staticmethod
@@ -183,8 +177,8 @@ class TasksMutation(WorkflowMutation, BulkMutation):
     def resolve_update_queue(root: None, info: GraphQLResolveInfo, name: str, input: Mapping[str, Any]) -> models.Queue:
         """Check the changes and write them."""
         read_text(name, "name")
-        with fields_of("input"), audit.recorded(info.context.identity, "queue.changed", f"queue:{name}", input):
-            queue = queues.configure(name, input)
+        with fields_of("input"):
+            queue = changes.configure_queue(name, input, info.context.identity)
         return with_counts([queue], info)[0]
 
 

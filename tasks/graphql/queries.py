@@ -18,7 +18,7 @@ from tasks import explanation, models, selectors
 from tasks.domain.states import TaskStatus as Status
 from tasks.graphql.cursors import cursor_of, position_at
 from tasks.graphql.inputs import SEARCH, TaskFilter, read_filter
-from tasks.graphql.related import selections_of_nodes, unselected_columns, with_counts, with_related
+from tasks.graphql.related import foresight, selections_of_nodes, unselected_columns, with_counts, with_related
 from tasks.graphql.scalars import Priority
 from tasks.graphql.selection import Selection
 from tasks.graphql.types import Explanation, Queue, Task, TaskConnection, TaskOrder, TaskStats, TaskStatus
@@ -91,13 +91,15 @@ class TasksQuery(graphene.ObjectType):
     ) -> Sequence[models.Task]:
         """A page, with all that is selected of it."""
         limit, offset = read_page(limit, offset)
+        shown = Selection.below(info)
         page = selectors.tasks(
             info.context.identity,
             read_filter({**wanted, "status": None if status is None else [status]}),
             order_by or Order.NEWEST,
             limit,
             offset=offset,
-            without=unselected_columns(Selection.below(info)),
+            without=unselected_columns(shown),
+            before_reading=foresight(info, shown),
         )
         return with_related(page.tasks, info)
 
@@ -123,6 +125,7 @@ class TasksQuery(graphene.ObjectType):
             read_limit(first, "first"),
             after=None if after is None else position_at(after, order),
             without=unselected_columns(*shown),
+            before_reading=foresight(info, *shown),
         )
         for selection in shown:
             with_related(page.tasks, info, selection)

@@ -7,10 +7,12 @@ fields that only they can answer, such as a task's worker, before the schema is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import graphene
+from django.conf import settings
 from django.db.models import Prefetch, prefetch_related_objects
 from graphene.utils.str_converters import to_camel_case
 from graphql import GraphQLResolveInfo
@@ -18,6 +20,7 @@ from graphql import GraphQLResolveInfo
 from accounts.models import User
 from tasks import models, parents, selectors
 from tasks.domain.states import TaskStatus
+from tasks.domain.submission import MAX_DESCRIPTION
 from tasks.graphql import types
 from tasks.graphql.selection import Selection
 
@@ -55,6 +58,20 @@ def unselected_columns(*selections: Selection) -> list[str]:
     return sorted(selectors.LARGE_COLUMNS - selected)
 
 
+def foresight(info: GraphQLResolveInfo, *selections: Selection) -> Callable[[Collection[UUID]], None]:
+    """For a list that is about to read tasks: ends the request if what is selected of them is too much for its answer."""
+    names = {column: sum(each.times(column) for each in selections) for column in selectors.LARGE_COLUMNS}
+    shown = {column: count for column, count in names.items() if count}
+    largest = max(settings.DTQ_TASKS.max_json_bytes, 4 * MAX_DESCRIPTION) * sum(shown.values())
+
+    def check(task_ids: Collection[UUID]) -> None:
+        if len(task_ids) * largest > info.context.meter.room:
+            sizes = selectors.sizes(task_ids, shown.keys())
+            info.context.meter.foresee(size=sum(count * sizes[column] for column, count in shown.items()))
+
+    return check
+
+
 def _load_users(tasks: Sequence[models.Task], *_: Any) -> None:
     prefetch_related_objects(tasks, Prefetch("user", User.objects.select_related("team")))
 
@@ -63,17 +80,24 @@ def _load_teams(tasks: Sequence[models.Task], *_: Any) -> None:
     prefetch_related_objects(tasks, "team")
 
 
-def _load_logs(tasks: Sequence[models.Task], *_: Any) -> None:
+def _load_logs(tasks: Sequence[models.Task], selection: Selection, info: GraphQLResolveInfo) -> None:
+    task_ids = [task.pk for task in tasks]
+    if len(task_ids) > 1:
+        count, size = selectors.log_size(task_ids)
+        info.context.meter.foresee(items=count, size=size * selection["logs"].times("message"))
     lines = defaultdict(list)
-    for line in selectors.log_lines([task.pk for task in tasks]):
+    for line in selectors.log_lines(task_ids):
         lines[line.task_id].append(line)
     for task in tasks:
         task.logs = lines[task.pk]
 
 
 def _load_parents(tasks: Sequence[models.Task], selection: Selection, info: GraphQLResolveInfo) -> None:
-    below = selection["dependsOn"]
-    found = parents.parents_of([task.pk for task in tasks], unselected_columns(below))
+    below, meter = selection["dependsOn"], info.context.meter
+    edges = parents.edges_of([task.pk for task in tasks], most=meter.fields_left + 1)
+    meter.foresee(items=len(edges))
+    foresight(info, below)({parent_id for _, parent_id in edges})
+    found = parents.parents_along(edges, unselected_columns(below))
     distinct = {each.pk: each for some in found.values() for each in some}
     shown = selectors.visible_among(distinct, info.context.identity)
     with_related([each for pk, each in distinct.items() if pk in shown], info, below)

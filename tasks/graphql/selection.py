@@ -29,11 +29,18 @@ class Selection:
     def __getitem__(self, field: str) -> Selection:
         return Selection(self._info, get_named_type(self._kind.fields[field].type), self._nodes[field])
 
+    def times(self, field: str) -> int:
+        """Under how many names the field is shown."""
+        return sum(nodes[0].name.value == field for nodes in self._by_alias.values())
+
+    @cached_property
+    def _by_alias(self) -> dict[str, list[FieldNode]]:
+        info = self._info
+        return collect_sub_fields(info.schema, info.fragments, info.variable_values, self._kind, self._above)
+
     @cached_property
     def _nodes(self) -> dict[str, list[FieldNode]]:
-        info = self._info
-        by_alias = collect_sub_fields(info.schema, info.fragments, info.variable_values, self._kind, self._above)
         nodes: dict[str, list[FieldNode]] = {}
-        for node in (node for aliased in by_alias.values() for node in aliased):
+        for node in (node for aliased in self._by_alias.values() for node in aliased):
             nodes.setdefault(node.name.value, []).append(node)
         return nodes

@@ -29,7 +29,7 @@ _STATUSES = {
     Status.DEAD_LETTER: "All its attempts are used up; somebody has to look.",
 }
 _ORDERS = {
-    None: "The order of a list of tasks.",
+    None: "The order of a list of tasks. It may be written in any case, and as text.",
     Order.NEWEST: "The newest first.",
     Order.OLDEST: "The oldest first.",
     Order.PRIORITY: "The highest priority first, in one priority the one that has been ready longest.",

@@ -142,6 +142,8 @@ def test_what_is_left_out_stays_and_what_stays_is_not_audited(root: Identity):
     [
         ({}, ("BAD_USER_INPUT", "input")),
         ({"email": None}, ("BAD_USER_INPUT", "input.email")),
+        ({"name": None, "role": None}, ("BAD_USER_INPUT", "input.role")),
+        ({"team": None}, ("BAD_USER_INPUT", "input.team")),
         ({"isActive": None}, ("BAD_USER_INPUT", "input.isActive")),
         ({"email": "nowhere"}, ("BAD_USER_INPUT", "input.email")),
         ({"email": "root@example.com"}, ("CONFLICT", "input.email")),
@@ -303,3 +305,24 @@ def test_what_is_undone_leaves_no_trace_in_the_audit_log(root: Identity):
 
     assert everything() == before
     assert row_counts() == (1, 1)
+
+
+def test_null_empties_the_name_of_an_account(root: Identity):
+    ann = make_user("ann", name="Ann")
+
+    assert data(UPDATE % "name", root, id=str(ann.id), input={"name": None}) == {"name": ""}
+    assert audited()[-1][3] == {"username": "ann", "name": ["Ann", ""]}
+
+
+@pytest.mark.parametrize("spelling", ["VIEWER", "viewer", "Viewer"])
+def test_a_role_may_be_written_in_any_case_and_as_text(root: Identity, spelling: str):
+    ann = str(make_user("ann").id)
+    literals = f"""mutation {{
+        a: updateUser(id: "{ann}", input: {{role: {spelling}}}) {{ role }}
+        b: updateUser(id: "{ann}", input: {{role: "{spelling}"}}) {{ role }} }}"""
+    variable = "mutation ($id: ID!, $role: String) { updateUser(id: $id, input: {role: $role}) { role } }"
+
+    assert ask(literals, identity=root) == {"data": {"a": {"role": "VIEWER"}, "b": {"role": "VIEWER"}}}
+    assert data(variable, root, id=ann, role=spelling) == {"role": "VIEWER"}
+    assert data(UPDATE % "role", root, id=ann, input={"role": spelling}) == {"role": "VIEWER"}
+    assert User.objects.get(id=ann).role == Role.VIEWER

@@ -10,10 +10,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts import audit
 from accounts.identity import Identity
-from accounts.models import AuditEntry, Team
+from accounts.models import AuditEntry
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
-from tests.integration.accounts.making import audited
 
 pytestmark = pytest.mark.django_db
 
@@ -57,26 +56,3 @@ def test_the_log_has_a_line_once_it_is_committed(
     (line,) = [record.msg for record in caplog.records]
     assert (line["event"], line["actor"], line["target"]) == ("queue.paused", "root", "queue:mail")
     assert line["facts"] == {"depth": 3}
-
-
-def add_team(*, fails: bool = False) -> None:
-    Team.objects.create(name="sailors", created_at=database_clock.now())
-    if fails:
-        raise ZeroDivisionError
-
-
-def test_a_change_and_its_entry_stand_together():
-    with audit.recorded(ROOT, "team.created", "team:sailors"):
-        add_team()
-
-    assert Team.objects.count() == 1
-    assert audited() == [("root", "team.created", "team:sailors", {})]
-
-
-def test_a_change_that_fails_leaves_no_entry_and_an_entry_that_fails_no_change():
-    with pytest.raises(ZeroDivisionError), audit.recorded(ROOT, "team.created", "team:sailors"):
-        add_team(fails=True)
-    with pytest.raises(TypeError), audit.recorded(ROOT, "team.created", "team:sailors", {"bad": object()}):
-        add_team()
-
-    assert (Team.objects.count(), audited()) == (0, [])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -87,3 +89,24 @@ def test_a_refused_request_has_one_line_in_the_log(processes: Processes):
 def test_the_files_of_the_console_are_served(server: httpx.Client):
     for name in ("console.js", "console.css", "graphiql/graphiql.min.js", "graphiql/graphiql.min.css", "icon.svg"):
         assert server.get(f"/static/dtq/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/auth/login", "/nowhere"])
+@pytest.mark.parametrize("length", ["Content-Length: 1000000000", "Transfer-Encoding: chunked"])
+def test_a_body_without_end_is_cut_off_and_fills_no_memory(server: httpx.Client, path: str, length: str):
+    address = (server.base_url.host, server.base_url.port)
+    piece = b" " * 1_000_000
+    if "chunked" in length:
+        piece = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+    sent = 0
+
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(head.encode())
+        with suppress(ConnectionError):
+            while sent < 200:
+                client.sendall(piece)
+                sent += 1
+
+    assert sent < 50
+    assert server.post("/graphql", json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}

@@ -12,8 +12,9 @@ from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.scalars import DateTime
 from scheduling.models import Schedule
-from tasks import audit, lifecycle
+from tasks import audit, lifecycle, submission
 from tasks.domain.outcome import OutcomeKind
+from tasks.domain.submission import Defaults
 from tasks.models import Task, TaskLog
 from tests.integration.graphql.making import data, finish, make_task, refusal, row, start
 from tests.support.api import ask
@@ -67,6 +68,31 @@ def test_what_is_not_named_stays(user: Identity, input: dict, columns: dict):
     changed = {column for column in after if after[column] != before[column]}
     assert changed - {"updated_at", "version", "rank"} == set(columns)
     assert {column: after[column] for column in columns} == columns
+
+
+DECLARED = {"queue": "mail", "priority": 8, "max_retries": 7, "timeout_seconds": 6.0}
+
+
+@pytest.mark.parametrize("declared", [{}, DECLARED])
+def test_null_is_what_a_new_task_has_whose_creator_is_silent(
+    user: Identity, declared: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(submission, "declared_defaults", lambda name: Defaults(**{**SILENT, **declared}))
+    silent = make_task()
+    task = make_task(
+        title="Old", description="x", payload={"a": 1}, priority=3, max_retries=9, timeout_seconds=8, queue="slow",
+        delay_seconds=60,
+    )  # fmt: skip
+    fields = ("title", "description", "payload", "priority", "queue", "maxRetries", "timeoutSeconds", "scheduledAt")
+
+    update(user, task, **dict.fromkeys(fields))
+
+    columns = ("title", "description", "payload", "priority", "queue", "max_retries", "timeout_seconds", "status")
+    assert {column: row(task)[column] for column in columns} == {column: row(silent)[column] for column in columns}
+    assert {column: row(task)[column] for column in declared} == declared
+
+
+SILENT = dict.fromkeys(("queue", "priority", "max_retries", "timeout_seconds"))
 
 
 def test_a_waiting_task_is_made_ready_by_no_moment(user: Identity):

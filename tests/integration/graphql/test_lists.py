@@ -402,3 +402,16 @@ def test_counts_since_a_moment_are_exact_around_it(user: Identity):
     query = "query ($since: DateTime) { taskStats(since: $since) { total } }"
     for since, total in ((tasks[3].created_at, 2), (tasks[1].created_at, 4), (tasks[0].created_at - timedelta(1), 4)):
         assert data(query, user, since=DateTime.serialize(since)) == {"taskStats": {"total": total}}
+
+
+@pytest.mark.parametrize("spelling", ["PRIORITY", "priority", "Priority"])
+def test_an_order_may_be_written_in_any_case_and_as_text(user: Identity, spelling: str):
+    low, high = make_task(priority=1), make_task(priority=9)
+    expected = {"tasks": [{"id": str(high.pk)}, {"id": str(low.pk)}]}
+    make_task("blue")
+
+    for literal in (spelling, f'"{spelling}"'):
+        assert data(f"{{ tasks(orderBy: {literal}) {{ id }} }}", user) == expected
+    for declared in ("String", "TaskOrder"):
+        query = f"query ($order: {declared}) {{ tasks(orderBy: $order) {{ id }} }}"
+        assert data(query, user, order=spelling) == expected

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from accounts.identity import Identity
+from accounts.roles import Role
 from tasks.models import Dependency, Task
-from tests.integration.graphql.making import data, make_task, refusal
-from tests.integration.graphql.working import NAME, refused
+from tests.integration.graphql.making import data, finish, make_identity, make_task, refusal
+from tests.integration.graphql.working import NAME, expire, refused, send_as, with_token
 from tests.support.worker_client import WorkerClient, completed, key
 from workers.graphql import answers
 
@@ -28,15 +29,17 @@ def test_a_task_s_children_are_created_once_in_its_team(worker: WorkerClient, wo
     assert made == again
     children = Task.objects.filter(name="child")
     assert {(str(each.pk), each.team_id, each.user_id) for each in children} == {
-        (id_, worker_account.team_id, None) for id_ in made
+        (id_, worker_account.team_id, worker_account.user_id) for id_ in made
     }
 
 
 def test_of_what_a_child_waits_for_a_worker_is_shown_only_what_it_holds(worker: WorkerClient, user: Identity):
-    other = make_task(queue="vault", name="other", payload={"secret": 1})
     make_task()
     (lease,) = worker.claim()
-    child = {"name": "child", "idempotencyKey": "k", "dependsOn": [lease["taskId"], str(other.pk)]}
+    (other,) = worker.enqueue(
+        lease, {"queue": "vault", "name": "other", "payload": {"secret": 1}, "idempotencyKey": "o"}
+    )
+    child = {"name": "child", "idempotencyKey": "k", "dependsOn": [lease["taskId"], other]}
     document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [ChildTaskInput!]!) {
         enqueueTasks(workerId: $worker, parent: $parent, inputs: $inputs) { id dependsOn { id payload } } }"""
 
@@ -50,9 +53,9 @@ def test_of_what_a_child_waits_for_a_worker_is_shown_only_what_it_holds(worker: 
 def test_children_may_depend_on_each_other_by_keys_and_on_others_by_ids(worker: WorkerClient):
     make_task()
     (lease,) = worker.claim()
-    waited_for = make_task(name="other")
+    (waited_for,) = worker.enqueue(lease, {"name": "other", "idempotencyKey": "k0"})
     inputs = [
-        {"name": "first", "key": "one", "idempotencyKey": "k1", "dependsOn": [str(waited_for.pk)]},
+        {"name": "first", "key": "one", "idempotencyKey": "k1", "dependsOn": [waited_for]},
         {
             "name": "last",
             "idempotencyKey": "k2",
@@ -67,8 +70,50 @@ def test_children_may_depend_on_each_other_by_keys_and_on_others_by_ids(worker: 
     assert worker.enqueue(lease, *inputs) == made
     first, last = (Task.objects.get(pk=id_) for id_ in made)
     edges = Dependency.objects.order_by("pk").values_list("child_id", "parent_id", "key", "on_failure")
-    assert list(edges) == [(first.pk, waited_for.pk, None, "CANCEL"), (last.pk, first.pk, "one", "RUN")]
+    assert list(edges) == [(first.pk, UUID(waited_for), None, "CANCEL"), (last.pk, first.pk, "one", "RUN")]
     assert (first.when_lost, last.when_lost) == ("REASSIGN", "HOLD")
+
+
+def test_a_worker_lets_nothing_wait_for_tasks_that_are_none_of_its_business(worker: WorkerClient, user: Identity):
+    others = [make_task(queue="vault"), finish(make_task(queue="vault"), result={"secret": 1}), make_task("blue")]
+    make_task()
+    (lease,) = worker.claim()
+    count = Task.objects.count()
+
+    for other in others:
+        inputs = [
+            {"name": "x", "idempotencyKey": "x", "key": "one"},
+            {"name": NAME, "idempotencyKey": "y", "dependsOn": [lease["taskId"], "one", str(other.pk)]},
+        ]
+        assert refused(lambda inputs=inputs: worker.enqueue(lease, *inputs)) == ("NOT_FOUND", "inputs[1].dependsOn[2]")
+
+    assert Task.objects.count() == count
+    assert not Dependency.objects.exists()
+
+
+def test_what_one_worker_has_created_another_may_wait_for_in_its_place(worker: WorkerClient, worker_account: Identity):
+    parent = make_task()
+    (lease,) = worker.claim()
+    (first,) = worker.enqueue(lease, {"name": "first", "idempotencyKey": f"{parent.pk}:first"})
+    expire(lease)
+    other = WorkerClient(send_as(make_identity(Role.WORKER)), NAME)
+    (taken_over,) = other.claim()
+
+    (again,) = other.enqueue(taken_over, {"name": "first", "idempotencyKey": f"{parent.pk}:first"})
+    (last,) = other.enqueue(taken_over, {"name": "last", "idempotencyKey": "l", "dependsOn": [again]})
+
+    assert again == first
+    assert list(Dependency.objects.values_list("child_id", "parent_id")) == [(UUID(last), UUID(first))]
+
+
+def test_a_token_for_some_queues_lets_handlers_create_tasks_in_others(worker_account: Identity):
+    worker = WorkerClient(send_as(with_token(worker_account, "default")), NAME)
+    make_task()
+    (lease,) = worker.claim()
+
+    (made,) = worker.enqueue(lease, {"name": "notify", "queue": "mail", "idempotencyKey": "k"})
+
+    assert Task.objects.get(pk=made).queue == "mail"
 
 
 def test_a_child_needs_a_key_a_parent_and_no_recurrence(worker: WorkerClient):

@@ -170,4 +170,4 @@ def test_a_parent_is_deleted_or_depended_on_but_not_both():
     in_step(create, delete)
 
     assert len(children) + len(deleted) == ROUNDS and not children.keys() & deleted
-    assert all(parents.parents_of([child]) for child in children.values())
+    assert all(parents.edges_of([child]) for child in children.values())

@@ -64,7 +64,8 @@ def cost(text: str, **variables: Any) -> int:
         ("{ page(first: 7) { total edges { cursor node { id } } } }", 1 + 1 + 1 + 7 * 3),
         ("{ page { edges { cursor } } }", 1 + 1 + 30),
         ("{ a: stats b: stats }", 200),
-        ("{ __typename __schema { types { fields { name } } } }", 2),
+        ("{ __typename __schema { types { fields { name } } } }", 1 + 5_000),
+        ('{ __type(name: "Query") { name } }', 500),
     ],
 )
 def test_a_query_costs_what_it_resolves(query: str, points: int):

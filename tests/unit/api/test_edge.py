@@ -16,11 +16,14 @@ from pytest_django import Settings
 from dtq_site import endpoint
 from dtq_site.api.edge import GraphQLEdge
 from dtq_site.api.http import JSON_TYPE, write_answer
+from dtq_site.api.options import ApiOptions
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
 from tests.unit.api.small_schema import CONTEXT, changes, make_engine
 
 LIMIT = 200
+UNSIGNED_LIMIT = 100
+OPTIONS = ApiOptions(max_request_bytes=LIMIT, max_unsigned_bytes=UNSIGNED_LIMIT)
 APP = "https://app.example.com"
 BROWSER = "text/html,*/*;q=0.8"
 
@@ -91,13 +94,13 @@ def make_edge(view: Any = None) -> GraphQLEdge:
         RequestThreads(1),
         context_of=lambda _request: CONTEXT,
         page=lambda _: HttpResponse(),
-        max_body_bytes=LIMIT,
+        options=OPTIONS,
     )
     return GraphQLEdge(
         view or usual,
         pages,
         refuse=lambda request, error: write_answer(request, engine.refusal(error), JSON_TYPE, was_read=False),
-        max_body_bytes=LIMIT,
+        options=OPTIONS,
     )
 
 
@@ -130,7 +133,7 @@ def test_the_headers_are_those_of_djangos_own_way():
     assert exchange.headers["x-content-type-options"] == "nosniff"
 
 
-def test_no_more_is_kept_of_a_body_than_shows_that_it_is_too_large():
+def test_no_more_is_kept_of_a_body_than_shows_that_it_is_too_large_for_who_sends_it():
     seen = []
 
     async def measuring(request: HttpRequest) -> HttpResponse:
@@ -138,9 +141,10 @@ def test_no_more_is_kept_of_a_body_than_shows_that_it_is_too_large():
         return HttpResponse()
 
     chunks = (CHANGE.ljust(150), b" " * 51, b" " * 1000)
+    through_edge(Exchange(chunks=chunks, authorization="Bearer any"), measuring)
     through_edge(Exchange(chunks=chunks), measuring)
 
-    assert seen == [LIMIT + 1]
+    assert seen == [LIMIT + 1, UNSIGNED_LIMIT + 1]
     assert through_edge(Exchange(chunks=chunks)).status == 413
     assert changes == []
 

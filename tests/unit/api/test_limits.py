@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from accounts.identity import Identity
+from accounts.roles import Role
 from dtq_site.api.engine import GraphQLRequest
 from dtq_site.foundation.clock import elapsed_clock
 from tests.unit.api.small_schema import CONTEXT, make_engine
 
+SIGNED_IN = replace(CONTEXT, identity=Identity(UUID(int=1), "ann", Role.USER, UUID(int=2)))
+
 
 def run(query: str, **limits: int) -> dict[str, Any]:
     engine, _ = make_engine(**limits)
-    return engine.answer(GraphQLRequest(query), CONTEXT).body
+    return engine.answer(GraphQLRequest(query), SIGNED_IN).body
 
 
 def refusal(message: str) -> dict[str, Any]:
@@ -104,12 +111,87 @@ def test_nesting_beyond_the_parser_is_too_complex():
     assert run("{ node " * 300 + "{ value }" + " }" * 300) == refusal("Document is nested too deeply. Parsing aborted.")
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        lambda n: "{" + " __typename" * n + "}",
+        lambda n: "{" + " node { value }" * n + "}",
+        lambda n: "{" + "".join(f" x: node {{ v{m}: value }}" for m in range(n)) + "}",
+        lambda n: "{" + " node { node { value } }" * (n - 1) + " node { value } }",
+        lambda n: "{ node {" + " ... on Node { value }" * n + "} }",
+        lambda n: "{ node {" + "".join(f" ...F{m}" for m in range(n)) + "} }" + fragments(n),
+        lambda n: "{ node {" + " value" * 5 + "".join(f" ...F{m}" for m in range(n - 5)) + "} }" + fragments(n - 5),
+        lambda n: "{ __typename } fragment F on Node {" + " value" * n + " node { __typename } }",
+    ],
+)
+def test_one_field_may_be_selected_so_many_times_in_one_place(document: Callable[[int], str]):
+    within, beyond = run(document(30)), run(document(31))
+
+    assert "QUERY_TOO_COMPLEX" not in str(within)
+    (error,) = beyond["errors"]
+    assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+    assert error["message"].endswith("is selected 31 times in one place; at most 30 are allowed.")
+
+
+def fragments(count: int) -> str:
+    return "".join(f" fragment F{n} on Node {{ value }}" for n in range(count))
+
+
+def test_one_field_may_stand_in_many_places():
+    places = "".join(f" a{n}: node {{ value __typename }}" for n in range(100))
+
+    assert run(f"{{ {places} }}") == {"data": {f"a{n}": {"value": 1, "__typename": "Node"} for n in range(100)}}
+
+
+def test_fragments_in_a_circle_that_branches_are_told_by_validation_soon():
+    arms = "".join(f" a{n}: node {{ ...A }}" for n in range(40))
+
+    body = run(f"{{ node {{ ...A }} }} fragment A on Node {{ {arms} }}")
+
+    assert "errors" in body
+
+
 def test_the_largest_document_within_the_limits_is_answered_soon():
     began = elapsed_clock()
 
-    run("{" + " __typename" * 500 + "}")
+    answered = run("{" + "".join(f" f{n // 5}: node {{ value __typename node {{ value }} }}" for n in range(100)) + "}")
 
+    assert "errors" not in answered
     assert elapsed_clock() - began < 5
+
+
+def test_who_has_not_signed_in_may_send_a_smaller_document():
+    query = "{" + "".join(f" a{n}: __typename" for n in range(50)) + "}"
+    engine, _ = make_engine(max_unsigned_tokens=100)
+
+    assert engine.answer(GraphQLRequest(query), CONTEXT).body == refusal(
+        "Document contains more than 100 tokens. Parsing aborted."
+    )
+    assert engine.answer(GraphQLRequest(query), SIGNED_IN).refused is None
+    assert engine.answer(GraphQLRequest(query), CONTEXT).refused == "QUERY_TOO_COMPLEX"  # also of one that is kept
+
+
+def test_lists_in_variables_have_a_bound_before_their_items_are_looked_at():
+    engine, _ = make_engine()
+    query = "query ($in: [TaskInput!], $s: [TaskStatus!]) { echo(inputs: $in, statuses: $s) }"
+    many = {"in": [{"name": "n"}] * 15_000, "s": ["PENDING"] * 5_000}
+
+    assert engine.answer(GraphQLRequest(query, many), CONTEXT).refused is None
+    began = elapsed_clock()
+    refused = engine.answer(GraphQLRequest(query, {**many, "in": [{}] * 1_000_000}), CONTEXT)
+    assert elapsed_clock() - began < 1
+    assert refused.body == refusal(
+        "The lists in the variables have more than 20,000 items; send them in several requests."
+    )
+    assert engine.answer(GraphQLRequest(query, {**many, "s": ["PENDING"] * 5_001}), CONTEXT).body == refused.body
+
+
+def test_lists_within_json_are_bounded_by_their_bytes_alone():
+    engine, _ = make_engine()
+
+    answer = engine.answer(GraphQLRequest("query ($v: JSON) { json(value: $v) }", {"v": [1] * 30_000}), CONTEXT)
+
+    assert answer.body == {"data": {"json": [1] * 30_000}}
 
 
 def test_variables_have_a_bound_in_bytes_of_json():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dtq_site.api.outbox import Outbox, Overflow
+from dtq_site.api.outbox import Backlog, Outbox, Overflow
 
 
-def new_outbox(*, max_messages: int = 10, window_bytes: int = 100) -> Outbox:
-    return Outbox(max_messages=max_messages, window_bytes=window_bytes)
+def new_outbox(*, max_messages: int = 10, window_bytes: int = 100, backlog: Backlog | None = None) -> Outbox:
+    return Outbox(max_messages=max_messages, window_bytes=window_bytes, backlog=backlog or Backlog(1000))
 
 
 def sent(outbox: Outbox) -> list[str]:
@@ -130,3 +130,87 @@ def test_an_emptied_line_stalls_no_more():
     outbox.drop("op")
 
     assert outbox.stalled_since is None
+
+
+# --- bytes, counted for an account -------------------------------------------------------------------------------------
+
+
+def test_what_waits_for_all_sockets_of_an_account_has_a_bound_in_bytes():
+    backlog = Backlog(10)
+    first, second = new_outbox(backlog=backlog), new_outbox(backlog=backlog)
+    first.put("op", "1234", 0.0)
+    second.put("op", "123456", 0.0)
+
+    with pytest.raises(Overflow):
+        second.put("op", "1", 0.0)
+
+    assert (len(first), len(second), backlog.size) == (1, 1, 10)
+    sent(first)
+    second.put("op", "1234", 0.0)
+    assert backlog.size == 10
+
+
+def test_beyond_the_bound_a_socket_may_still_have_its_share():
+    backlog = Backlog(12)
+    hoarder, other = new_outbox(backlog=backlog), new_outbox(backlog=backlog)
+    hoarder.put("op", "x" * 12, 0.0)
+
+    other.put("op", "123456", 0.0)
+
+    for outbox in (other, hoarder):
+        with pytest.raises(Overflow):
+            outbox.put("op", "1", 0.0)
+    assert (backlog.size, backlog.sockets) == (18, 2)
+    hoarder.clear()
+    other.put("op", "123456", 0.0)
+    assert (backlog.size, backlog.sockets) == (12, 1)
+
+
+def test_one_message_alone_may_be_larger_than_the_bound():
+    backlog = Backlog(10)
+    outbox = new_outbox(backlog=backlog)
+
+    outbox.put("op", "x" * 50, 0.0)
+
+    with pytest.raises(Overflow):
+        outbox.put("op", "x", 0.0)
+    assert sent(outbox) == ["x" * 50]
+    assert (backlog.size, backlog.sockets) == (0, 0)
+
+
+def test_a_message_beyond_the_window_counts_until_it_was_read():
+    backlog = Backlog(10)
+    outbox = new_outbox(window_bytes=20, backlog=backlog)
+    outbox.put("op", "x" * 50, 0.0)
+
+    assert len(sent(outbox)) == 1
+    assert outbox.wants_ping()
+    assert backlog.size == 30
+
+    outbox.pong()
+    assert backlog.size == 0
+
+
+def test_what_is_replaced_dropped_or_cleared_counts_no_more():
+    backlog = Backlog(10)
+    outbox, other = new_outbox(backlog=backlog), new_outbox(backlog=backlog)
+    outbox.put("op", "12345678", 0.0, subject=1)
+    outbox.put("op", "1234", 0.0, subject=1)
+    outbox.put("gone", "123", 0.0)
+    other.put("op", "123", 0.0)
+    assert backlog.size == 10
+
+    outbox.drop("gone")
+    assert backlog.size == 7
+    outbox.clear()
+    assert (backlog.size, len(outbox), outbox.stalled_since) == (3, 0, None)
+
+
+def test_a_socket_whose_account_becomes_known_takes_what_waits_along():
+    own, accounts = Backlog(10), Backlog(10)
+    outbox = new_outbox(backlog=own)
+    outbox.put(None, "12345", 0.0)
+
+    outbox.join(accounts)
+
+    assert (own.size, accounts.size) == (0, 5)

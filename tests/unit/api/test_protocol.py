@@ -27,7 +27,7 @@ SUBSCRIBE = {"id": "1", "type": "subscribe", "payload": {"query": "{ a }"}}
 
 
 def new_session() -> Session:
-    return Session(opened_at=100.0, init_seconds=5.0, max_bytes=1000)
+    return Session(opened_at=100.0, init_seconds=5.0, max_bytes=1000, max_unsigned_bytes=500)
 
 
 def acknowledged() -> Session:
@@ -231,6 +231,15 @@ def test_the_size_of_a_message_is_counted_in_bytes():
     assert isinstance(take(session, largest + " " * (1000 - len(largest))), Reply)
     assert closing(session, largest + " " * (1001 - len(largest)))[0] == 4400
     assert closing(session, json.dumps({"type": "ping", "payload": {"a": "é" * 500}}, ensure_ascii=False))[0] == 4400
+
+
+def test_who_is_not_known_yet_may_send_less_at_once():
+    ping = json.dumps({"type": "ping"})
+
+    for session in (new_session(), acknowledged()):
+        assert isinstance(take(session, ping.ljust(500)), Reply)
+    assert closing(new_session(), ping.ljust(501)) == (4400, "Invalid message: a message has at most 500 bytes")
+    assert isinstance(take(acknowledged(), ping.ljust(501)), Reply)
 
 
 def test_a_reason_fits_into_a_close_frame():

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncRequestFactory
 
+from accounts.identity import Identity
+from accounts.roles import Role
 from dtq_site.api.context import RequestContext
+from dtq_site.api.engine import Engine
+from dtq_site.api.errors import ErrorReporter
 from dtq_site.api.http import GRAPHQL_TYPE, JSON_TYPE
+from dtq_site.api.options import ApiOptions
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
 from dtq_site.foundation.errors import RateLimited, Unauthenticated
-from tests.unit.api.small_schema import CONTEXT, changes, make_engine
+from dtq_site.foundation.faults import Faults
+from dtq_site.foundation.observer import Observer, Recorder
+from tests.unit.api.small_schema import CONTEXT, changes, make_engine, schema
 
 LIMIT = 1000
+OPTIONS = ApiOptions(max_request_bytes=LIMIT)
+SIGNED_IN = replace(CONTEXT, identity=Identity(UUID(int=1), "ann", Role.USER, UUID(int=2)))
 make = AsyncRequestFactory()
 
 
@@ -27,18 +38,38 @@ def no_changes() -> None:
     changes.clear()
 
 
-def send(request: HttpRequest, context: RequestContext | Exception = CONTEXT) -> HttpResponse:
+class Counting:
+    """Rate limits that count callers and let all pass."""
+
+    def __init__(self, counted: list[RequestContext]) -> None:
+        self._counted = counted
+
+    def refuse_exhausted(self, context: RequestContext) -> None:
+        """Nobody is."""
+
+    def take(self, context: RequestContext, permits: int = 1) -> None:
+        """Note who came."""
+        self._counted.append(context)
+
+
+def send(
+    request: HttpRequest,
+    context: RequestContext | Exception = CONTEXT,
+    *,
+    options: ApiOptions = OPTIONS,
+    engine: Engine | None = None,
+) -> HttpResponse:
     def context_of(_request: HttpRequest) -> RequestContext:
         if isinstance(context, Exception):
             raise context
         return context
 
     view = graphql_view(
-        make_engine()[0],
+        engine or make_engine()[0],
         RequestThreads(1),
         context_of=context_of,
         page=lambda _request: HttpResponse("the page"),
-        max_body_bytes=LIMIT,
+        options=options,
     )
     return asyncio.run(view(request))
 
@@ -272,6 +303,31 @@ def test_a_body_of_exactly_the_limit_is_read_and_a_larger_one_is_not():
 
     assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
     assert changes == [1]
+
+
+def test_who_has_not_signed_in_may_send_less():
+    options = ApiOptions(max_request_bytes=LIMIT, max_unsigned_bytes=100)
+    small = json.dumps({"query": "mutation { change }"}).ljust(100)
+
+    assert send(post(small), options=options).status_code == 200
+    refused = send(post(small + " "), options=options)
+    assert (refused.status_code, code_of(refused)) == (413, "PAYLOAD_TOO_LARGE")
+    assert "larger than 100 bytes" in json.loads(refused.content)["errors"][0]["message"]
+    assert changes == [1]
+
+    assert send(post(small.ljust(LIMIT)), SIGNED_IN, options=options).status_code == 200
+    assert send(post(small.ljust(LIMIT + 1)), SIGNED_IN, options=options).status_code == 413
+    assert changes == [1, 1]
+
+
+@pytest.mark.parametrize("body", ["{", '{"query": "{"}', '{"query": "{ __typename }"}'])
+def test_every_request_counts_once_whether_it_can_be_read_or_not(body: str):
+    counted: list[RequestContext] = []
+    reporter = ErrorReporter(Faults(Observer(Recorder()), lambda: "error-id"))
+
+    send(post(body), engine=Engine(schema, OPTIONS, reporter, Counting(counted)))
+
+    assert counted == [CONTEXT]
 
 
 # --- methods ------------------------------------------------------------------------------------------------------------

@@ -256,7 +256,7 @@ def endpoint(world: World) -> tuple[Callable[[str], Coroutine[Any, Any, HttpResp
         world.threads,
         context_of=context_of,
         page=lambda _request: HttpResponse(),
-        max_body_bytes=10_000,
+        options=ApiOptions(),
         room=world.room,
     )
 

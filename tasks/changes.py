@@ -1,0 +1,42 @@
+"""What operators do to queues and single tasks: each change with its entry in the audit log, both or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accounts import audit
+from accounts.identity import Identity
+from dtq_site.foundation.database import repeats_lock_conflicts
+from tasks import lifecycle, queues
+from tasks.models import Queue, Task
+
+
+@repeats_lock_conflicts
+def delete_task(task: Task, by: Identity) -> None:
+    """Remove a task that has ended; raises as `lifecycle.delete` does."""
+    lifecycle.delete(task.pk)
+    audit.record(by, "task.deleted", f"task:{task.pk}", {"name": task.name})
+
+
+@repeats_lock_conflicts
+def pause_queue(name: str, by: Identity) -> Queue:
+    """Hold back its tasks. Raises NotFound."""
+    queue = queues.pause(name)
+    audit.record(by, "queue.paused", f"queue:{name}")
+    return queue
+
+
+@repeats_lock_conflicts
+def resume_queue(name: str, by: Identity) -> Queue:
+    """Hand out its tasks again. Raises NotFound."""
+    queue = queues.resume(name)
+    audit.record(by, "queue.resumed", f"queue:{name}")
+    return queue
+
+
+@repeats_lock_conflicts
+def configure_queue(name: str, asked: Mapping[str, int | None], by: Identity) -> Queue:
+    """Serve it otherwise; raises as `queues.configure` does."""
+    queue = queues.configure(name, asked)
+    audit.record(by, "queue.changed", f"queue:{name}", asked)
+    return queue
