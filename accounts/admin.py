@@ -1,8 +1,11 @@
-"""Users, teams and the audit log in the Django admin. Whatever is edited here is written by `registration.py`."""
+"""Users, teams, worker tokens and the audit log in the Django admin. Whatever is edited here is written by the modules that own
+the rows.
+"""
 
 from __future__ import annotations
 
 import copy
+from datetime import UTC
 from functools import partial
 from typing import Any
 
@@ -10,14 +13,22 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    BaseUserCreationForm,
+    ReadOnlyPasswordHashField,
+    ReadOnlyPasswordHashWidget,
+    UserChangeForm,
+)
+from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 
-from accounts import authentication, credentials, registration
+from accounts import authentication, credentials, registration, worker_tokens
 from accounts.identity import Identity
-from accounts.models import AuditEntry, Team, User
+from accounts.models import AuditEntry, Team, User, WorkerToken
 from accounts.views import request_address
 from dtq_site.foundation.errors import BadInput, Conflict, DTQError
 
@@ -48,8 +59,19 @@ class NewUserForm(NormalisedForm, BaseUserCreationForm):
         fields = ("username", "email", "name", "role", "team")
 
 
+class PasswordState(ReadOnlyPasswordHashWidget):
+    """Says whether there is a password, and nothing of its hash."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """One line in place of the parts of the hash."""
+        state = "There is one." if value and is_password_usable(value) else "None fits."
+        return super().get_context(name, value, attrs) | {"summary": [{"label": state}]}
+
+
 class AccountForm(NormalisedForm, UserChangeForm):
     """An account that exists."""
+
+    password = ReadOnlyPasswordHashField(label="Password", widget=PasswordState)
 
     class Meta:
         model = User
@@ -94,6 +116,8 @@ def change_own_password(request: HttpRequest, extra_context: dict[str, Any] | No
     return redirect("admin:auth_user_password_change", request.user.pk)
 
 
+admin.site.site_header = admin.site.site_title = "DTQ"
+admin.site.index_title = "Administration"
 admin.site.login_form = ThrottledLoginForm
 admin.site.password_change = change_own_password
 
@@ -176,25 +200,64 @@ class TeamAdmin(RefusalsShown):
             obj.id = registration.add_team(obj.name, request.user.identity).id
 
 
-@admin.register(AuditEntry)
-class AuditEntryAdmin(admin.ModelAdmin):
-    """The audit log, to read."""
-
-    list_display = ("at", "actor", "action", "target")
-    list_filter = ("action",)
-    search_fields = ("actor", "target", "facts")
-    fields = ("at", "actor", "actor_id", "action", "target", "facts")
-    readonly_fields = fields
-    show_full_result_count = False
+class ToBeLookedAt(admin.ModelAdmin):
+    """What nobody adds, edits or deletes here."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: `audit.record` writes it."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
         """Never."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEntry | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never."""
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+@admin.register(WorkerToken)
+class WorkerTokenAdmin(ToBeLookedAt):
+    """Worker tokens, to look at and to revoke. They are issued where their text can be shown, once."""
+
+    fields = ("name", "account", "queues_served", "issued_at", "expires_at", "last_used_at", "revoked_at")
+    readonly_fields = list_display = fields
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("account",)
+    search_fields = ("name", "account__username")
+    actions = ("revoke",)
+
+    @admin.display(description="queues")
+    def queues_served(self, token: WorkerToken) -> str:
+        """The queues that it may serve."""
+        return ", ".join(token.queues) or "all"
+
+    @admin.action(description="Revoke, and give back to the line what their workers hold", permissions=["view"])
+    def revoke(self, request: HttpRequest, tokens: QuerySet[WorkerToken]) -> None:
+        """Refuse the selected tokens from now on."""
+        for token in tokens:
+            worker_tokens.revoke(token.pk, request.user.identity)
+        self.message_user(request, f"Revoked: {', '.join(token.name for token in tokens)}.")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ToBeLookedAt):
+    """The audit log, to read."""
+
+    list_display = ("moment", "actor", "action", "named", "target")
+    list_display_links = ("moment", "action")
+    list_filter = ("action",)
+    search_fields = ("actor", "target", "facts")
+    readonly_fields = fields = ("moment", "actor", "actor_id", "action", "target", "facts")
+    show_full_result_count = False
+
+    @admin.display(description="at (UTC)")
+    def moment(self, entry: AuditEntry) -> str:
+        """When, to the second."""
+        return entry.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    @admin.display(description="name")
+    def named(self, entry: AuditEntry) -> str:
+        """What people call the target, where the facts say so."""
+        name = entry.facts.get("username") or entry.facts.get("name") or ""
+        return name[-1] if isinstance(name, list) else name  # what it was, and what it is

@@ -1,6 +1,7 @@
 """How errors of the REST operations leave: in one form, with the codes, status codes and care of GraphQL over HTTP.
 
-Settings name `answer_error` to the REST framework, which calls it for whatever a view raises.
+Settings name `answer_error` to the REST framework, which calls it for whatever a view raises, and `RatePerAddress`, which it asks
+before any.
 """
 
 from __future__ import annotations
@@ -9,12 +10,32 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
+from accounts.client_address import client_address
 from dtq_site.api.errors import STATUS, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
 from dtq_site.foundation.errors import DTQError, RateLimited
 from dtq_site.reporting import faults
+
+
+class RatePerAddress(BaseThrottle):
+    """Counts requests over REST with those to the API of somebody who has not signed in: nobody knows yet who sends them."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Let it pass, or raise RateLimited."""
+        from dtq_site.endpoint import rate_limits  # needs the views, which need this module
+
+        address = client_address(
+            request.META.get("REMOTE_ADDR"),
+            request.headers.get("X-Forwarded-For"),
+            trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies,
+        )
+        rate_limits.take_of_address(address)
+        return True
 
 
 def answer_error(error: Exception, context: Mapping[str, Any]) -> Response:

@@ -274,6 +274,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "dtq_site.rest.answer_error",
+    "DEFAULT_THROTTLE_CLASSES": ["dtq_site.rest.RatePerAddress"],
 }
 
 # --- mail ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from dtq_site.foundation import strict_json
 
 SUBPROTOCOL = "graphql-transport-ws"
 _LONGEST_REASON = 123  # bytes, in a close frame
+_MOST_EARLY_PINGS = 10
 
 Payload = dict[str, Any]
 
@@ -92,6 +93,7 @@ class Session:
         self.init_deadline = opened_at + init_seconds
         self._max_bytes, self._max_unsigned_bytes = max_bytes, max_unsigned_bytes
         self._introduced = self._acknowledged = False
+        self._early_pings = 0
         self._living: dict[str, Operation] = {}
 
     def take(self, frame: str | bytes) -> Command:
@@ -157,6 +159,10 @@ class Session:
         return Authenticate(message.get("payload") or {})
 
     def _ping(self, message: Payload) -> Command:
+        if not self._acknowledged:
+            self._early_pings += 1
+            if self._early_pings > _MOST_EARLY_PINGS:
+                raise Closing(CloseCode.TOO_MANY, "Too many pings before the introduction")
         return Reply(_written(type="pong", **({"payload": message["payload"]} if message.get("payload") else {})))
 
     def _pong(self, _message: Payload) -> Command:

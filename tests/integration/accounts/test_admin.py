@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import include, path
 
-from accounts import authentication, registration
-from accounts.models import AuditEntry, Team, User
+from accounts import authentication, registration, worker_tokens
+from accounts.models import AuditEntry, Team, User, WorkerToken
 from accounts.roles import Role
 from dtq_site.foundation.errors import Unauthenticated
 from tests.integration.accounts.making import PASSWORD, audited, make_user, row_counts, sign_in
@@ -55,7 +55,16 @@ def test_the_door_counts_failures_like_the_api():
 
 @pytest.mark.parametrize(
     "page",
-    ["user/", "user/add/", "team/", "team/add/", "user/{user}/change/", "user/{user}/password/", "auditentry/"],
+    [
+        "user/",
+        "user/add/",
+        "team/",
+        "team/add/",
+        "user/{user}/change/",
+        "user/{user}/password/",
+        "auditentry/",
+        "workertoken/",
+    ],
 )
 def test_every_page_opens(browser: Client, page: str):
     assert browser.get("/admin/accounts/" + page.format(user=User.objects.get().id)).status_code == 200
@@ -233,3 +242,50 @@ def test_the_audit_log_is_read_and_not_written(browser: Client):
     assert browser.post(pages + "delete/", {"post": "yes"}).status_code == 403
     assert browser.get("/admin/accounts/auditentry/add/").status_code == 403
     assert AuditEntry.objects.values().get() == before
+
+
+def test_nothing_of_a_hash_is_shown(browser: Client):
+    root = User.objects.get()
+    page = f"/admin/accounts/user/{root.id}/change/"
+
+    shown = browser.get(page).content.decode()
+    registration.set_password(make_user("ann").id, None)
+    without = browser.get(f"/admin/accounts/user/{User.objects.get(username='ann').id}/change/").content.decode()
+
+    assert "There is one." in shown and "Reset password" in shown
+    assert "None fits." in without and "Set password" in without
+    for part in ("algorithm", "salt", *root.password.split("$")):
+        assert part[:6] not in shown
+
+
+def test_the_audit_log_tells_when_to_the_second_and_of_whom(browser: Client):
+    registration.rename_team(registration.add_team("sailors").id, "divers")
+    entry = AuditEntry.objects.first()
+
+    listed = browser.get("/admin/accounts/auditentry/").content.decode()
+    page = browser.get(f"/admin/accounts/auditentry/{entry.pk}/change/").content.decode()
+
+    for shown in (listed, page):
+        assert entry.at.strftime("%Y-%m-%d %H:%M:%S") in shown
+    assert '<td class="field-named">divers</td>' in listed
+
+
+def make_token(name: str) -> WorkerToken:
+    account = make_user(f"worker-{name}", role=Role.WORKER)
+    return worker_tokens.issue(account, name=name, queues=["mail"]).token
+
+
+def test_worker_tokens_are_shown_and_revoked_and_nothing_else(browser: Client):
+    lost, kept = make_token("laptop"), make_token("ship")
+    page = f"/admin/accounts/workertoken/{lost.pk}/"
+
+    shown = browser.get(f"{page}change/").content.decode()
+    response = browser.post("/admin/accounts/workertoken/", {"action": "revoke", "_selected_action": [str(lost.pk)]})
+
+    assert "laptop" in shown and lost.digest not in shown
+    assert response.status_code == 302
+    assert list(WorkerToken.objects.filter(revoked_at=None)) == [kept]
+    assert audited()[-1] == ("root", "worker_token.revoked", f"worker_token:{lost.pk}", {"name": "laptop"})
+    for forbidden in ("add/", f"{kept.pk}/delete/"):
+        assert browser.get(f"/admin/accounts/workertoken/{forbidden}").status_code == 403
+    assert WorkerToken.objects.count() == 2

@@ -9,9 +9,12 @@ from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
+from redis import Redis
 
 from accounts import authentication
 from accounts.models import RevokedSession
+from dtq_site import endpoint
+from dtq_site.api.rate_limits import RateLimits
 from tests.integration.accounts.making import PASSWORD, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("accounts.urls")]
@@ -222,3 +225,17 @@ def test_logout_without_a_refresh_token_ends_the_session_of_the_header():
 def test_logout_of_nobody_is_refused(header: dict):
     assert error_of(post("/auth/logout", {}, **header)) == (401, "UNAUTHENTICATED", None)
     assert RevokedSession.objects.count() == 0
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
+def test_requests_count_for_their_address_whether_their_tokens_hold_or_not(
+    path: str, redis_server: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(endpoint, "rate_limits", RateLimits(redis_server, rate=1, burst=2))
+    body = {"refresh_token": "forged", "username": "ann", "password": "wrong"}
+
+    answers = [post(path, body) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert answers[2]["Retry-After"] == "1"
+    assert error_of(answers[2])[1] == "RATE_LIMITED"

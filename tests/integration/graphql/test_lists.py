@@ -339,8 +339,9 @@ def test_a_page_with_everything_takes_as_many_queries_for_two_as_for_thirty(user
         shown = data(f"{{ tasksConnection {{ nodes {EVERYTHING} }} }}", user)["tasksConnection"]["nodes"]
 
     assert len(shown) == count
-    # which, rows, users, teams, logs, workers, how many each runs, who is online, schedules, their users, their teams
-    assert len(queries) == 11
+    # which, rows, users, teams, how long the logs are, logs, workers, how many each runs, who is online, schedules, and their
+    # users and teams
+    assert len(queries) == 12
 
 
 @pytest.mark.parametrize(

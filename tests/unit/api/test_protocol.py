@@ -242,6 +242,15 @@ def test_who_is_not_known_yet_may_send_less_at_once():
     assert isinstance(take(acknowledged(), ping.ljust(501)), Reply)
 
 
+def test_who_is_not_known_yet_is_answered_few_pings():
+    known, unknown = acknowledged(), new_session()
+
+    for session in (known, unknown):
+        assert [type(take(session, {"type": "ping"})) for _ in range(10)] == [Reply] * 10
+    assert closing(unknown, {"type": "ping"}) == (4429, "Too many pings before the introduction")
+    assert isinstance(take(known, {"type": "ping"}), Reply)
+
+
 def test_a_reason_fits_into_a_close_frame():
     assert Closing(CloseCode.BAD_MESSAGE, "é" * 100).reason == "é" * 61
 
