@@ -28,6 +28,7 @@ PRICES: Mapping[str, Price] = {
     "Query.taskStats": Price(points=1_000),
     "Query.explain": Price(points=100),
     "Query.queues": Price(items=20),
+    "Query.handlerLimits": Price(items=20),
     "Queue.depth": Price(points=5),
     "Queue.processing": Price(points=5),
     "Query.workers": Price(items=50),

@@ -20,7 +20,7 @@ from dtq_site.foundation.errors import Conflict, NotFound
 from scheduling.definition import TASK_COLUMNS
 from scheduling.models import Schedule
 from tasks import lifecycle
-from tasks.announced import declared_lock
+from tasks.announced import declared_key, declared_lock
 from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.domain.submission import NewTask, TaskSpec
 from tasks.models import Task
@@ -94,5 +94,8 @@ def _key(schedule: Schedule, slot: datetime) -> str:
 
 def _new_task(schedule: Schedule, **timed: Any) -> NewTask:
     columns = {column: getattr(schedule, column) for column in TASK_COLUMNS}
-    lock = declared_lock(schedule.name, schedule.payload)
-    return NewTask(TaskSpec(**columns, **timed, lock=lock), schedule.team_id, schedule.user_id, schedule_id=schedule.pk)
+    needs = {
+        "lock": declared_lock(schedule.name, schedule.payload),
+        "limit_key": declared_key(schedule.name, schedule.payload),
+    }
+    return NewTask(TaskSpec(**columns, **timed, **needs), schedule.team_id, schedule.user_id, schedule_id=schedule.pk)

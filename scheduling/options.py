@@ -62,6 +62,20 @@ class SchedulingOptions:
         maximum=_LONGEST_PERIOD,
         help="how often the scheduler looks for free locks for which tasks wait.",
     )
+    cap_keeper_period: timedelta = option(
+        timedelta(seconds=1),
+        env="DTQ_CAP_KEEPER_PERIOD",
+        minimum=_SHORTEST_PERIOD,
+        maximum=_LONGEST_PERIOD,
+        help="how often the scheduler looks for free places under caps for which tasks wait.",
+    )
+    rate_keeper_period: timedelta = option(
+        timedelta(milliseconds=100),
+        env="DTQ_RATE_KEEPER_PERIOD",
+        minimum=_SHORTEST_PERIOD,
+        maximum=_LONGEST_PERIOD,
+        help="how often the scheduler looks for tasks that wait for a rate; while any do it wakes for each token.",
+    )
     dependency_keeper_period: timedelta = option(
         timedelta(seconds=1),
         env="DTQ_DEPENDENCY_KEEPER_PERIOD",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tasks.domain.locks import fill as fill_template
+from tasks.domain.limits import KEY_NAMES
+from tasks.domain.locks import LOCK_NAMES
 from tasks.domain.submission import Defaults
 from tasks.handling import registry
 
@@ -37,7 +38,13 @@ def declared_defaults(name: str) -> Defaults:
 def declared_lock(name: str, payload: Mapping[str, Any]) -> str | None:
     """The lock that a task with that payload needs by its handler's declaration. Raises BadInput, naming the payload's key."""
     template = declared_defaults(name).lock
-    return None if template is None else fill_template(template, payload)
+    return None if template is None else LOCK_NAMES.fill(template, payload)
+
+
+def declared_key(name: str, payload: Mapping[str, Any]) -> str | None:
+    """For what its handler's limits count apart a task with that payload is. Raises BadInput, naming the payload's key."""
+    template = declared_defaults(name).per
+    return None if template is None else KEY_NAMES.fill(template, payload)
 
 
 def announced_defaults(name: str) -> Defaults:

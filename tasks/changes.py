@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from accounts import audit
 from accounts.identity import Identity
 from dtq_site.foundation.database import repeats_lock_conflicts
-from tasks import lifecycle, queues
-from tasks.models import Queue, Task
+from tasks import lifecycle, limits, queues
+from tasks.models import HandlerLimits, Queue, Task
 
 
 @repeats_lock_conflicts
@@ -35,8 +35,16 @@ def resume_queue(name: str, by: Identity) -> Queue:
 
 
 @repeats_lock_conflicts
-def configure_queue(name: str, asked: Mapping[str, int | None], by: Identity) -> Queue:
+def configure_queue(name: str, asked: Mapping[str, str | int | None], by: Identity) -> Queue:
     """Serve it otherwise; raises as `queues.configure` does."""
     queue = queues.configure(name, asked)
     audit.record(by, "queue.changed", f"queue:{name}", asked)
     return queue
+
+
+@repeats_lock_conflicts
+def configure_handler_limits(name: str, asked: Mapping[str, str | int | None], by: Identity) -> HandlerLimits:
+    """Limit its tasks otherwise; raises as `limits.configure_handler` does."""
+    said = limits.configure_handler(name, asked)
+    audit.record(by, "handler.limited", f"handler:{name}", asked)
+    return said

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from tasks import locks, parents
+from tasks import limit_reasons, locks, parents
 from tasks.domain.reasons import Reason, ReasonCode
 from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.models import NamedLock, Queue, Task, TaskAttempt
@@ -192,4 +192,4 @@ def _moment(moment: datetime | None) -> str:
     return "an unknown moment" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-_parts: list[Part] = [_ended, _running, _held_back, _queue, _ahead]
+_parts: list[Part] = [_ended, _running, _held_back, limit_reasons.explain, _queue, _ahead]

@@ -2,7 +2,7 @@
 
 Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
 `metrics.py` for sums, `locks.py` for locks and who waits for them, `lifecycle/dependencies.py` for dependencies,
-`bulk.py` for requests that concern many tasks.
+`limits.py` for limits of handlers, `limit_line.py` for who waits for a limit, `bulk.py` for requests that concern many tasks.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from django.db import models
 
 from dtq_site.foundation.database import KeyField
 from tasks.domain.lease import WhenLost
+from tasks.domain.limits import MAX_LIMIT_NAME
 from tasks.domain.locks import MAX_LOCK_NAME
+from tasks.domain.rates import MAX_RATE_TEXT
 from tasks.domain.states import Hold, TaskStatus
+from tasks.domain.templates import MAX_NAME
 from tasks.domain.workflow import OnFailure
 
 
@@ -24,6 +27,15 @@ class Queue(models.Model):
     weight = models.PositiveSmallIntegerField(default=1, help_text="its share of workers that serve several queues")
     ageing_seconds = models.PositiveIntegerField(
         null=True, help_text="the age that is worth one level of priority; null is none: priority is strict"
+    )
+    rate_limit = models.CharField(
+        max_length=MAX_RATE_TEXT, null=True, help_text='how often its tasks start, such as "100/m"; null is no limit'
+    )
+    burst = models.PositiveIntegerField(
+        null=True, help_text="how many of them may start at once; null is what comes back within a tenth of a second"
+    )
+    concurrency_limit = models.PositiveIntegerField(
+        null=True, help_text="how many of its tasks run at a time; null is no limit"
     )
     created_at = models.DateTimeField()
 
@@ -81,6 +93,8 @@ class Task(models.Model):
     lock_fencing_number = models.PositiveBigIntegerField(
         default=0, help_text="of the lock that its present attempt took last; 0: it has taken none"
     )
+    limit_key = KeyField(max_length=MAX_NAME, null=True, help_text="what the limits of its handler count it under")
+    capped = models.BooleanField(default=False, help_text="whether tasks may wait for the end of its present attempt")
     has_dependants = models.BooleanField(default=False, help_text="whether other tasks were ever made to wait for it")
 
     created_at = models.DateTimeField()
@@ -172,6 +186,42 @@ class LockWaiter(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["name", "rank", "task_id"], name="lock_line")]
+
+
+class HandlerLimits(models.Model):
+    """What an operator has said about the limits of a handler; where it is null the handler's declaration holds."""
+
+    name = KeyField(max_length=100, primary_key=True)
+    rate_limit = models.CharField(max_length=MAX_RATE_TEXT, null=True, help_text='such as "100/m", or "none"')
+    burst = models.PositiveIntegerField(null=True, help_text="how many may start at once")
+    concurrency_limit = models.PositiveIntegerField(null=True, help_text="how many run at a time; 0 is no limit")
+
+    class Meta:
+        verbose_name_plural = "handler limits"
+
+
+class LimitState(models.Model):
+    """A limit that tasks have met. Who counts or frees places under a cap has locked its row and keeps it until the commit."""
+
+    limit = KeyField(max_length=MAX_LIMIT_NAME, primary_key=True)
+    full_at_us = models.BigIntegerField(
+        default=0, help_text="of a rate, while Redis is away: when its bucket is full, in microseconds since 1970"
+    )
+    made_at = models.DateTimeField(
+        db_index=True, help_text="a day after that it is forgotten, and made anew if need be"
+    )
+
+
+class LimitWaiter(models.Model):
+    """A PENDING task that waits for a limit, in its place in line; each queue has a line of its own."""
+
+    task_id = models.UUIDField(primary_key=True)
+    limit = KeyField(max_length=MAX_LIMIT_NAME)
+    queue = KeyField(max_length=64)
+    rank = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["limit", "queue", "rank", "task_id"], name="limit_line")]
 
 
 class Dependency(models.Model):

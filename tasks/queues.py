@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import BadInput, NotFound
+from tasks.domain.limits import NO_RATE, check_cap
 from tasks.domain.priority import level_ms as _level_ms
+from tasks.domain.rates import check_burst, read_rate
 from tasks.models import Queue
 
 REMEMBERED_SECONDS = 1.0
@@ -85,17 +88,33 @@ def resume(name: str) -> Queue:
     return _change(name, paused=False)
 
 
-def configure(name: str, changes: Mapping[str, int | None]) -> Queue:
+def configure(name: str, changes: Mapping[str, str | int | None]) -> Queue:
     """Change `weight` or `ageing_seconds`; None is what a new queue has, and no ageing, or 0, strict order.
 
     Raises BadInput and NotFound.
 
-    The tasks that wait get their new places from the reconciler.
+    Limits are lifted by None, the cap also by 0; a burst goes with its rate. The tasks that wait get their new places from the
+    reconciler.
     """
+    return _change(name, **checked_changes(name, changes))
+
+
+def checked_changes(name: str, changes: Mapping[str, str | int | None]) -> dict[str, Any]:
+    """What is wanted of a queue, as it is kept. Raises BadInput."""
     if not changes:
         raise BadInput("Give at least one field to change.")
     checked = {column: _CHECKS[column](value) for column, value in changes.items()}
-    return _change(name, **checked)
+    if "rate_limit" in checked and checked["rate_limit"] is None:
+        checked.setdefault("burst", None)
+    if checked.get("burst") is not None and not _has_rate(name, checked):
+        raise BadInput("burst says nothing without a rateLimit; give one too.", field="burst")
+    return checked
+
+
+def _has_rate(name: str, checked: Mapping[str, Any]) -> bool:
+    if "rate_limit" in checked:
+        return checked["rate_limit"] is not None
+    return Queue.objects.filter(name=name).exclude(rate_limit=None).exists()
 
 
 def _checked_weight(value: int | None) -> int:
@@ -104,6 +123,14 @@ def _checked_weight(value: int | None) -> int:
     if not 1 <= value <= HEAVIEST:
         raise BadInput(f"weight must be from 1 to {HEAVIEST:,}, not {value}.", field="weight")
     return value
+
+
+def _checked_rate(value: str | None) -> str | None:
+    return None if value in (None, NO_RATE) else str(read_rate(value))
+
+
+def _checked_cap(value: int | None) -> int | None:
+    return check_cap(value) if value else None
 
 
 def _checked_ageing(value: int | None) -> int | None:
@@ -115,7 +142,13 @@ def _checked_ageing(value: int | None) -> int | None:
     return value or None
 
 
-_CHECKS = {"weight": _checked_weight, "ageing_seconds": _checked_ageing}
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "weight": _checked_weight,
+    "ageing_seconds": _checked_ageing,
+    "rate_limit": _checked_rate,
+    "burst": lambda value: None if value is None else check_burst(value),
+    "concurrency_limit": _checked_cap,
+}
 
 
 def _change(name: str, **columns: object) -> Queue:

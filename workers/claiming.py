@@ -16,8 +16,9 @@ from django.db import Error
 from dtq_site.foundation.backoff import full_jitter, jitter, shuffled
 from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.database import database_clock
-from tasks import lifecycle
+from tasks import lifecycle, limit_line
 from tasks.domain.lease import Lease, LeasedTask
+from tasks.domain.limits import Scope
 from tasks.domain.states import Hold, TaskStatus
 from tasks.lifecycle import Claim, ClaimedTask
 from tasks.models import Queue, Task
@@ -131,10 +132,10 @@ def _claim_hinted(
 ) -> list[ClaimedTask]:
     """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
     index = redis_index()
-    ask = limit
-    while hints := index.take(queue, caller.names, ask, taker=caller.worker_id):
+    ask, names = limit, caller.names
+    while names and (hints := index.take(queue, names, ask, taker=caller.worker_id)):
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
-        won = lifecycle.claim([hint.id for hint in chosen], queue, caller.names, wanted, clock.now())
+        won = lifecycle.claim([hint.id for hint in chosen], queue, names, wanted, clock.now())
         taken = {task.pk for task in won}
         if len(won) == len(hints):
             later(lambda hints=hints: index.confirm(hints))
@@ -149,8 +150,9 @@ def _claim_hinted(
         index.add(left)
         if won:
             return won
-        if chosen and _waits_for_lock(chosen[-1]):
-            continue  # they have left the line; behind them may be others that can run
+        if parked := _parked(chosen):
+            names = _behind(parked, names)
+            continue
         if left:  # ready, and refused all the same: the queue was paused a moment ago
             forget_queues()
             return []
@@ -166,18 +168,19 @@ def forget_queues() -> None:
 
 def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
     """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
-    attempt = 0
-    while attempt < _ROW_TRIES:
-        hints = database_index.take(queue, caller.names, limit, team_id=caller.team_id)
+    attempt, names = 0, caller.names
+    while names and attempt < _ROW_TRIES:
+        hints = database_index.take(queue, names, limit, team_id=caller.team_id)
         if not hints:
             return []
-        won = lifecycle.claim([hint.id for hint in hints], queue, caller.names, wanted, clock.now(), caller.team_id)
+        won = lifecycle.claim([hint.id for hint in hints], queue, names, wanted, clock.now(), caller.team_id)
         if won:
             taken = {task.pk for task in won}
             redis_index().drop([hint for hint in hints if hint.id in taken])
             return won
-        if _waits_for_lock(hints[-1]):
-            continue  # they have left the line; behind them may be others that can run
+        if parked := _parked(hints):
+            names = _behind(parked, names)
+            continue
         attempt += 1
         forget_queues()  # or they were refused because the queue was paused a moment ago
         if queue not in open_queues(caller):
@@ -186,8 +189,18 @@ def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Cl
     return []
 
 
-def _waits_for_lock(hint: Hint) -> bool:
-    return Task.objects.filter(pk=hint.id, status=TaskStatus.PENDING, hold=Hold.LOCK).exists()
+def _parked(hints: list[Hint]) -> list[tuple[UUID, str, str]]:
+    """Those that have left the line to wait for a lock or a limit: id, name, and what they wait for."""
+    rows = Task.objects.filter(pk__in=[hint.id for hint in hints], status=TaskStatus.PENDING)
+    return list(rows.filter(hold__in=(Hold.LOCK, Hold.LIMIT)).values_list("pk", "name", "hold"))
+
+
+def _behind(parked: list[tuple[UUID, str, str]], names: frozenset[str]) -> frozenset[str]:
+    """The names of which tasks that stand behind these may run: none once the queue's limit is met, nor a handler's."""
+    met = limit_line.awaited_by([task_id for task_id, _, hold in parked if hold == Hold.LIMIT]).values()
+    if any(limit.scope is Scope.QUEUE for limit in met):
+        return frozenset()
+    return names - {limit.name for limit in met if not limit.key}
 
 
 def _still_ready(hints: list[Hint]) -> list[Hint]:

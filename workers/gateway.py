@@ -20,7 +20,7 @@ from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import STATEMENT_BYTES, database_clock, may_be_too_large, reconnect
 from tasks import audit, lifecycle, parents, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
-from tasks.domain.locks import LockAnswer, check_lock_name
+from tasks.domain.locks import LOCK_NAMES, LockAnswer
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.handling.port import EnqueueRequest
@@ -95,12 +95,12 @@ def results(lease: Lease) -> dict[str, Any]:
 
 def take_lock(lease: Lease, name: str, clock: Clock = database_clock) -> LockAnswer:
     """Try to take a lock for a running attempt; it holds it until it frees it or its lease ends."""
-    return lifecycle.take_lock(lease, check_lock_name(name), clock.now())
+    return lifecycle.take_lock(lease, LOCK_NAMES.check_name(name), clock.now())
 
 
 def free_lock(lease: Lease, name: str, clock: Clock = database_clock) -> bool:
     """Free a lock of a running attempt; False if it does not hold it (any more)."""
-    return lifecycle.free_lock(lease, check_lock_name(name), clock.now())
+    return lifecycle.free_lock(lease, LOCK_NAMES.check_name(name), clock.now())
 
 
 def wait_for_lock(name: str, timeout_seconds: float) -> None:

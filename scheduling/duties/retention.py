@@ -19,7 +19,7 @@ from scheduling import selectors
 from scheduling.options import SchedulingOptions
 from scheduling.runtime.duty import Duty
 from tasks import audit as task_audit
-from tasks import lifecycle, locks
+from tasks import lifecycle, limit_line, locks
 from tasks.domain.states import TaskStatus
 from workers import presence
 
@@ -135,7 +135,17 @@ class LockRetention(Removal):
         return self._count([locks.forget_free(now, CHUNK)])
 
 
-REMOVALS = (TaskRetention, LogRetention, WorkerRetention, AccountRetention, LockRetention)
+class LimitRetention(Removal):
+    """Rows of limits that nobody waits for."""
+
+    name = "limit retention"
+
+    def remove(self, options: SchedulingOptions, now: datetime) -> bool:
+        """Those that were made long ago; who meets a limit makes its row anew."""
+        return self._count([limit_line.forget_old(now, CHUNK)])
+
+
+REMOVALS = (TaskRetention, LogRetention, WorkerRetention, AccountRetention, LockRetention, LimitRetention)
 
 
 def _latest(hour: int, now: datetime) -> datetime:

@@ -15,6 +15,7 @@ from dtq_site.foundation.service import ServiceGroup
 from scheduling.duties.bulk_work import BulkWork
 from scheduling.duties.cron_firing import CronFiring
 from scheduling.duties.dependency_keeper import DependencyKeeper
+from scheduling.duties.limit_keepers import CapKeeper, RateKeeper
 from scheduling.duties.lock_keeper import LockKeeper
 from scheduling.duties.promoter import Promoter
 from scheduling.duties.queue_health import QueueHealth
@@ -28,6 +29,7 @@ from scheduling.runtime.leader import Leader
 
 DUTIES: tuple[type[Duty], ...] = (
     *(Promoter, CronFiring, Reaper, LockKeeper, DependencyKeeper, Reconciler, BulkWork),
+    *(CapKeeper, RateKeeper),
     *(QueueHealth, *REMOVALS),
 )
 SERVICE_STOP_SECONDS = 6.0

@@ -26,6 +26,7 @@ class Hold(StrEnum):
     BACKOFF = "backoff"  # the wait before its next attempt
     SCHEDULE = "schedule"  # cron firing: it is the coming occurrence of a schedule
     LOCK = "lock"  # a lock that another attempt holds
+    LIMIT = "limit"  # a rate, or how many may run at a time
     DEPENDENCY = "parents"  # tasks that it depends on
 
 

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.errors import BadInput, PayloadTooLarge
-from tasks.domain import locks
 from tasks.domain import priority as priorities
 from tasks.domain.lease import WhenLost
+from tasks.domain.limits import KEY_NAMES
+from tasks.domain.locks import LOCK_NAMES
 from tasks.domain.states import Hold
 from tasks.domain.workflow import OnFailure, Parent
 
@@ -50,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a request gets where it is silent. `lock` is a template; see `domain/locks.py`."""
+    """What a request gets where it is silent, and what limits its handler. `lock` and `per` are templates."""
 
     queue: str | None
     priority: int | str | None
@@ -58,6 +59,10 @@ class Defaults:
     timeout_seconds: float | None
     lock: str | None = None
     when_lost: str | None = None
+    rate: str | None = None
+    burst: int | None = None
+    max_running: int | None = None
+    per: str | None = None
 
     def over(self, other: Defaults) -> Defaults:
         """These defaults, completed by `other` where they are silent."""
@@ -81,6 +86,7 @@ class TaskSpec:
     idempotency_key: str | None = None
     lock: str | None = None
     when_lost: WhenLost = WhenLost.REASSIGN
+    limit_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class NewTask:
 def resolve_name(request: Request) -> str:
     """The handler's name: `name`, else the payload's `type`, else the title as a slug. Raises BadInput."""
     if request.name is not None:
-        return _matched(request.name.strip(), NAME_PATTERN, "name", "letters, digits and . _ : - (at most 100)")
+        return check_handler_name(request.name)
     chosen = request.payload.get("type") if isinstance(request.payload, Mapping) else None
     if chosen is not None:
         if not isinstance(chosen, str):
@@ -130,8 +136,9 @@ def make_spec(request: Request, name: str, defaults: Defaults, now: datetime, ma
         ),
         scheduled_at=check_due(request.scheduled_at, request.delay_seconds, now),
         idempotency_key=_check_key(request.idempotency_key),
-        lock=None if given.lock is None else locks.fill(given.lock, payload),
+        lock=None if given.lock is None else LOCK_NAMES.fill(given.lock, payload),
         when_lost=WhenLost.REASSIGN if given.when_lost is None else check_when_lost(given.when_lost),
+        limit_key=None if given.per is None else KEY_NAMES.fill(given.per, payload),
     )
 
 
@@ -150,6 +157,11 @@ def check_payload(payload: Any, max_json_bytes: int) -> dict[str, Any]:
     except strict_json.NotJSON as error:
         raise BadInput(f"The payload cannot be written as JSON: {error}.", field="payload") from None
     return dict(payload)
+
+
+def check_handler_name(name: str) -> str:
+    """The handler's name, if it may be one."""
+    return _matched(name.strip(), NAME_PATTERN, "name", "letters, digits and . _ : - (at most 100)")
 
 
 def check_queue(queue: str) -> str:

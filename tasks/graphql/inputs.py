@@ -122,6 +122,13 @@ class UpdateQueueInput(graphene.InputObjectType):
     ageing_seconds = graphene.Int(
         description="The age that is worth one level of priority, up to a week; null or 0: priority always goes before age."
     )
+    rate_limit = graphene.String(
+        description='How often its tasks start at most, such as "100/m", also by the s, h and d; null is no limit.'
+    )
+    burst = graphene.Int(
+        description="How many of them may start at once; null is what that rate lets start in a tenth of a second, at least one."
+    )
+    concurrency_limit = graphene.Int(description="How many of its tasks run at a time at most; null or 0 is no limit.")
 
 
 class TaskFilter(graphene.InputObjectType):
@@ -180,6 +187,8 @@ def read_changes(input: Mapping[str, Any], task: Task, now: datetime) -> dict[st
     if not input:
         raise BadInput("Give at least one field to change.")
     defaults = defaults_of(task.name)
-    lock = defaults.lock if "payload" in input else None
-    spec = make_spec(Request(**input), task.name, replace(defaults, lock=lock), now, settings.DTQ_TASKS.max_json_bytes)
-    return {column: getattr(spec, column) for column in [*input, *(["lock"] if lock else [])]}
+    if "payload" not in input:
+        defaults = replace(defaults, lock=None, per=None)
+    spec = make_spec(Request(**input), task.name, defaults, now, settings.DTQ_TASKS.max_json_bytes)
+    filled = {"lock": defaults.lock, "limit_key": defaults.per}
+    return {column: getattr(spec, column) for column in [*input, *(column for column in filled if filled[column])]}

@@ -16,6 +16,7 @@ from dtq_site.foundation.errors import BadInput
 from tasks import changes, lifecycle, models, submission
 from tasks.domain.submission import Request
 from tasks.graphql.bulk import BulkMutation
+from tasks.graphql.handler_limits import HandlerLimitsMutation
 from tasks.graphql.inputs import (
     CreateTaskInput,
     UpdateQueueInput,
@@ -33,7 +34,7 @@ TASK_ID = graphene.ID(required=True, description="The task's id.")
 QUEUE_NAME = graphene.String(required=True, description="The queue's name.")
 
 
-class TasksMutation(WorkflowMutation, BulkMutation):
+class TasksMutation(WorkflowMutation, BulkMutation, HandlerLimitsMutation):
     """The fields of Mutation that tasks answer."""
 
     create_task = graphene.Field(

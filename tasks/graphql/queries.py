@@ -17,6 +17,7 @@ from dtq_site.foundation.scalars import DateTime
 from tasks import explanation, models, selectors
 from tasks.domain.states import TaskStatus as Status
 from tasks.graphql.cursors import cursor_of, position_at
+from tasks.graphql.handler_limits import HandlerLimitsQuery
 from tasks.graphql.inputs import SEARCH, TaskFilter, read_filter
 from tasks.graphql.related import foresight, selections_of_nodes, unselected_columns, with_counts, with_related
 from tasks.graphql.scalars import Priority
@@ -26,7 +27,7 @@ from tasks.listing import Page
 from tasks.listing import TaskOrder as Order
 
 
-class TasksQuery(graphene.ObjectType):
+class TasksQuery(HandlerLimitsQuery):
     """The fields of Query that tasks answer."""
 
     task = graphene.Field(Task, id=graphene.ID(required=True, description="The task's id."), description="One task.")

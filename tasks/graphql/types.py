@@ -50,6 +50,8 @@ _REASONS = {
     Code.OVERLAP: "Its schedule runs one task at a time, and the one of the slot before, `task`, has not ended.",
     Code.NO_SCHEDULER: "No scheduler runs that would make it ready.",
     Code.LOCK_HELD: "It needs a lock, which `task` holds.",
+    Code.RATE_LIMIT: "Too many tasks of its queue, or for its handler, have started of late; its turn is at `until`.",
+    Code.CONCURRENCY_LIMIT: "As many tasks of its queue, or for its handler, run as may at a time.",
     Code.DEPENDENCY: "It depends on `task`, which has not completed.",
     Code.CANCELLED_ATTEMPT: "It was cancelled and retried, and `worker` has not acknowledged yet that the old attempt is over.",
     Code.QUEUE_PAUSED: "Its `queue` is paused.",
@@ -238,6 +240,11 @@ class Queue(graphene.ObjectType):
     ageing_seconds = graphene.Int(
         description="The age that is worth one level of priority; null if priority always goes before age."
     )
+    rate_limit = graphene.String(description='How often its tasks start at most, such as "100/m"; null is no limit.')
+    burst = graphene.Int(
+        description="How many of them may start at once; null is what that rate lets start in a tenth of a second, at least one."
+    )
+    concurrency_limit = graphene.Int(description="How many of its tasks run at a time at most; null is no limit.")
     oldest_queued_at = DateTime(
         description="Since when the task has been ready that waits longest; null if none waits."
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from dtq_site.foundation.clock import elapsed_clock
-from tasks.domain.locks import check_lock_name
+from tasks.domain.locks import LOCK_NAMES
 from tasks.handling.errors import TaskCancelled, TimeLimitExceeded
 from tasks.handling.lock_request import LockRequest, LockSink
 from tasks.handling.port import EnqueueRequest
@@ -127,7 +127,9 @@ class TaskContext:
         """
         if not timeout >= 0:
             raise ValueError(f"timeout must be 0 or more seconds, not {timeout!r}")
-        return LockRequest(check_lock_name(name), timeout, self._sink, self._locks, self.checkpoint, self._elapsed)
+        return LockRequest(
+            LOCK_NAMES.check_name(name), timeout, self._sink, self._locks, self.checkpoint, self._elapsed
+        )
 
     def enqueue(self, name: str, payload: dict[str, Any] | None = None, **options: Any) -> Any:
         """Create a task in this task's team and return it, unless the attempt is to end (`checkpoint`).

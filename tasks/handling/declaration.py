@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dtq_site.foundation.errors import BadInput
-from tasks.domain.locks import check_lock_template
+from tasks.domain.limits import KEY_NAMES, check_cap
+from tasks.domain.locks import LOCK_NAMES
+from tasks.domain.rates import read_rate
 from tasks.domain.submission import (
     NAME_PATTERN,
     Defaults,
@@ -24,8 +26,10 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": check_priority,
     "max_retries": check_max_retries,
     "timeout_seconds": check_timeout,
-    "lock": check_lock_template,
+    "lock": LOCK_NAMES.check_template,
     "when_lost": check_when_lost,
+    "max_running": lambda value: check_cap(value, "maxRunning"),
+    "per": KEY_NAMES.check_template,
 }
 
 
@@ -43,6 +47,10 @@ class Declaration(Defaults):
     timeout_seconds: float | None = None
     lock: str | None = None
     when_lost: str | None = None
+    rate: str | None = None
+    burst: int | None = None
+    max_running: int | None = None
+    per: str | None = None
 
     def __post_init__(self) -> None:
         _refuse_type("queue", self.queue, str)
@@ -50,10 +58,22 @@ class Declaration(Defaults):
         _refuse_type("timeoutSeconds", self.timeout_seconds, int, float)
         _refuse_type("lock", self.lock, str)
         _refuse_type("whenLost", self.when_lost, str)
+        _refuse_type("rate", self.rate, str)
+        _refuse_type("burst", self.burst, int)
+        _refuse_type("maxRunning", self.max_running, int)
+        _refuse_type("per", self.per, str)
         for field, check in _CHECKS.items():
             value = getattr(self, field)
             if value is not None:
                 object.__setattr__(self, field, _checked(check, value))
+        self._check_rate()
+
+    def _check_rate(self) -> None:
+        if self.rate is not None:
+            rate = self.rate
+            object.__setattr__(self, "rate", str(_checked(lambda burst: read_rate(rate, burst, "rate"), self.burst)))
+        elif self.burst is not None:
+            raise BadDeclaration("burst says nothing without a rate; give one, or leave burst out.", field="burst")
 
     def to_json(self) -> dict[str, Any]:
         """The declared values as a JSON object, without those that were left out."""

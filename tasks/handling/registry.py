@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from dtq_site.foundation.errors import BadInput
-from tasks.domain import locks
+from tasks.domain.limits import KEY_NAMES
+from tasks.domain.locks import LOCK_NAMES
 from tasks.handling import port
 from tasks.handling.declaration import Declaration, check_name
 from tasks.handling.errors import BadDeclaration, PayloadMismatch
@@ -24,6 +25,8 @@ from tasks.handling.workflow import Step, Workflow
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+_TEMPLATES = {"lock": LOCK_NAMES, "per": KEY_NAMES}
 
 
 class Enqueuer:
@@ -75,12 +78,14 @@ class Handler(Generic[Parameters, Result]):
         self.takes_context = takes_context
         self.is_async = inspect.iscoroutinefunction(function)
         self._signature = PayloadSignature(name, function, takes_context=takes_context)
-        for key in locks.keys_of(declaration.lock or ""):
-            if not self._signature.takes(key):
-                raise BadDeclaration(
-                    f"@task({name!r}): its lock {declaration.lock!r} names {key!r}, which the function does not take.",
-                    field="lock",
-                )
+        for field, kind in _TEMPLATES.items():
+            template = getattr(declaration, field)
+            for key in kind.keys_of(template or ""):
+                if not self._signature.takes(key):
+                    raise BadDeclaration(
+                        f"@task({name!r}): its {kind.noun} {template!r} names {key!r}, which the function does not take.",
+                        field=field,
+                    )
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Run the function here and now, without a task."""
@@ -99,17 +104,20 @@ class Handler(Generic[Parameters, Result]):
 
     def lock_of(self, payload: Mapping[str, Any]) -> str | None:
         """The name of the lock without which a task with that payload must not run. Raises PayloadMismatch."""
-        if self.declaration.lock is None:
-            return None
-        try:
-            return locks.fill(self.declaration.lock, payload)
-        except BadInput as error:
-            raise PayloadMismatch(error.message, field=error.field) from None
+        return self._filled("lock", payload)
 
     def check(self, payload: Any) -> None:
-        """Raise PayloadMismatch unless a task with that payload can run."""
+        """Raise PayloadMismatch unless a task with that payload can run: it fits the function and fills the templates."""
         self.bind(payload)
-        self.lock_of(payload)
+        for field in _TEMPLATES:
+            self._filled(field, payload)
+
+    def _filled(self, field: str, payload: Mapping[str, Any]) -> str | None:
+        template = getattr(self.declaration, field)
+        try:
+            return None if template is None else _TEMPLATES[field].fill(template, payload)
+        except BadInput as error:
+            raise PayloadMismatch(error.message, field=error.field) from None
 
     def options(
         self,
@@ -179,19 +187,36 @@ def task(
     takes_context: bool = False,
     lock: str | None = None,
     when_lost: str | None = None,
+    rate: str | None = None,
+    burst: int | None = None,
+    max_running: int | None = None,
+    per: str | None = None,
 ) -> Callable[[Callable[Parameters, Result]], Handler[Parameters, Result]]:
     """Declare the decorated function, plain or async, as the handler for tasks of that `name`.
 
     The payload's keys become its keyword arguments. With `takes_context` it gets a TaskContext first. `timeout` is the
     time limit of an attempt in seconds. Of the tasks that have the same `lock` at most one runs at a time; ``{key}`` in it
     stands for a value of the payload. `when_lost` says what becomes of a task when the lease of a remote worker that is cut
-    off runs out: "reassign" it, or "hold" it for that worker. What is left out, the settings decide. Raises BadDeclaration at
-    once for a value that is not allowed, a function that no payload can call, or a name that another function has.
+    off runs out: "reassign" it, or "hold" it for that worker. Over all workers its tasks start at a `rate` such as "100/m", up
+    to `burst` at once, and at most `max_running` run at a time; `per`, a template like `lock`, is for what these limits count
+    apart, as in "{account}". What is left out, the settings decide. Raises BadDeclaration at once for a value that is not
+    allowed, a function that no payload can call, or a name that another function has.
     """
     check_name(name)
     try:
         # A level's name is welcome here; the declaration holds its number.
-        declaration = Declaration(queue, priority, max_retries, timeout, lock, when_lost)  # type: ignore[arg-type]
+        declaration = Declaration(
+            queue,
+            priority,  # type: ignore[arg-type]
+            max_retries,
+            timeout,
+            lock,
+            when_lost,
+            rate,
+            burst,
+            max_running,
+            per,
+        )
     except BadDeclaration as error:
         raise BadDeclaration(f"@task({name!r}): {error.message}", field=error.field) from None
 

@@ -20,6 +20,7 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
+from tasks.lifecycle.limiting import fill_places, spend_tokens
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
 from tasks.lifecycle.outcomes import settle
@@ -36,6 +37,7 @@ __all__ = [
     "claimed_under",
     "create",
     "delete",
+    "fill_places",
     "forfeit",
     "free_lock",
     "hand_over",
@@ -55,6 +57,7 @@ __all__ = [
     "retry",
     "retry_all",
     "settle",
+    "spend_tokens",
     "take_lock",
     "update",
     "withdraw_occurrence",

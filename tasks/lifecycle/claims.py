@@ -37,5 +37,6 @@ class ClaimedTask:
     lock: str | None
     lock_fencing_number: int
     when_lost: str
+    limit_key: str | None
     claim_id: UUID
     status: str = TaskStatus.PROCESSING

@@ -97,6 +97,7 @@ def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Row:
         "timeout_seconds": spec.timeout_seconds,
         "lock": spec.lock,
         "when_lost": spec.when_lost,
+        "limit_key": spec.limit_key,
         "status": TaskStatus.PENDING if waits else TaskStatus.QUEUED,
         "hold": (hold or Hold.DUE) if waits else Hold.NONE,
         "ready_ms": ready_ms,

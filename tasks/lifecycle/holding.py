@@ -10,14 +10,15 @@ from django.db.models import F, Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.statements import Found, Statement, write_and_judge
-from tasks import events, metrics
+from tasks import events, limits, metrics
 from tasks.domain.lease import Lease, RenewalVerdict, WhenLost
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.events import Change
 from tasks.lifecycle import statements
+from tasks.lifecycle.admission import admit, is_conditional
 from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.effects import follow
-from tasks.lifecycle.locking import free_all, holders_among, take_named, wants_lock
+from tasks.lifecycle.freeing import free_all, held_among
 from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
 from tasks.lifecycle.statements import claim_of, claimed_task
 from tasks.models import Task
@@ -33,9 +34,10 @@ def claim(
 ) -> list[ClaimedTask]:
     """Lease ready tasks to a worker: those of `task_ids` that are still QUEUED in that queue, which is not paused.
 
-    A task takes the lock that it names, if it names one; while another holds it, the task waits for it as PENDING.
+    A task that needs a lock, a place under a cap or a token of a rate takes it, or waits for it as PENDING.
     Only rows that bear this claim's id count as won: a stale hint for a task that the same worker already runs is not.
     """
+    limits.refresh()
     moves = [
         claim_of(claim, task_ids, queue, names, team_id, now),
         statements.claimed_under(claim.id, task_ids),
@@ -44,20 +46,20 @@ def claim(
 
     def judge(found: Found) -> Sequence[Statement] | None:
         won[:] = _in_order(found, claim.id)
-        if any(map(wants_lock, won)):
+        if is_conditional(won, queue):
             return None
         return [metrics.addition(_claimed(won, won, now))] if won else []
 
     if not write_and_judge(moves, judge):
-        return _claim_with_locks(moves, claim.id, now)
+        return _claim_and_admit(moves, claim.id, queue, now)
     events.publish_after_commit(Change.MOVED, [task.pk for task in won])
     return won
 
 
 @repeats_lock_conflicts
-def _claim_with_locks(moves: Sequence[Statement], claim_id: UUID, now: datetime) -> list[ClaimedTask]:
+def _claim_and_admit(moves: Sequence[Statement], claim_id: UUID, queue: str, now: datetime) -> list[ClaimedTask]:
     found = [statement.run() for statement in moves][-1]
-    won, waiting = take_named(_in_order(found, claim_id), now)
+    won, waiting = admit(_in_order(found, claim_id), queue, now)
     metrics.record(_claimed([*won, *waiting], won, now))
     events.publish_after_commit(Change.MOVED, [task.pk for task in (*won, *waiting)])
     return won
@@ -137,13 +139,13 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
     guard = bearing(held)
     released = [task for task in held.values() if task.status in MOVES["release"].sources]
     cancelled = [task for task in held.values() if task.status in (TaskStatus.CANCELLED, TaskStatus.PENDING)]
-    holders = holders_among(held.values())
+    places = held_among(held.values())
     for task in released:
         assign(task, now, attempts=task.attempts - 1, started_at=None, **NO_LEASE)
     columns = ["attempts", *return_to_line(released, now)]
     write(released, guard & Q(status__unindexed__in=MOVES["release"].sources), columns)
     _withdraw(cancelled, guard)
-    follow([*released, *free_all(holders, now)])
+    follow([*released, *free_all(places, now)])
     return len(held)
 
 

@@ -1,39 +1,27 @@
-"""Locks in the life of a task: a claim takes the one that the task names, whatever ends the lease frees it, and who waits
-for it moves up. `tasks/locks.py` has the rows.
+"""Locks in the life of a task: a claim takes the one that the task names (`admission.py`), whatever ends the lease frees it,
+and who waits for it moves up. `tasks/locks.py` has the rows.
 
-A task that may not have its lock leaves the line as PENDING, keeps its place, and stands in the lock's own line. Freeing a
-lock makes the first of that line ready in the same transaction. That is a hint, not a right: the next claim of any task
-with that lock may take it, and the woken one then stands in line again. So a lock can be free while tasks wait for it only
-because the one that was woken has not been claimed; `hand_over` wakes another one then.
+Freeing a lock makes the first of its line ready in the same transaction. That is a hint, not a right: the next claim of any
+task with that lock may take it, and the woken one then stands in line again. So a lock can be free while tasks wait for it
+only because the one that was woken has not been claimed; `hand_over` wakes another one then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
-from dtq_site.foundation.errors import BadInput
 from tasks import locks
-from tasks.announced import declared_defaults
 from tasks.domain.lease import Lease
-from tasks.domain.locks import Holder, LockAnswer, LockVerdict, fill
+from tasks.domain.locks import Holder, LockAnswer, LockVerdict
 from tasks.domain.states import MOVES, Hold, TaskStatus
-from tasks.lifecycle.claims import ClaimedTask
-from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
-from tasks.lifecycle.rows import (
-    NO_LEASE,
-    assign,
-    bearing,
-    borne,
-    chosen_by_key,
-    locked,
-    return_to_line,
-    write,
-)
+from tasks.lifecycle.effects import follow
+from tasks.lifecycle.rows import bearing, borne, locked
+from tasks.lifecycle.waking import make_awaited_ready
 from tasks.lock_bell import lock_bell
 from tasks.models import NamedLock, Task
 
@@ -41,74 +29,6 @@ _WAITS = Q(status__in=MOVES["wake"].sources, hold=Hold.LOCK)
 
 
 # --- taking --------------------------------------------------------------------------------------------------------
-
-
-def wants_lock(task: ClaimedTask) -> bool:
-    """Whether a claimed task names a lock, or its handler's declaration may."""
-    return task.lock is not None or declared_defaults(task.name).lock is not None
-
-
-def take_named(won: Sequence[ClaimedTask], now: datetime) -> tuple[list[ClaimedTask], list[ClaimedTask]]:
-    """Take for claimed tasks the locks that they name: those that may run, and those that now wait for their lock."""
-    _name_late(won)
-    wanting = [task for task in won if task.lock is not None]
-    if not wanting:
-        return list(won), []
-    rows = locks.opened({task.lock for task in wanting}, now)
-    takers: dict[str, ClaimedTask] = {}
-    for task in wanting:
-        if task.lock not in takers and locks.is_free(rows[task.lock], now):
-            takers[task.lock] = task
-    numbers = locks.take({name: (rows[name], holder_of(task)) for name, task in takers.items()}, now)
-    for name, task in takers.items():
-        task.lock_fencing_number = numbers[name]
-    waiting = [task for task in wanting if takers.get(task.lock) is not task]
-    _write_numbers(takers.values())
-    _park(waiting, now)
-    parked = {task.pk for task in waiting}
-    return [task for task in won if task.pk not in parked], waiting
-
-
-def _name_late(won: Sequence[ClaimedTask]) -> None:
-    """Name the locks of tasks that were created before any worker had announced that their handler has one.
-
-    One whose payload cannot fill the template is left to its worker, which discards it.
-    """
-    templates = {name: template for name in {task.name for task in won} if (template := declared_defaults(name).lock)}
-    late = [task for task in won if task.lock is None and task.name in templates]
-    for task in late:
-        try:
-            task.lock = fill(templates[task.name], task.payload)
-        except BadInput:
-            continue
-    named = {task.pk: task.lock for task in late if task.lock is not None}
-    if named:
-        Task.objects.filter(pk__in=named).update(lock=chosen_by_key("lock", named))
-
-
-def _write_numbers(takers: Collection[ClaimedTask]) -> None:
-    numbers = {task.pk: task.lock_fencing_number for task in takers}
-    if numbers:
-        Task.objects.filter(pk__in=numbers).update(lock_fencing_number=chosen_by_key("lock_fencing_number", numbers))
-
-
-def _park(tasks: Sequence[ClaimedTask], now: datetime) -> None:
-    """Have claimed tasks wait for their locks, as if they had not been claimed but for their tokens."""
-    if not tasks:
-        return
-    Task.objects.filter(pk__in=[task.pk for task in tasks], status__unindexed__in=MOVES["park"].sources).update(
-        status=TaskStatus.PENDING,
-        hold=Hold.LOCK,
-        attempts=F("attempts") - 1,
-        version=F("version") + 1,
-        queued_at=None,
-        started_at=None,
-        updated_at=now,
-        **NO_LEASE,
-    )
-    locks.stand_in_line([(task.pk, task.lock, task.rank) for task in tasks])
-    for task in tasks:
-        task.status = TaskStatus.PENDING
 
 
 @repeats_lock_conflicts
@@ -134,17 +54,17 @@ def take_lock(lease: Lease, name: str, now: datetime) -> LockAnswer:
 # --- freeing -------------------------------------------------------------------------------------------------------
 
 
-def holder_of(task: Task | ClaimedTask) -> Holder:
+def holder_of(task: Task) -> Holder:
     """The attempt that the row bears."""
     return Holder(task.pk, task.fencing_token)
 
 
-def holders_among(tasks: Iterable[Task]) -> list[Holder]:
+def lock_holders_among(tasks: Iterable[Task]) -> list[Holder]:
     """The attempts that have taken locks. To be asked before their lease is taken off the rows."""
     return [holder_of(task) for task in tasks if task.lock_fencing_number]
 
 
-def free_all(holders: Collection[Holder], now: datetime) -> list[Task]:
+def free_locks_of(holders: Collection[Holder], now: datetime) -> list[Task]:
     """Free all that these attempts hold; returns the tasks that are ready now in their place, for `follow`."""
     return _free(list(locks.held_by(holders)), now) if holders else []
 
@@ -211,12 +131,7 @@ def _wake(names: Collection[str], now: datetime) -> list[Task]:
         locks.leave_line(firsts)  # those that were not found have been cancelled or changed meanwhile: the next may go
         woken += found
         remaining -= {task.lock for task in found}
-    hints = [hint_of(task) for task in woken]
-    for task in woken:
-        assign(task, now, queued_at=now)
-    write(woken, _WAITS, return_to_line(woken, now))
-    # The claim that parked a task may not have confirmed its hand-over yet: an entry in flight would make the index pass over it.
-    drop_after_commit(hints)
+    make_awaited_ready(woken, _WAITS, now)
     return woken
 
 

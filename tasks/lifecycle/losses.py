@@ -16,7 +16,7 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.lifecycle.dependencies import follow_ends
 from tasks.lifecycle.effects import follow
-from tasks.lifecycle.locking import free_all, holders_among
+from tasks.lifecycle.freeing import free_all, held_among
 from tasks.lifecycle.rows import (
     ENDED,
     NO_LEASE,
@@ -79,20 +79,20 @@ def forfeit(
     guard = bearing(held) & Q(status__unindexed__in=MOVES["reap"].sources)
     _lose(tasks, guard, policy, jitter, now, f"worker lost: {reason}")
     Task.objects.filter(bearing(held), pk__in=[task.pk for task in stopped]).update(**NO_LEASE)
-    follow(free_all(holders_among(stopped), now))
+    follow(free_all(held_among(stopped), now))
     return tasks
 
 
 def _lose(tasks: Sequence[Task], guard: Q, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:
     endings = [ending_of(task, lease_of(task), "lost", reason) for task in tasks]
-    holders = holders_among(tasks)
+    held_by_them = held_among(tasks)
     for task in tasks:
         _set_lost(task, policy, jitter, now, reason)
     columns = ["attempts", "lost_leases", "error", "scheduled_at", *PLACE, "queued_at", "completed_at", "claim_id"]
     write(tasks, guard, columns)
     audit.record_endings(endings, now)
     children = follow_ends(tasks, now)
-    follow([*tasks, *children, *free_all(holders, now)], Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
+    follow([*tasks, *children, *free_all(held_by_them, now)], Counter({(metrics.LOST_LEASES, ""): len(tasks)}))
 
 
 def _set_lost(task: Task, policy: RetryPolicy, jitter: Jitter, now: datetime, reason: str) -> None:

@@ -20,7 +20,7 @@ from tasks.domain.states import MOVES, TaskStatus
 from tasks.events import Change
 from tasks.lifecycle.dependencies import follow_ends
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
-from tasks.lifecycle.locking import free_all, holders_among
+from tasks.lifecycle.freeing import free_all, held_among
 from tasks.lifecycle.rows import (
     ENDED,
     NO_LEASE,
@@ -98,11 +98,11 @@ def _settle_each(
             said = f"a report of {outcome.kind} came after the lease was lost: {outcome.error}".rstrip(": ")
             evidence.append(ending_of(task, lease, "refused", said))
     settled = [task for task, _ in taken]
-    holders = holders_among(settled)
+    held_by_them = held_among(settled)
     counts = _settle_rows(taken, policy, jitter, now)
     audit.record_endings(evidence, now)
     children = follow_ends(settled, now)
-    follow([*settled, *children, *free_all(holders, now)], counts)
+    follow([*settled, *children, *free_all(held_by_them, now)], counts)
     return verdicts
 
 

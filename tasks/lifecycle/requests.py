@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts, through_index
 from dtq_site.foundation.errors import Conflict
-from tasks import audit, events, queues
+from tasks import audit, events, limit_line, queues
 from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.events import Change
 from tasks.lifecycle import dependencies
@@ -56,6 +56,7 @@ def cancel_all(task_ids: Collection[UUID], wanted: Q, now: datetime) -> int:
 def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     ready = [task for task in tasks if task.status == TaskStatus.QUEUED]
     hints = [hint_of(task) for task in ready]
+    limited = [task.pk for task in tasks if task.hold == Hold.LIMIT]
     for task in tasks:
         # By the attempt that runs, or by one that was cancelled before a retry.
         held = task.lease_expires_at is not None
@@ -65,6 +66,8 @@ def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     write(tasks, Q(status__unindexed__in=MOVES["cancel"].sources), columns)
     for task in tasks:
         let_locks_end(task)
+    if limited:
+        limit_line.leave_line(limited)
     drop_after_commit(hints)
     children = dependencies.follow_ends(tasks, now)
     follow([*tasks, *children, *follow_cancellation(tasks, ready, now)])
@@ -127,6 +130,10 @@ def _locked_by_key(task_ids: Collection[UUID], guard: Q) -> list[Task]:
     return list(rows.order_by("pk"))
 
 
+_JUDGED = frozenset({"queue", "priority", "limit_key"})
+"""What decides about a task's limits, and about its place in their lines: a change has it judged anew."""
+
+
 @repeats_lock_conflicts
 def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     """Change checked columns of a task that has not started. Raises NotFound, or Conflict once it has.
@@ -140,7 +147,7 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     queues.ensure([changes.get("queue", task.queue)], now)
     before, waited_for, lock, hint = task.status, task.hold, task.lock, hint_of(task)
     assign(task, now, **changes)
-    if waited_for == Hold.LOCK and task.lock != lock:
+    if (waited_for == Hold.LOCK and task.lock != lock) or (waited_for == Hold.LIMIT and _JUDGED & changes.keys()):
         assign(task, now, status=TaskStatus.QUEUED, hold=Hold.NONE, queued_at=now)
     if task.lease_expires_at is None:  # what the holder of a lost lease has run is no longer what is asked for
         assign(task, now, **NO_LEASE)
@@ -150,6 +157,8 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
         make_ready_or_wait(task, due, now)
     columns = [*changes, *PLACE, "queued_at"]
     write([task], Q(status__unindexed__in=MOVES["update"].sources), columns)
+    if waited_for == Hold.LIMIT and task.hold != Hold.LIMIT:
+        limit_line.leave_line([task.pk])
     drop_after_commit([hint] if before == TaskStatus.QUEUED else [])
     woken = follow_change(task, before, waited_for, lock, now)
     moved = task.status != before

@@ -29,6 +29,7 @@ NO_LEASE: dict[str, Any] = {
     "held_until": None,
     "begun": False,
     "lock_fencing_number": 0,
+    "capped": False,
 }
 ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
 

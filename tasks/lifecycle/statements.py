@@ -26,7 +26,7 @@ from tasks.models import Queue, Task
 
 _READ_OF_A_CLAIM = (
     *("id", "rank", "name", "payload", "attempts", "timeout_seconds", "max_retries", "lost_leases", "team_id"),
-    *("fencing_token", "queued_at", "lock", "lock_fencing_number", "when_lost"),
+    *("fencing_token", "queued_at", "lock", "lock_fencing_number", "when_lost", "limit_key"),
 )
 
 
@@ -58,7 +58,7 @@ def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> Statement:
 
 def claimed_task(row: Sequence[Any], claim_id: UUID) -> ClaimedTask:
     """The task of a row that `claimed_under` has read."""
-    id_, rank, name, payload, *numbers, team_id, token, queued_at, lock, lock_fencing_number, when_lost = row
+    id_, rank, name, payload, *numbers, team_id, token, queued_at, lock, lock_fencing_number, when_lost, key = row
     return ClaimedTask(
         _uuid(id_),
         rank,
@@ -71,12 +71,13 @@ def claimed_task(row: Sequence[Any], claim_id: UUID) -> ClaimedTask:
         lock,
         lock_fencing_number,
         when_lost,
+        key,
         claim_id,
     )
 
 
 def completion_of(results: Mapping[Lease, Any], now: datetime) -> Statement:
-    """Complete tasks that are held under these leases, hold no lock of their own, and on which no other task depends."""
+    """Complete tasks that are held under these leases, hold no lock and no place under a cap, and on which no other depends."""
     texts = {
         lease.task_id: None if result is None else strict_json.compact(result) for lease, result in results.items()
     }
@@ -89,7 +90,8 @@ def completion_of(results: Mapping[Lease, Any], now: datetime) -> Statement:
             completed_at = %s, updated_at = %s, settled_token = fencing_token, version = version + 1, lease_owner = NULL,
             claim_id = NULL, lease_expires_at = NULL, held_until = NULL, begun = %s
         WHERE id IN ({_places(tokens)}) AND status IN ({_states("complete")}) AND fencing_token = {token}
-            AND claim_id IN ({_places(claims)}) AND lock_fencing_number = 0 AND has_dependants = 0"""
+            AND claim_id IN ({_places(claims)}) AND lock_fencing_number = 0 AND capped = 0
+            AND has_dependants = 0"""
     return Statement(sql, _prepared([*result_values, now, now, False, *tokens, *token_values, *claims]))
 
 

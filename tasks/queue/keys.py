@@ -17,6 +17,10 @@ RINGS = "dtq:rings"
 DUE = "dtq:due"
 """Channel of publish and subscribe, for the scheduler: the moment, in ms, at which the first of some new waiting tasks is due."""
 
+BUCKETS = "dtq:{limits}:bucket:"
+"""Strings, each expires when its bucket is full: what the keys of the buckets of rates begin with, before the limit's name. The
+value is the moment when the bucket is full, in microseconds since 1970."""
+
 _BELL = re.compile(r"dtq:\{(.*?)\}:bell:(.*)", re.DOTALL)
 
 

@@ -15,7 +15,7 @@ from accounts import registration
 from accounts.models import Team, User
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids
-from tasks import lifecycle, queues
+from tasks import lifecycle, limits, queues
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict
 from tasks.domain.priority import rank
@@ -62,6 +62,7 @@ def no_jitter() -> float:
 def forget_what_processes_remember() -> None:
     """Drop what this process keeps in memory of rows and of Redis; those of an earlier test are gone."""
     queues.forget_known()
+    limits.forget_known()
     redis_index.cache_clear()
     claiming.forget_queues()
     selectors._announcements = (float("-inf"), {})

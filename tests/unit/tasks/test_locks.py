@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dtq_site.foundation.errors import BadInput
-from tasks.domain.locks import check_lock_name, check_lock_template, fill, keys_of, next_fencing_number
+from tasks.domain.locks import LOCK_NAMES, next_fencing_number
 
 
 @pytest.mark.parametrize(
@@ -19,18 +19,18 @@ from tasks.domain.locks import check_lock_name, check_lock_template, fill, keys_
     ],
 )
 def test_a_template_is_filled_from_the_payload(template, payload, name):
-    assert check_lock_template(template) == template
-    assert fill(template, payload) == name
+    assert LOCK_NAMES.check_template(template) == template
+    assert LOCK_NAMES.fill(template, payload) == name
 
 
 def test_the_keys_of_a_template_are_told_in_order():
-    assert keys_of("{b}:{{x}}:{a}:{b}") == ["b", "a", "b"]
+    assert LOCK_NAMES.keys_of("{b}:{{x}}:{a}:{b}") == ["b", "a", "b"]
 
 
 @pytest.mark.parametrize("template", ["{", "}", "{}", "{0}", "{a.b}", "{a[0]}", "{a!r}", "{a:>3}", "{a b}"])
 def test_what_is_no_template_is_refused_with_a_remedy(template):
     with pytest.raises(BadInput, match='as in "report:{account}"') as refused:
-        check_lock_template(template)
+        LOCK_NAMES.check_template(template)
 
     assert refused.value.field == "lock"
 
@@ -47,7 +47,7 @@ def test_what_is_no_template_is_refused_with_a_remedy(template):
 )
 def test_a_payload_that_cannot_fill_it_is_refused_naming_the_key(payload, fault):
     with pytest.raises(BadInput) as refused:
-        fill("{a}", payload)
+        LOCK_NAMES.fill("{a}", payload)
 
     assert (refused.value.message, refused.value.field) == (f"The lock '{{a}}' needs 'a': {fault}.", "payload.a")
 
@@ -55,9 +55,9 @@ def test_a_payload_that_cannot_fill_it_is_refused_naming_the_key(payload, fault)
 @pytest.mark.parametrize("value", ["", "x" * 256, "a\0b", "\ud800"])
 def test_a_name_that_cannot_be_stored_is_refused(value):
     with pytest.raises(BadInput) as direct:
-        check_lock_name(value)
+        LOCK_NAMES.check_name(value)
     with pytest.raises(BadInput) as filled:
-        fill("{a}", {"a": value})
+        LOCK_NAMES.fill("{a}", {"a": value})
 
     assert (direct.value.field, filled.value.field) == ("lock", "payload.a")
 

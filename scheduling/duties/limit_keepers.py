@@ -1,0 +1,91 @@
+"""See to it that no task waits for a limit that lets it run: a place under a cap that is free, or a token that is there."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+
+from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.observer import Observer
+from scheduling.runtime.duty import Duty
+from scheduling.runtime.leader import Leader
+from tasks import lifecycle, limit_line, limits
+from tasks.domain.limits import Kind, Limit
+from tasks.tokens import microseconds
+
+PAGE = 500
+
+
+class _Keeper(Duty):
+    """Goes through the lines of one kind of limits, page by page."""
+
+    kind: Kind
+
+    def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
+        super().__init__(observer, clock, leader)
+        self._after = ""
+
+    @property
+    def is_through(self) -> bool:
+        """Whether the last page was the last one."""
+        return not self._after
+
+    def perform(self, now: datetime) -> float:
+        """Look at a page of those limits that tasks wait for."""
+        limits.refresh()
+        awaited = limit_line.awaited(self.kind, self._after, PAGE)
+        self._after = str(awaited[-1]) if len(awaited) == PAGE else ""
+        woken, rest = self.wake(awaited, now) if awaited else (0, self.period_seconds)
+        if woken:
+            self.progress.treat(woken)
+            self.observer.emit(f"{self.kind}s.relieved", woken=woken)
+        return rest
+
+    @abstractmethod
+    def wake(self, awaited: Sequence[Limit], now: datetime) -> tuple[int, float]:
+        """Wake whom these limits let run; returns how many, and the seconds until it is worth to look again."""
+
+
+class CapKeeper(_Keeper):
+    """Wakes for places that are free.
+
+    Whoever ends gives its place up and wakes the first that waits. But that one may sit in a paused queue, the place may be a
+    cancelled task's whose worker was not heard of again, or the cap may have been raised: this duty finds them.
+    """
+
+    name = "cap keeper"
+    kind = Kind.CAP
+
+    @property
+    def period_seconds(self) -> float:
+        """See SchedulingOptions."""
+        return settings.DTQ_SCHEDULING.cap_keeper_period.total_seconds()
+
+    def wake(self, awaited: Sequence[Limit], now: datetime) -> tuple[int, float]:
+        """As many as there are places."""
+        return lifecycle.fill_places(awaited, now), self.period_seconds
+
+
+class RateKeeper(_Keeper):
+    """Wakes for tokens, each at the moment when it is there."""
+
+    name = "rate keeper"
+    kind = Kind.RATE
+
+    def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
+        super().__init__(observer, clock, leader)
+        self._planned: dict[Limit, int] = {}
+
+    @property
+    def period_seconds(self) -> float:
+        """See SchedulingOptions."""
+        return settings.DTQ_SCHEDULING.rate_keeper_period.total_seconds()
+
+    def wake(self, awaited: Sequence[Limit], now: datetime) -> tuple[int, float]:
+        """As many as there are tokens that nobody was woken for yet."""
+        self._planned = {limit: full_at for limit, full_at in self._planned.items() if full_at > microseconds(now)}
+        woken, seconds = lifecycle.spend_tokens(awaited, self._planned, now)
+        return woken, self.period_seconds if seconds is None else min(seconds, self.period_seconds)

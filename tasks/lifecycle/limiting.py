@@ -1,0 +1,103 @@
+"""Limits in the life of a task: an attempt that ends gives up its place under a cap, and the first that waits for it moves up.
+
+`admission.py` gives places and tokens away, `tasks/limit_line.py` has the rows. Whoever is woken may yet be refused, and then
+stands in line again; and a place can be free while tasks wait because the one that was woken has not been claimed, or
+because a limit was changed. So a duty wakes for whatever places it finds free, and another one for tokens when they are there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from dtq_site.foundation.database import repeats_lock_conflicts
+from tasks import limit_line, limits
+from tasks.domain import rates
+from tasks.domain.limits import Kind, Limit, Scope
+from tasks.domain.states import MOVES, Hold
+from tasks.lifecycle.effects import follow
+from tasks.lifecycle.rows import locked
+from tasks.lifecycle.waking import make_awaited_ready
+from tasks.models import Task
+from tasks.tokens import microseconds, tokens
+
+MOST_WOKEN = 1000
+
+_WAITS = Q(status__in=MOVES["wake"].sources, hold=Hold.LIMIT)
+
+
+def places_among(tasks: Iterable[Task]) -> Counter[Limit]:
+    """The caps under which these attempts may hold a place. To be asked before their lease is taken off the rows."""
+    held: Counter[Limit] = Counter()
+    for task in tasks:
+        if task.capped:
+            of_handler = {Limit(Kind.CAP, Scope.HANDLER, task.name, key) for key in ("", task.limit_key or "")}
+            held.update({Limit(Kind.CAP, Scope.QUEUE, task.queue), *of_handler})
+    return held
+
+
+def give_up(places: Mapping[Limit, int], now: datetime) -> list[Task]:
+    """Wake for each place that was held under a cap one that waits; returns the tasks that are ready now, for `follow`."""
+    if not places:
+        return []
+    limit_line.lock(places.keys())
+    return _wake(_firsts(places), now)
+
+
+@repeats_lock_conflicts
+def fill_places(awaited: Collection[Limit], now: datetime) -> int:
+    """Wake the first that wait for these caps, as many as there are places free; returns how many."""
+    rules = {cap: limits.of(cap) for cap in awaited}
+    running = limit_line.running([cap for cap, rule in rules.items() if rule is not None], now)
+    free = {cap: MOST_WOKEN if rule is None else (rule.cap or 0) - running[cap] for cap, rule in rules.items()}
+    return _wake_and_tell(_firsts(free), now)
+
+
+@repeats_lock_conflicts
+def spend_tokens(
+    awaited: Collection[Limit], planned: MutableMapping[Limit, int], now: datetime
+) -> tuple[int, float | None]:
+    """Wake the first that wait for tokens of these rates, as many as there are tokens.
+
+    Returns how many, and in how many seconds there is another token. `planned` is the caller's memory of when the buckets are
+    full once those that were woken have taken their tokens, in microseconds since 1970.
+    """
+    rules = {limit: limits.of(limit) for limit in awaited}
+    firsts = _firsts({limit: MOST_WOKEN for limit, rule in rules.items() if rule is None})
+    rates_of = {limit: rule.rate for limit, rule in rules.items() if rule is not None and rule.rate is not None}
+    now_us, next_at = microseconds(now), []
+    for limit, bucket in tokens().look(rates_of, now).items():
+        rate, full_at = rates_of[limit], max(planned.get(limit, 0), now_us + bucket.full_in_us)
+        there, _ = rates.take(rate, full_at, now_us, MOST_WOKEN)
+        found = limit_line.first_in_line(limit, there)
+        _, planned[limit] = rates.take(rate, full_at, now_us, len(found))
+        next_at.append(rates.token_at(rate, planned[limit], now_us))
+        firsts += found
+    woken = _wake_and_tell(firsts, now)
+    return woken, (min(next_at) - now_us) / 1_000_000 if next_at else None
+
+
+def _firsts(counts: Mapping[Limit, int]) -> list[UUID]:
+    """The first that wait for these limits, so many for each."""
+    wanted = sorted((limit, count) for limit, count in counts.items() if count > 0)
+    return [task_id for limit, count in wanted for task_id in limit_line.first_in_line(limit, min(count, MOST_WOKEN))]
+
+
+def _wake_and_tell(task_ids: Collection[UUID], now: datetime) -> int:
+    woken = _wake(task_ids, now)
+    follow(woken)
+    return len(woken)
+
+
+def _wake(task_ids: Collection[UUID], now: datetime) -> list[Task]:
+    """Make tasks ready that wait for limits."""
+    if not task_ids:
+        return []
+    woken = locked(task_ids, _WAITS)
+    limit_line.leave_line(task_ids)  # those that were not found have been cancelled or changed meanwhile
+    make_awaited_ready(woken, _WAITS, now)
+    return woken

@@ -1,0 +1,184 @@
+"""The only writer of the lines of tasks that wait for a limit, and of the rows by which claims and ends agree about caps.
+
+How many run under a cap is counted in the rows of tasks, those that are leased. Whoever counts to give a place away, or has
+given one up, has locked the cap's row first and keeps it until the commit: rows of tasks before those of locks before those
+of limits, in the order of their names. So a task that finds no place stands in line before the place can be given up, and no
+wake-up is lost. A rate needs no such care: its tokens come back by themselves.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+
+from dtq_site.foundation.database import through_index
+from tasks.domain.limits import Kind, Limit, Scope
+from tasks.domain.states import TaskStatus
+from tasks.models import LimitState, LimitWaiter, Queue, Task
+
+FORGOTTEN_AFTER = timedelta(days=1)
+
+Place = tuple[int, UUID]
+"""Rank and id, by which a line is ordered."""
+
+_ADD = {"mysql": "ON DUPLICATE KEY UPDATE made_at = made_at", "sqlite": 'ON CONFLICT ("limit") DO NOTHING'}
+
+
+# --- the rows ------------------------------------------------------------------------------------------------------
+
+
+def opened(limits: Collection[Limit], now: datetime) -> dict[Limit, LimitState]:
+    """The rows of these limits, locked; a limit that nobody has met yet gets one."""
+    names = {str(limit) for limit in limits}
+    found = _locked(names)
+    if missing := sorted(names - found.keys()):
+        _make(missing, now)
+        found |= _locked(missing)
+    return {limit: found[str(limit)] for limit in limits}
+
+
+def lock(limits: Collection[Limit]) -> None:
+    """Lock the rows of these limits, of those that anybody has met."""
+    _locked({str(limit) for limit in limits})
+
+
+def full_at(limits: Collection[Limit]) -> dict[Limit, int]:
+    """When the buckets of rates are full as their rows say, not locked."""
+    rows = dict(
+        LimitState.objects.filter(limit__in=[str(limit) for limit in limits]).values_list("limit", "full_at_us")
+    )
+    return {limit: rows.get(str(limit), 0) for limit in limits}
+
+
+def set_full_at(moments: Mapping[Limit, int]) -> None:
+    """Write when the buckets of rates are full, whose rows are locked."""
+    for limit, moment in moments.items():
+        LimitState.objects.filter(limit=str(limit)).update(full_at_us=moment)
+
+
+def forget_old(now: datetime, limit: int = 500) -> int:
+    """Remove rows that were made long ago and for which nobody waits; returns how many. Who needs one makes it anew."""
+    awaited = LimitWaiter.objects.values("limit").distinct()
+    old = LimitState.objects.filter(made_at__lt=now - FORGOTTEN_AFTER).exclude(limit__in=awaited)
+    chosen = list(old.values_list("limit", flat=True)[:limit])
+    rows = LimitState.objects.filter(limit__in=chosen)
+    return rows._raw_delete(rows.db) or 0
+
+
+def _locked(names: Collection[str]) -> dict[str, LimitState]:
+    rows = LimitState.objects.select_for_update().filter(limit__in=names).order_by("limit")
+    return {row.limit: row for row in rows}
+
+
+def _make(names: Collection[str], now: datetime) -> None:
+    # `INSERT IGNORE` would take shared locks on what others have just made, and wait with them for each other.
+    table, column = map(connection.ops.quote_name, (LimitState._meta.db_table, "limit"))
+    moment = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({column}, full_at_us, made_at) "
+            f"VALUES {', '.join(['(%s, 0, %s)'] * len(names))} {_ADD[connection.vendor]}",
+            [value for name in sorted(names) for value in (name, moment)],
+        )
+
+
+# --- who runs ------------------------------------------------------------------------------------------------------
+
+
+def running(caps: Collection[Limit], now: datetime) -> Counter[Limit]:
+    """How many attempts hold a place under each of these caps: those that run, and the cancelled ones that still may."""
+    found: Counter[Limit] = Counter()
+    queues = {cap.name for cap in caps if cap.scope is Scope.QUEUE}
+    handlers = {cap.name for cap in caps if cap.scope is Scope.HANDLER}
+    if queues:
+        _add(found, caps, _leased(Q(queue__in=queues)).values_list("queue").annotate(Count("pk")), Scope.QUEUE)
+    if handlers:
+        of_all_queues = _leased(Q(queue__in=Queue.objects.values("name"), name__in=handlers))
+        _add(found, caps, of_all_queues.values_list("name", "limit_key").annotate(Count("pk")), Scope.HANDLER)
+    unheard = Task.objects.filter(
+        Q(queue__in=queues) | Q(name__in=handlers),
+        status__in=(TaskStatus.CANCELLED, TaskStatus.PENDING),
+        lease_expires_at__gt=now,
+    ).values_list("queue", "name", "limit_key")
+    for queue, name, key in unheard:
+        _add(found, caps, [(queue, 1)], Scope.QUEUE)
+        _add(found, caps, [(name, key, 1)], Scope.HANDLER)
+    return found
+
+
+def _leased(which: Q) -> QuerySet[Task]:
+    return through_index(Task.objects.filter(which, status=TaskStatus.PROCESSING), "task_line").order_by()
+
+
+def _add(found: Counter[Limit], caps: Collection[Limit], rows: Iterable[tuple], scope: Scope) -> None:
+    """Add counts by name, or by name and key: a task with a key counts for its handler's cap as a whole too."""
+    for name, *key, count in rows:
+        for cap in {Limit(Kind.CAP, scope, name), Limit(Kind.CAP, scope, name, (key or [None])[0] or "")}:
+            if cap in caps:
+                found[cap] += count
+
+
+# --- the lines -----------------------------------------------------------------------------------------------------
+
+
+def stand_in_line(waiters: Iterable[tuple[UUID, Limit, str, int]]) -> None:
+    """Have tasks wait: id, limit, queue, rank."""
+    rows = [LimitWaiter(task_id=id_, limit=str(limit), queue=queue, rank=rank) for id_, limit, queue, rank in waiters]
+    if rows:
+        LimitWaiter.objects.bulk_create(rows)
+
+
+def leave_line(task_ids: Collection[UUID]) -> None:
+    """Have tasks wait no longer."""
+    waiters = LimitWaiter.objects.filter(task_id__in=task_ids)
+    waiters._raw_delete(waiters.db)
+
+
+def awaited_by(task_ids: Collection[UUID]) -> dict[UUID, Limit]:
+    """For which limit each of these tasks waits, of those that wait for one."""
+    rows = LimitWaiter.objects.filter(task_id__in=task_ids).values_list("task_id", "limit")
+    return {task_id: Limit.named(text) for task_id, text in rows}
+
+
+def fronts(limits: Collection[Limit], queue: str) -> dict[Limit, Place]:
+    """Where the first one stands that waits for each of these limits in a queue."""
+    found = {}
+    for limit in limits:
+        line = LimitWaiter.objects.filter(limit=str(limit), queue=queue).order_by("rank", "task_id")
+        if (first := line.values_list("rank", "task_id").first()) is not None:
+            found[limit] = first
+    return found
+
+
+def first_in_line(limit: Limit, count: int) -> list[UUID]:
+    """The first tasks that wait for a limit, so many of each queue: one that nobody serves holds up no other."""
+    waiting = LimitWaiter.objects.filter(limit=str(limit))
+    queues = [limit.name] if limit.scope is Scope.QUEUE else waiting.values_list("queue", flat=True).distinct()
+    lines = [waiting.filter(queue=queue).order_by("rank", "task_id") for queue in queues]
+    return [task_id for line in lines for task_id in line.values_list("task_id", flat=True)[:count]]
+
+
+def ahead_of(task: Task, limit: Limit) -> int:
+    """How many tasks of its queue wait for the limit before a task."""
+    before = Q(rank__lt=task.rank) | Q(rank=task.rank, task_id__lt=task.pk)
+    return LimitWaiter.objects.filter(before, limit=str(limit), queue=task.queue).count()
+
+
+def awaited(kind: Kind, after: str, limit: int) -> list[Limit]:
+    """The limits of a kind for which tasks wait, the next ones after a name."""
+    waiters = LimitWaiter.objects.filter(_of(kind), limit__gt=after).order_by("limit")
+    return [Limit.named(name) for name in waiters.values_list("limit", flat=True).distinct()[:limit]]
+
+
+def count() -> dict[Kind, int]:
+    """How many tasks wait for limits of each kind."""
+    return {kind: LimitWaiter.objects.filter(_of(kind)).count() for kind in Kind}
+
+
+def _of(kind: Kind) -> Q:
+    return Q(limit__gt=f"{kind}/", limit__lt=f"{kind}0")  # 0 is what follows the slash

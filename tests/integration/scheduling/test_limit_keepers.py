@@ -1,0 +1,147 @@
+"""The duties that see to limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dtq_site.foundation.observer import Observer, Recorder
+from scheduling.duties import limit_keepers
+from scheduling.duties.limit_keepers import CapKeeper, RateKeeper
+from tasks import lifecycle, limits, queues
+from tasks import tokens as token_module
+from tasks.domain.states import Hold, TaskStatus
+from tasks.models import Task
+from tasks.tokens import Tokens
+from tests.support.factories import (
+    START,
+    ManualClock,
+    after,
+    claim,
+    completed,
+    create,
+    lease_of,
+    reread,
+    settle,
+)
+
+WAITING, READY = (TaskStatus.PENDING, Hold.LIMIT), (TaskStatus.QUEUED, Hold.NONE)
+
+
+@pytest.fixture(autouse=True)
+def tokens_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have buckets go by the time that the tests pass in."""
+    monkeypatch.setattr(token_module.Tokens, "_ask", lambda self, wanted, now_us: None if wanted else {})
+    assert Tokens._ask
+
+
+def make(kind: Any) -> tuple[Any, Recorder]:
+    heard = Recorder()
+    return kind(Observer(heard), ManualClock(), None), heard
+
+
+def limit(queue: str = "default", **changes: Any) -> None:
+    queues.ensure([queue], START)
+    queues.configure(queue, changes)
+    limits.forget_known()
+
+
+def state(task: Task) -> tuple[str, str]:
+    found = reread(task)
+    return (found.status, found.hold)
+
+
+def running_and_waiting(queue: str = "default") -> tuple[Task, Task]:
+    """A task that runs, and one that waits for its queue's limit."""
+    limit(queue, concurrency_limit=1)
+    running, waiting = create(queue=queue), create(queue=queue)
+    claim([running, waiting])
+    return reread(running), waiting
+
+
+def test_the_keeper_of_caps_finds_the_place_of_a_cancelled_task_whose_worker_is_silent():
+    running, waiting = running_and_waiting()
+    lifecycle.cancel(running.pk, after(1))
+    duty, heard = make(CapKeeper)
+
+    assert duty.perform(after(14)) == 1.0
+    before = state(waiting)
+    duty.perform(after(15))
+
+    assert (before, state(waiting)) == (WAITING, READY)
+    assert [(event.name, event.facts) for event in heard.events] == [("caps.relieved", {"woken": 1})]
+
+
+def test_the_keeper_of_caps_leaves_alone_what_is_full():
+    _, waiting = running_and_waiting()
+    duty, heard = make(CapKeeper)
+
+    duty.perform(after(600))
+
+    assert (state(waiting), heard.events) == (WAITING, [])
+
+
+def test_while_the_one_that_was_woken_sits_in_a_paused_queue_the_next_has_its_chance():
+    limits.configure_handler("job", {"concurrency_limit": 1})
+    (running,) = claim([create()])
+    first, second = create(queue="paused"), create(queue="paused")
+    claim([first, second])
+    queues.pause("paused")
+    settle(completed(lease_of(running)), now=after(1))
+    queues.resume("paused")
+    duty, _ = make(CapKeeper)
+    assert (state(first), state(second)) == (READY, WAITING)
+
+    duty.perform(after(2))
+
+    assert (state(second), len(claim([second], after(3)))) == (READY, 1)
+
+
+def test_the_keeper_comes_to_every_cap_though_it_looks_at_a_page_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limit_keepers, "PAGE", 2)
+    waiting = [running_and_waiting(name)[1] for name in "abcde"]
+    for name in "abcde":
+        limit(name, concurrency_limit=2)
+    duty, heard = make(CapKeeper)
+
+    for _ in range(3):
+        duty.perform(after(1))
+
+    assert [state(task) for task in waiting] == [READY] * 5
+    assert [event.facts["woken"] for event in heard.events] == [2, 2, 1]
+
+
+def test_the_keeper_of_rates_sleeps_until_the_next_token(settings: Any):
+    limit(rate_limit="20/s", burst=1)
+    tasks = [create() for _ in range(3)]
+    claim(tasks)
+    duty, heard = make(RateKeeper)
+
+    assert duty.perform(after(0.02)) == pytest.approx(0.03)
+    assert heard.events == []
+    assert duty.perform(after(0.05)) == pytest.approx(0.05)
+    assert [state(task) for task in tasks[1:]] == [READY, WAITING]
+    assert duty.perform(after(0.06)) == pytest.approx(0.04)
+    assert state(tasks[2]) == WAITING
+
+
+def test_the_keeper_of_rates_looks_at_its_period_while_nobody_waits():
+    duty, heard = make(RateKeeper)
+
+    assert (duty.perform(START), heard.events) == (pytest.approx(0.1), [])
+
+
+def test_each_keeper_minds_its_own_lines():
+    limit(rate_limit="1/d", burst=1)
+    limited = [create() for _ in range(2)]
+    claim(limited)
+    _, capped = running_and_waiting("mail")
+    limit("mail", concurrency_limit=2)
+    caps, _ = make(CapKeeper)
+    rates, _ = make(RateKeeper)
+
+    rates.perform(after(1))
+    assert (state(limited[1]), state(capped)) == (WAITING, WAITING)
+    caps.perform(after(1))
+    assert (state(limited[1]), state(capped)) == (WAITING, READY)

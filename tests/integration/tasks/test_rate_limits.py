@@ -1,0 +1,251 @@
+"""Rates in the life of tasks: who starts, who waits, and when it goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks import lifecycle, limit_line, limits, queues
+from tasks import tokens as token_module
+from tasks.domain.limits import Kind, Limit, Scope
+from tasks.domain.rates import read_rate
+from tasks.domain.states import Hold, TaskStatus
+from tasks.handling import registry
+from tasks.models import LimitWaiter, Task
+from tasks.tokens import Tokens, microseconds
+from tests.support.factories import (
+    START,
+    after,
+    claim,
+    completed,
+    create,
+    failed,
+    lease_of,
+    reread,
+    settle,
+)
+
+OF_QUEUE = Limit(Kind.RATE, Scope.QUEUE, "default")
+OF_HANDLER = Limit(Kind.RATE, Scope.HANDLER, "job")
+WAITING, READY, RUNNING = (
+    (TaskStatus.PENDING, Hold.LIMIT),
+    (TaskStatus.QUEUED, Hold.NONE),
+    (TaskStatus.PROCESSING, Hold.NONE),
+)
+
+
+@pytest.fixture(autouse=True, params=["redis", "rows"])
+def clock_of_tokens(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have buckets go by the time that the tests pass in, in Redis or in rows."""
+    ask = Tokens._ask
+
+    def ask_at(self: Tokens, wanted, now_us):
+        return None if request.param == "rows" else ask(self, wanted, now_us)
+
+    def take(self: Tokens, wanted, now, *, now_us=0):
+        return taking(self, wanted, now, now_us=microseconds(now))
+
+    def look(self: Tokens, asked, now):
+        if (found := self._ask({limit: (rate, 0) for limit, rate in asked.items()}, microseconds(now))) is not None:
+            return found
+        return looking(self, asked, now)
+
+    taking, looking = Tokens.take, Tokens.look
+    monkeypatch.setattr(token_module.Tokens, "_ask", ask_at)
+    monkeypatch.setattr(token_module.Tokens, "take", take)
+    monkeypatch.setattr(token_module.Tokens, "look", look)
+
+
+def limit_queue(rate: str | None, burst: int | None = None, cap: int | None = None) -> None:
+    queues.ensure(["default"], START)
+    queues.configure("default", {"rate_limit": rate, "burst": burst, "concurrency_limit": cap})
+    limits.forget_known()
+
+
+def state(task: Task) -> tuple[str, str]:
+    found = reread(task)
+    return (found.status, found.hold)
+
+
+def spend(now, *limits_: Limit, planned: dict | None = None) -> tuple[int, float | None]:
+    return lifecycle.spend_tokens(limits_ or [OF_QUEUE], {} if planned is None else planned, now)
+
+
+def test_no_more_start_at_once_than_the_burst_and_the_others_wait():
+    limit_queue("10/s", 2)
+    tasks = [create() for _ in range(4)]
+
+    won = claim(tasks)
+
+    assert [task.pk for task in won] == [tasks[0].pk, tasks[1].pk]
+    assert [state(task) for task in tasks] == [RUNNING, RUNNING, WAITING, WAITING]
+    assert [task.capped for task in won] == [False, False]
+
+
+def test_whoever_waits_is_woken_when_there_is_a_token_and_not_before():
+    limit_queue("10/s", 2)
+    tasks = [create() for _ in range(5)]
+    claim(tasks)
+    planned: dict[Limit, int] = {}
+
+    assert spend(after(0.05), planned=planned) == (0, pytest.approx(0.05))
+    assert spend(after(0.1), planned=planned) == (1, pytest.approx(0.1))
+    assert spend(after(0.1), planned=planned) == (0, pytest.approx(0.1))
+    assert [state(task) for task in tasks[2:]] == [READY, WAITING, WAITING]
+    assert [task.pk for task in claim(tasks, after(0.11))] == [tasks[2].pk]
+    assert spend(after(0.3), planned=planned)[0] == 2
+    assert [task.pk for task in claim(tasks, after(0.3))] == [tasks[3].pk, tasks[4].pk]
+
+
+def test_tasks_that_were_woken_and_come_late_start_no_more_at_once_than_the_burst():
+    limit_queue("10/s", 2)
+    tasks = [create() for _ in range(12)]
+    claim(tasks)
+    planned: dict[Limit, int] = {}
+    for step in range(1, 11):
+        assert spend(after(step / 10), planned=planned)[0] == 1
+
+    won = claim(tasks, after(60))
+
+    assert len(won) == 2
+    assert [state(task) for task in tasks[4:]] == [WAITING] * 8
+
+
+def test_a_failed_attempt_that_is_tried_again_takes_a_token_again():
+    limit_queue("1/m", 1)
+    (task,) = claim([create()])
+    settle(failed(lease_of(task)), now=after(1))
+    lifecycle.promote(after(10))
+
+    assert claim([task], after(10)) == []
+    assert state(task) == WAITING
+
+
+def test_a_token_is_not_spent_on_a_task_that_lacks_something_else():
+    limit_queue("1/m", 3, cap=1)
+    tasks = [create() for _ in range(3)]
+
+    claim(tasks)
+
+    assert list(LimitWaiter.objects.values_list("limit", flat=True)) == ["cap/queue/default"] * 2
+    settle(completed(lease_of(reread(tasks[0]))), now=after(1))
+    assert [task.pk for task in claim(tasks, after(1))] == [tasks[1].pk]
+    settle(completed(lease_of(reread(tasks[1]))), now=after(2))
+    assert [task.pk for task in claim(tasks, after(2))] == [tasks[2].pk]
+
+
+def test_a_place_is_not_taken_by_a_task_that_has_no_token():
+    limit_queue("1/m", 1, cap=5)
+    limits.configure_handler("other", {"rate_limit": "none"})
+    tasks = [create() for _ in range(3)]
+
+    won = claim(tasks)
+
+    assert [task.pk for task in won] == [tasks[0].pk]
+    assert set(LimitWaiter.objects.values_list("limit", flat=True)) == {str(OF_QUEUE)}
+    assert Task.objects.filter(capped=True).count() == 1
+
+
+def test_the_rate_of_a_handler_is_one_for_all_queues(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_handlers", {})
+
+    @registry.task("job", rate="1/s", burst=2)
+    def job() -> None: ...
+
+    first, second, third = create(), create(queue="mail"), create(queue="art")
+    other = create(name="other", queue="art")
+
+    assert [task.pk for each in ([first], [second]) for task in claim(each)] == [first.pk, second.pk]
+    assert [task.pk for task in claim([third, other])] == [other.pk]
+    assert state(third) == WAITING
+    assert spend(after(1), OF_HANDLER)[0] == 1
+    assert [task.pk for task in claim([third], after(1))] == [third.pk]
+
+
+def test_for_each_key_a_rate_counts_apart(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_handlers", {})
+
+    @registry.task("job", rate="1/s", per="{account}")
+    def job(account: str) -> None: ...
+
+    ann, bob = [create(limit_key="ann") for _ in range(2)], create(limit_key="bob")
+
+    assert {task.pk for task in claim([*ann, bob])} == {ann[0].pk, bob.pk}
+    assert state(ann[1]) == WAITING
+
+
+def test_an_operators_rate_goes_before_the_declared_one_and_takes_its_burst_with_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_handlers", {})
+
+    @registry.task("job", rate="1/d", burst=3)
+    def job() -> None: ...
+
+    assert limits.of_handler("job").rate == read_rate("1/d", 3)
+    limits.configure_handler("job", {"burst": 7})
+    limits.refresh()
+    assert limits.of_handler("job").rate == read_rate("1/d", 7)
+    limits.configure_handler("job", {"burst": None, "rate_limit": "50/s"})
+    limits.refresh()
+    assert limits.of_handler("job").rate == read_rate("50/s", 5)
+    limits.configure_handler("job", {"rate_limit": "none"})
+    limits.refresh()
+    assert limits.of_handler("job") is None
+    limits.configure_handler("job", {"rate_limit": None})
+    limits.refresh()
+    assert (limits.of_handler("job").rate, limits.said_about_handlers()) == (read_rate("1/d", 3), [])
+
+
+def test_who_comes_later_gets_no_token_for_which_tasks_wait_before_it():
+    limit_queue("10/s", 1)
+    first, second = create(), create()
+    claim([first, second])
+    later = create(after(0.15))
+
+    assert claim([later], after(0.15)) == []
+    assert spend(after(0.15))[0] == 1
+    assert [task.pk for task in claim([later, second], after(0.15))] == [second.pk]
+
+
+def test_who_is_more_important_gets_the_next_token():
+    limit_queue("10/s", 1)
+    tasks = [create() for _ in range(3)]
+    claim(tasks)
+    urgent = create(after(0.05), priority=20)
+    claim([urgent], after(0.05))
+
+    assert spend(after(0.1))[0] == 1
+
+    assert (state(urgent), state(tasks[1])) == (READY, WAITING)
+
+
+def test_when_the_limit_is_lifted_all_that_wait_go_on():
+    limit_queue("1/d", 1)
+    tasks = [create() for _ in range(4)]
+    claim(tasks)
+
+    limit_queue(None)
+
+    assert spend(after(1)) == (3, None)
+    assert len(claim(tasks, after(1))) == 3
+    assert limit_line.count() == {Kind.CAP: 0, Kind.RATE: 0}
+
+
+def test_in_a_minute_start_as_many_as_the_rate_says_though_everybody_is_late():
+    limit_queue("10/s", 1)
+    tasks = lifecycle_create(620)
+    planned: dict[Limit, int] = {}
+    started, seconds, late = len(claim(tasks[:40])), 0.0, 0
+    line = tasks[1:]
+    while seconds < 60:
+        late = (late * 7 + 13) % 60
+        now = after(seconds + late / 1000)
+        spend(now, planned=planned)
+        started += len(claim(line[started - 1 : started + 40], now))
+        seconds += 0.1
+
+    assert abs(started - 600) <= 0.02 * 600
+
+
+def lifecycle_create(count: int) -> list[Task]:
+    from tests.support.factories import new_task
+
+    return lifecycle.create([new_task() for _ in range(count)], START)
