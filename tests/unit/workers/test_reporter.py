@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,99 +11,16 @@ from uuid import UUID
 import pytest
 
 from dtq_site.foundation.clock import LeaseTimer
-from dtq_site.foundation.observer import Observer, Recorder
+from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease, LeasedTask
-from tasks.domain.outcome import Outcome, OutcomeVerdict
+from tasks.domain.outcome import OutcomeVerdict
 from tests.support.waiting import eventually
-from tests.unit.workers.making import MEGABYTE, files_in, in_a_process_that_is_killed, lease, make_folder, note, outcome
+from tests.unit.workers.making import files_in, lease, make_folder, note, outcome
+from tests.unit.workers.reporter_world import ScriptedTransport, World
 from workers.offline.journal import Journal
-from workers.offline.store import Store
-from workers.runtime import inheritance as inheritances
 from workers.runtime import reporter as reporters
-from workers.runtime.attempt import HeldAttempts
-from workers.runtime.held_table import HeldTable
 from workers.runtime.reporter import Reporter
-from workers.transports.base import Note, Unreachable
-
-
-class ScriptedTransport:
-    """Notes what it is told, in order; raises `trouble` instead as long as there is any."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, Any]] = []
-        self.asked = 0
-        self.trouble: Exception | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def tell(
-        self, notes: Sequence[Note], progress: Mapping[Lease, int], outcomes: Sequence[Outcome]
-    ) -> dict[Lease, OutcomeVerdict]:
-        if notes or progress:
-            self._take("record", list(notes), dict(progress))
-        if outcomes:
-            self._take("report", list(outcomes))
-        return {each.lease: OutcomeVerdict.ACCEPTED for each in outcomes}
-
-    def create_wanted(self) -> None:
-        return
-
-    def release(self, leases: Sequence[Lease]) -> None:
-        self._take("release", list(leases))
-
-    def forfeit(self, leases: Sequence[Lease]) -> None:
-        self._take("forfeit", list(leases))
-
-    def after_work(self) -> None:
-        return
-
-    def _take(self, *call: Any) -> None:
-        self.asked += 1
-        self.gate.wait(10)
-        if self.trouble is not None:
-            raise self.trouble
-        self.told.append(call)
-
-    @property
-    def reported(self) -> list[int]:
-        """The numbers of all outcomes that it was told."""
-        return [each.lease.fencing_token for call in self.told if call[0] == "report" for each in call[1]]
-
-
-class World:
-    """A reporter with what it stands on."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.transport = ScriptedTransport()
-        self.heard = Recorder()
-        folder, self.of_folder = make_folder(path)
-        self.held = HeldAttempts(HeldTable(50))
-        self.reporter = Reporter(Observer(self.heard), self.transport, self.held, folder)
-
-    def hold(self, *numbers: int) -> None:
-        tasks = [LeasedTask(lease(n), "job", {}, 1, 60.0, 15.0, False, UUID(int=9)) for n in numbers]
-        for attempt in self.held.add(tasks, LeaseTimer.sent_at()):
-            self.held.finish(attempt)
-
-    def on_disk(self) -> list[int]:
-        """The numbers of the outcomes in the first file."""
-        store = Store(self.path / "outbox-0.sqlite3", MEGABYTE)
-        found = [each.lease.fencing_token for each in store.outcomes(1000)]
-        store.close()
-        return found
-
-    def progress_on_disk(self) -> dict[Lease, int]:
-        """How far attempts are, by the first file."""
-        store = Store(self.path / "outbox-0.sqlite3", MEGABYTE)
-        found = store.progress(1000)
-        store.close()
-        return found
-
-    def come_back(self) -> None:
-        """The server answers again, and it is time for the next try."""
-        self.transport.trouble = None
-        self.reporter._try_at = 0.0
+from workers.transports.base import Unreachable
 
 
 @pytest.fixture
@@ -323,80 +239,6 @@ def test_a_worker_that_cannot_leave_it_on_disk_says_so(world):
     (event,) = world.heard.named("outbox.left")
     assert event.facts == {"outcomes": 1, "log_lines": 0, "on_disk": False}
     assert [event.name for event in world.heard.events] == ["outbox.unusable", "outbox.left"]
-
-
-def left_by_the_dead(path: Path, numbers: Sequence[int], notes: Sequence[Note] = ()) -> None:
-    in_a_process_that_is_killed(lambda: make_folder(path)[0].new_store().keep([outcome(n) for n in numbers], notes))
-
-
-def test_what_the_dead_left_is_delivered_lines_first_batch_by_batch_and_its_files_go(world, monkeypatch):
-    monkeypatch.setattr(inheritances, "BATCH", 2)
-    left_by_the_dead(world.path, [1, 2, 3], [note(1), note(1, 2), note(3)])
-    left_by_the_dead(world.path, [4])
-    world.reporter.outcome(outcome(5))
-
-    while world.reporter.run_once() == 0:
-        continue
-
-    assert world.transport.told == [
-        ("report", [outcome(5)]),
-        ("record", [note(1), note(1, 2)], {}),
-        ("record", [note(3)], {}),
-        ("report", [outcome(1), outcome(2)]),
-        ("report", [outcome(3)]),
-        ("report", [outcome(4)]),
-    ]
-    assert files_in(world.path) == []
-
-
-def test_an_inheritance_survives_the_server_s_absence(world):
-    left_by_the_dead(world.path, [1, 2])
-    world.transport.trouble = Unreachable("away")
-
-    world.reporter.run_once()
-    assert world.on_disk() == [1, 2]
-
-    world.come_back()
-    world.reporter.run_once()
-    assert world.transport.reported == [1, 2]
-
-
-def test_one_that_dies_too_leaves_the_rest_of_its_inheritance(world, monkeypatch):
-    monkeypatch.setattr(inheritances, "BATCH", 1)
-    left_by_the_dead(world.path, [1, 2, 3])
-
-    in_a_process_that_is_killed(World(world.path).reporter.run_once)
-
-    while world.reporter.run_once() == 0:
-        continue
-    assert world.transport.reported == [2, 3]
-
-
-def test_an_inheritance_that_turns_out_to_be_damaged_holds_up_nothing(world):
-    left_by_the_dead(world.path, [1])
-    store = Store(world.path / "outbox-0.sqlite3", MEGABYTE)
-    store._connection.execute("UPDATE outcome SET kind = 'NEITHER'")
-    store.close()
-    left_by_the_dead(world.path, [2])
-    world.reporter.outcome(outcome(3))
-
-    while world.reporter.run_once() == 0:
-        continue
-
-    assert world.transport.reported == [3, 2]
-    assert (world.path / "outbox-0.sqlite3.damaged-1").exists()
-    assert [event.name for event in world.of_folder.events] == ["outbox.set_aside"]
-
-
-def test_what_others_leave_later_is_found_without_a_restart(world, monkeypatch):
-    monkeypatch.setattr(inheritances, "LOOK_SECONDS", 0.05)
-    world.reporter.start()
-    left_by_the_dead(world.path, [1])
-
-    eventually(lambda: world.transport.reported == [1])
-
-    world.reporter.stop()
-    assert world.reporter.join(5)
 
 
 def test_many_threads_hand_over_and_every_outcome_is_told_once(world):
