@@ -1,7 +1,8 @@
 """GraphQL over HTTP for those who may be cut off at any moment: every failure says whether asking again makes sense.
 
 Unreachable            no answer, or none worth the name: the same request may be made again
-└── TokenRefused       the server does not take the token (any more); it may be given a new one
+└── NotDone            … and it cannot have been done: there was no connection, for instance
+    └── TokenRefused   the server does not take the token (any more); it may be given a new one
 ServerRefused          the server has understood and said no; asking again changes nothing
 """
 
@@ -26,11 +27,16 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 """How long the server may take to answer, beside the time for which it was asked to wait."""
 
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol)
 _LATER = {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}
 _OPERATIONS = Path(__file__).parent / "operations"
 
 
-class TokenRefused(Unreachable):
+class NotDone(Unreachable):
+    """The request has not reached the server."""
+
+
+class TokenRefused(NotDone):
     """The server does not take the token: it is wrong, has expired or was revoked."""
 
 
@@ -77,7 +83,8 @@ class GraphQLClient:
                 self._url, content=body, headers=headers, timeout=timeout, extensions={"trace": self._note_stream}
             )
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+            kind = NotDone if isinstance(error, _NEVER_SENT) else Unreachable
+            raise kind(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         return _data_of(response)
 
     def interrupt(self) -> None:

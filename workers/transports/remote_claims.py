@@ -20,7 +20,7 @@ from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict, WhenLost
 from workers.offline.journal import Journal
 from workers.offline.rows import AskedClaim
 from workers.transports.base import Unreachable
-from workers.transports.graphql_client import GraphQLClient, ServerRefused
+from workers.transports.graphql_client import GraphQLClient, NotDone, ServerRefused
 from workers.transports.reach import Reach
 from workers.transports.worker_api import WorkerApi
 
@@ -69,14 +69,21 @@ class RemoteClaims:
             won = self._reach.ask(
                 lambda: self._claims_api.claim(self._next, most, lease, wait_seconds, repeated=repeated)
             )
-        except Unreachable:
+        except Unreachable as error:
+            if isinstance(error, NotDone) and not repeated:
+                self._heard()
             if not self._ending.is_set():
                 raise
-            self._give_back_unheard()
+            if self._unanswered:
+                self._give_back_unheard()
             won = []
+        self._heard()
+        return self._kept(won, sent, lease) if won else []
+
+    def _heard(self) -> None:
+        """Whatever the last claim has won is known here."""
         self._unanswered = False
         self._journal.answered()
-        return self._kept(won, sent, lease) if won else []
 
     def _kept(self, won: Sequence[LeasedTask], sent: tuple[float, float, float], lease: timedelta) -> list[LeasedTask]:
         held = self._written_down(won, sent)

@@ -44,6 +44,7 @@ class ScriptedClient:
 
 class World:
     def __init__(self, path: Path, most_bytes: int) -> None:
+        self.path = path
         self.heard = Recorder()
         self.now = NOW
         self.client = ScriptedClient()

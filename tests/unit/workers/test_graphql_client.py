@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers import free_port
 from tests.support.waiting import eventually
 from workers.transports.base import Unreachable
-from workers.transports.graphql_client import GraphQLClient, ServerRefused, TokenRefused
+from workers.transports.graphql_client import GraphQLClient, NotDone, ServerRefused, TokenRefused
 
 
 class Scripted(ThreadingHTTPServer):
@@ -119,18 +119,19 @@ def test_what_is_no_graphql_is_no_answer(server, client, status, body):
         client.ask("task", {"id": "1"})
 
 
-def test_nobody_there_is_unreachable():
+def test_nobody_there_is_unreachable_and_has_done_nothing():
     client = GraphQLClient(f"http://127.0.0.1:{free_port()}/graphql", lambda: "secret")
 
-    with pytest.raises(Unreachable, match="ConnectError"):
+    with pytest.raises(NotDone, match="ConnectError"):
         client.ask("task", {"id": "1"})
 
 
 def test_an_answer_that_does_not_come_is_unreachable_after_its_time(server, client):
     server.gate.clear()
 
-    with pytest.raises(Unreachable, match="ReadTimeout"):
+    with pytest.raises(Unreachable, match="ReadTimeout") as raised:
         client.ask("task", {"id": "1"})
+    assert not isinstance(raised.value, NotDone)
 
 
 def test_a_wait_is_ended_from_another_thread_and_the_client_goes_on(server, client):

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.workers.making import claimed, lease
-from tests.unit.workers.remote_world import answer, renewed, won, won_to_hold
+from tests.unit.workers.making import MEGABYTE, claimed, lease
+from tests.unit.workers.remote_world import World, answer, renewed, won, won_to_hold
 from workers.offline.rows import AskedClaim
 from workers.transports.base import Unreachable
-from workers.transports.graphql_client import ServerRefused
+from workers.transports.graphql_client import NotDone, ServerRefused
 
 
 def test_a_claim_is_on_disk_before_its_tasks_are_held_for_this_worker(world):
@@ -47,6 +47,24 @@ def test_a_claim_whose_answer_was_lost_is_repeated_under_its_own_id_until_it_is_
     asked = world.client.named("claim_tasks")
     assert [each["repeated"] for each in asked] == [False, True, True, False]
     assert asked[0]["claimId"] == asked[1]["claimId"] == asked[2]["claimId"] != asked[3]["claimId"]
+
+
+def test_a_claim_that_cannot_have_reached_the_server_is_made_again_as_a_new_one_and_leaves_no_file(world):
+    world.client.answers["claim_tasks"] = [NotDone("no connection"), Unreachable("cut"), NotDone("no connection")]
+
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            world.claim()
+    assert [each["repeated"] for each in world.client.named("claim_tasks")] == [False, False, True]
+    world.journal.leave()
+    assert world.folder.inherit() is not None  # of the second one nobody knows
+
+    other = World(world.path.with_name("other"), MEGABYTE)
+    other.client.answers["claim_tasks"] = NotDone("no connection")
+    with pytest.raises(Unreachable):
+        other.claim()
+    other.journal.leave()
+    assert other.folder.inherit() is None
 
 
 def test_claimed_tasks_run_on_their_short_lease_if_the_server_is_gone_before_they_are_held(world):
