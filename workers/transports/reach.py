@@ -29,10 +29,11 @@ class Reach:
         self._away_until = 0.0
         self._refused = False
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the server was found away a moment ago."""
-        return elapsed_clock() < self._away_until
+    def ask_for_handler(self, call: Callable[[], Answer]) -> Answer:
+        """As `ask`, for a handler that waits for the answer: a server that was found away a moment ago is not even tried."""
+        if elapsed_clock() < self._away_until:
+            raise Unreachable("the server was away a moment ago")
+        return self.ask(call)
 
     def ask(self, call: Callable[[], Answer]) -> Answer:
         """What the call returns; what it raises tells whether the server is there."""

@@ -156,17 +156,17 @@ class RemoteTransport:
         """See Transport. They came with the claim, unless they were too large for that."""
         if task.parent_results is not None:
             return task.parent_results
-        return self._reach.ask(lambda: self._api.parent_results(task.lease))
+        return self._reach.ask_for_handler(lambda: self._api.parent_results(task.lease))
 
     # --- locks -----------------------------------------------------------------------------------------------------
 
     def take_lock(self, lease: Lease, name: str) -> LockAnswer:
         """See Transport."""
-        return self._reach.ask(lambda: self._api.take_lock(lease, name))
+        return self._reach.ask_for_handler(lambda: self._api.take_lock(lease, name))
 
     def free_lock(self, lease: Lease, name: str) -> None:
         """See Transport."""
-        self._reach.ask(lambda: self._api.free_lock(lease, name))
+        self._reach.ask_for_handler(lambda: self._api.free_lock(lease, name))
 
     def wait_for_lock(self, name: str, timeout_seconds: float) -> None:
         """See Transport."""

@@ -42,19 +42,18 @@ class RemoteCreations:
         Raises Unavailable if there is no room on this disk.
         """
         creations = self._creations(parent, requests)
-        if not self._reach.is_away:
-            try:
-                made = self._reach.ask(lambda: self._api.create(parent, creations, self._now()))
-            except Unreachable:
-                pass
-            else:
-                return [
-                    RequestedTask(creation.request.name, creation.key, task["id"], task["status"])
-                    for creation, task in zip(creations, made, strict=True)
-                ]
-        if not self._journal.want(creations):
-            raise Unavailable("The server is away, and there is no room on this disk to keep the request.")
-        return [RequestedTask(creation.request.name, creation.key) for creation in creations]
+        try:
+            made = self._reach.ask_for_handler(lambda: self._api.create(parent, creations, self._now()))
+        except Unreachable:
+            if not self._journal.want(creations):
+                raise Unavailable(
+                    "The server is away, and there is no room on this disk to keep the request."
+                ) from None
+            return [RequestedTask(creation.request.name, creation.key) for creation in creations]
+        return [
+            RequestedTask(creation.request.name, creation.key, task["id"], task["status"])
+            for creation, task in zip(creations, made, strict=True)
+        ]
 
     def _creations(self, parent: Lease, requests: Sequence[EnqueueRequest]) -> list[Creation]:
         """The requests with keys of their own, so that each is created once however often it is sent."""

@@ -79,6 +79,19 @@ def test_a_server_that_has_forgotten_the_worker_is_told_of_it_and_asked_again(wo
     assert said["input"]["declarations"] == [{"name": "job", "maxRetries": 2}]
 
 
+def test_a_handler_does_not_wait_for_a_server_that_was_away_a_moment_ago(world):
+    world.client.answers |= {"take_lock": Unreachable("cut"), "heartbeat": {}}
+
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            world.transport.take_lock(lease(1), "l")
+    assert len(world.client.named("take_lock")) == 1
+    world.transport.heartbeat(stopping=False)
+    with pytest.raises(Unreachable):
+        world.transport.take_lock(lease(1), "l")
+    assert len(world.client.named("take_lock")) == 2
+
+
 def test_a_lock_is_taken_and_freed_for_an_attempt(world):
     world.client.answers |= {
         "take_lock": {"takeLock": {"verdict": "TAKEN", "fencingNumber": 1.7e12}},
