@@ -98,6 +98,12 @@ class _ThroughIndex(BaseTable):
         hint = f" FORCE INDEX ({connection.ops.quote_name(self.index)})" if connection.vendor == "mysql" else ""
         return table + hint, parameters
 
+    def relabeled_clone(self, change_map: Mapping[str, str]) -> _ThroughIndex:
+        """The same under another name, as in a subquery."""
+        clone = super().relabeled_clone(change_map)
+        clone.index = self.index
+        return clone
+
 
 def through_index(rows: models.QuerySet, index: str) -> models.QuerySet:
     """The same rows, found by that index of theirs, whatever the database would guess.
