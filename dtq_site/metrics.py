@@ -5,7 +5,7 @@ The same values come from every API process: scrape one of them for these, or ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from dtq_site.foundation.database import LOCK_CONFLICTS, database_clock
 from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
-from scheduling.duty_states import DutyHealth, duty_states
+from scheduling.duty_states import DutyHealth, DutyState, duty_states
 from scheduling.queue_reports import oldest_seconds
 from tasks import lifecycle
 from tasks import metrics as sums
@@ -118,19 +118,26 @@ def _gauges() -> Iterator[Metric]:
 def _duties() -> Iterator[Metric]:
     now = database_clock.now()
     states = duty_states()
-    for kind, name, text, value in (
-        (GaugeMetricFamily, "dtq_duty_last_success_timestamp_seconds", "When it was last through with its work.",
-         lambda state: state.record.succeeded_at.timestamp() if state.record.succeeded_at else 0),
-        (GaugeMetricFamily, "dtq_duty_duration_seconds", "How long its last round took.", lambda s: s.record.seconds),
-        (GaugeMetricFamily, "dtq_duty_behind", "Whether it fails, or is behind.",
-         lambda state: int(state.health(now) is not DutyHealth.OK)),
-        (CounterMetricFamily, "dtq_duty_rows", "Rows that it has treated.", lambda state: state.record.treated),
-        (CounterMetricFamily, "dtq_duty_failures", "Rounds of it that failed.", lambda state: state.record.failures),
-    ):  # fmt: skip
-        family = kind(name, text, labels=["duty"])
+
+    def family(kind: type[Metric], name: str, text: str, value: Callable[[DutyState], float]) -> Metric:
+        found = kind(name, text, labels=["duty"])
         for state in states:
-            family.add_metric([state.name], value(state))
-        yield family
+            found.add_metric([state.name], value(state))
+        return found
+
+    gauge, counter = GaugeMetricFamily, CounterMetricFamily
+    yield family(gauge, "dtq_duty_last_success_timestamp_seconds", "When it was last through.", _last_success)
+    yield family(gauge, "dtq_duty_duration_seconds", "How long its last round took.", lambda duty: duty.record.seconds)
+    yield family(
+        gauge, "dtq_duty_behind", "Whether it fails, or is behind.", lambda duty: duty.health(now) != DutyHealth.OK
+    )
+    yield family(counter, "dtq_duty_rows", "Rows that it has treated.", lambda duty: duty.record.treated)
+    yield family(counter, "dtq_duty_failures", "Rounds of it that failed.", lambda duty: duty.record.failures)
+
+
+def _last_success(duty: DutyState) -> float:
+    moment = duty.record.succeeded_at
+    return 0.0 if moment is None else moment.timestamp()
 
 
 @never_cache

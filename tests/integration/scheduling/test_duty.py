@@ -19,7 +19,7 @@ from tests.support.factories import START, ManualClock, after
 
 
 class Counting(Duty):
-    """A duty that treats three rows a round, in rounds that last as long as the test says."""
+    """A duty that treats three rows a round, in rounds that last a second."""
 
     name = "counting"
 
@@ -37,23 +37,20 @@ class Counting(Duty):
         return self.through
 
     def perform(self, now: datetime) -> float:
+        elapsed[0] += 1.0
         if self.fails:
             raise self.fails
         self.progress.treat(3)
         return self.rests.pop(0) if len(self.rests) > 1 else self.rests[0]
 
 
+elapsed = [0.0]
+"""The clock by which rounds are measured."""
+
+
 @pytest.fixture(autouse=True)
-def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The clock by which rounds are measured; a reading advances it by half a second."""
-    readings = [0.0]
-
-    def read() -> float:
-        readings.append(readings[-1] + 0.5)
-        return readings[-1]
-
-    monkeypatch.setattr(progress, "elapsed_clock", read)
-    return readings
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "elapsed_clock", lambda: elapsed[0])
 
 
 @pytest.mark.parametrize("kind", DUTIES)
@@ -123,7 +120,7 @@ def test_a_round_that_ends_well_is_kept_with_its_length_its_rows_and_when_the_ne
     account = duty.progress.account
     assert (account.began_at, account.succeeded_at, account.failed_at) == (None, after(1), None)
     assert (account.seconds, account.treated, account.failures) == (1.0, 3, 0)
-    assert account.expected_at == after(0.5 + 60 + 60)
+    assert account.expected_at == after(1 + 60 + 60)
 
 
 @pytest.mark.parametrize(("period", "patience"), [(0.2, 10), (60, 60), (86_400, 600)])

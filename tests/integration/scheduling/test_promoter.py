@@ -18,7 +18,7 @@ from scheduling.duties.promoter import UNTOLD_SECONDS, Promoter
 from scheduling.runtime import due_listener
 from scheduling.runtime.due_listener import DueListener
 from tasks import lifecycle
-from tasks.domain.states import Hold, TaskStatus
+from tasks.domain.states import TaskStatus
 from tasks.models import Task
 from tests.integration.scheduling.performing import Leading, make_duty
 from tests.support.factories import (
@@ -215,12 +215,11 @@ def test_a_task_that_is_made_to_wait_wakes_it_however_that_came_about(listening:
     now = START
     failing, moved = claimed(), waiting()
 
-    for make_wait in (
-        lambda: create(scheduled_at=after(0.4)),
+    for make_wait in (  # each is due sooner than the one before
+        lambda: create(scheduled_at=after(0.6)),
         lambda: settle(failed(lease_of(failing), retry_delay_seconds=0.4)),
-        lambda: lifecycle.update(moved.pk, {"scheduled_at": after(0.4)}, now),
+        lambda: lifecycle.update(moved.pk, {"scheduled_at": after(0.2)}, now),
     ):
-        Task.objects.filter(hold=Hold.BACKOFF).delete()
         promoter.perform(now)
         woken(promoter)
         make_wait()
