@@ -18,7 +18,7 @@ from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
 from scheduling.duty_states import DutyHealth, DutyState, duty_states
 from scheduling.queue_reports import oldest_seconds
-from tasks import lifecycle
+from tasks import lifecycle, limit_line
 from tasks import metrics as sums
 from tasks import selectors as tasks
 from tasks.domain.priority import LEVELS
@@ -102,6 +102,10 @@ def _gauges() -> Iterator[Metric]:
         depth.add_metric([queue.name], depths.get(queue.name, 0))
         oldest.add_metric([queue.name], oldest_seconds(queue, now))
     yield from (depth, oldest)
+    limited = GaugeMetricFamily("dtq_tasks_limited", "Tasks that wait for a limit.", labels=["kind"])
+    for kind, waiting in limit_line.count().items():
+        limited.add_metric([kind], waiting)
+    yield limited
     due = lifecycle.next_due()
     late = max((now - due).total_seconds(), 0.0) if due else 0.0
     for name, text, value in (

@@ -222,4 +222,5 @@ def _leased(task: ClaimedTask, lease: timedelta) -> LeasedTask:
         lock=task.lock,
         lock_fencing_number=task.lock_fencing_number,
         when_lost=task.when_lost,
+        capped=task.capped,
     )

@@ -21,7 +21,8 @@ class OutcomeKind(StrEnum):
 class Outcome:
     """One attempt's end. `result` is any JSON value; `retry_delay_seconds` is the handler's own choice of a wait.
 
-    `locked` says that the attempt took locks. It only sorts the reports that are dear to settle from the others.
+    `locked` says that the attempt took locks or a place under a cap. It only sorts the reports that are dear to settle from the
+    others.
     """
 
     lease: Lease

@@ -57,7 +57,7 @@ def admit(won: Sequence[ClaimedTask], queue: str, now: datetime) -> tuple[list[C
     fronts = limit_line.fronts(rules, queue)
     judgement = _judge_with_tokens(won, needs, rules, supply, fronts, now)
     _take_locks(judgement.admitted, rows, now)
-    _note_caps([task.pk for task in judgement.admitted if caps.intersection(needs[task.pk])])
+    _note_places([task for task in judgement.admitted if caps.intersection(needs[task.pk])])
     _park(judgement.refused, queue, now)
     return judgement.admitted, [task for task, _ in judgement.refused]
 
@@ -172,9 +172,11 @@ def _take_locks(admitted: Sequence[ClaimedTask], rows: Mapping[str, NamedLock], 
         Task.objects.filter(pk__in=numbers).update(lock_fencing_number=chosen_by_key("lock_fencing_number", numbers))
 
 
-def _note_caps(task_ids: Collection[UUID]) -> None:
-    if task_ids:
-        Task.objects.filter(pk__in=task_ids).update(capped=True)
+def _note_places(capped: Sequence[ClaimedTask]) -> None:
+    for task in capped:
+        task.capped = True
+    if capped:
+        Task.objects.filter(pk__in=[task.pk for task in capped]).update(capped=True)
 
 
 def _park(refused: Sequence[tuple[ClaimedTask, Need]], queue: str, now: datetime) -> None:

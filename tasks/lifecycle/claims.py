@@ -40,3 +40,4 @@ class ClaimedTask:
     limit_key: str | None
     claim_id: UUID
     status: str = TaskStatus.PROCESSING
+    capped: bool = False

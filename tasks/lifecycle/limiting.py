@@ -17,7 +17,7 @@ from django.db.models import Q
 from dtq_site.foundation.database import repeats_lock_conflicts
 from tasks import limit_line, limits
 from tasks.domain import rates
-from tasks.domain.limits import Kind, Limit, Scope
+from tasks.domain.limits import Kind, Limit, Rule, Scope
 from tasks.domain.states import MOVES, Hold
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.rows import locked
@@ -79,6 +79,21 @@ def spend_tokens(
         firsts += found
     woken = _wake_and_tell(firsts, now)
     return woken, (min(next_at) - now_us) / 1_000_000 if next_at else None
+
+
+def return_tokens(unstarted: Collection[Task], now: datetime) -> None:
+    """Give back the tokens of tasks that were claimed and have not begun."""
+    if not unstarted:
+        return
+    limits.refresh()
+    unused: Counter[Limit] = Counter()
+    rules: dict[Limit, Rule] = {}
+    for task in unstarted:
+        found = limits.applying_to(task.queue, task.name, task.limit_key)
+        rules |= found
+        unused.update(limit for limit in found if limit.kind is Kind.RATE)
+    if unused:
+        tokens().take({limit: (rate, -unused[limit]) for limit in unused if (rate := rules[limit].rate)}, now)
 
 
 def _firsts(counts: Mapping[Limit, int]) -> list[UUID]:

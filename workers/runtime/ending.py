@@ -20,7 +20,7 @@ def judge(
     """
 
     def ended(kind: OutcomeKind, **more: Any) -> Outcome:
-        return Outcome(task.lease, kind, run_seconds, locked=task.lock is not None, **more)
+        return Outcome(task.lease, kind, run_seconds, locked=task.lock is not None or task.capped, **more)
 
     if raised is None and result is None:
         return ended(OutcomeKind.COMPLETED)

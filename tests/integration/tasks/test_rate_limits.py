@@ -120,6 +120,18 @@ def test_a_failed_attempt_that_is_tried_again_takes_a_token_again():
     assert state(task) == WAITING
 
 
+def test_a_task_that_is_given_back_unstarted_gives_its_token_back():
+    limit_queue("1/d", 2)
+    tasks = [create() for _ in range(3)]
+    first, second = claim(tasks[:2])
+
+    lifecycle.release([lease_of(second)], after(1))
+
+    assert [task.pk for task in claim(tasks, after(1))] == [second.pk]
+    assert state(first) == RUNNING
+    assert state(tasks[2]) == WAITING
+
+
 def test_a_token_is_not_spent_on_a_task_that_lacks_something_else():
     limit_queue("1/m", 3, cap=1)
     tasks = [create() for _ in range(3)]
