@@ -47,6 +47,8 @@ class LeasedTask:
     when_lost: str = WhenLost.REASSIGN
     parent_results: dict[str, Any] | None = None
     """What the tasks that it depends on have returned, by their keys; None if that has to be asked for."""
+    capped: bool = False
+    """Whether it holds a place under a cap, for which others may wait."""
 
 
 class RenewalVerdict(StrEnum):
