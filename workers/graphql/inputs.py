@@ -58,7 +58,9 @@ class DeclarationInput(graphene.InputObjectType):
     rate = graphene.String(description='How often its tasks start at most over all workers, such as "100/m".')
     burst = graphene.Int(description="How many of them may start at once.")
     max_running = graphene.Int(description="How many of its tasks run at a time at most over all workers.")
-    per = graphene.String(description="For what these limits count apart, in which `{key}` stands for a value of the payload.")
+    per = graphene.String(
+        description="For what these limits count apart, in which `{key}` stands for a value of the payload."
+    )
 
 
 class WorkerInput(graphene.InputObjectType):
