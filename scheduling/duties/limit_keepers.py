@@ -12,7 +12,7 @@ from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.observer import Observer
 from scheduling.runtime.duty import Duty
 from scheduling.runtime.leader import Leader
-from tasks import lifecycle, limit_line, limits
+from tasks import lifecycle, limit_line
 from tasks.domain.limits import Kind, Limit
 from tasks.tokens import microseconds
 
@@ -35,7 +35,6 @@ class _Keeper(Duty):
 
     def perform(self, now: datetime) -> float:
         """Look at a page of those limits that tasks wait for."""
-        limits.refresh()
         awaited = limit_line.awaited(self.kind, self._after, PAGE)
         self._after = str(awaited[-1]) if len(awaited) == PAGE else ""
         woken, rest = self.wake(awaited, now) if awaited else (0, self.period_seconds)

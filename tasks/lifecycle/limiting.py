@@ -51,6 +51,7 @@ def give_up(places: Mapping[Limit, int], now: datetime) -> list[Task]:
 @repeats_lock_conflicts
 def fill_places(awaited: Collection[Limit], now: datetime) -> int:
     """Wake the first that wait for these caps, as many as there are places free; returns how many."""
+    limits.refresh()
     rules = {cap: limits.of(cap) for cap in awaited}
     running = limit_line.running([cap for cap, rule in rules.items() if rule is not None], now)
     free = {cap: MOST_WOKEN if rule is None else (rule.cap or 0) - running[cap] for cap, rule in rules.items()}
@@ -66,6 +67,7 @@ def spend_tokens(
     Returns how many, and in how many seconds there is another token. `planned` is the caller's memory of when the buckets are
     full once those that were woken have taken their tokens, in microseconds since 1970.
     """
+    limits.refresh()
     rules = {limit: limits.of(limit) for limit in awaited}
     firsts = _firsts({limit: MOST_WOKEN for limit, rule in rules.items() if rule is None})
     rates_of = {limit: rule.rate for limit, rule in rules.items() if rule is not None and rule.rate is not None}
