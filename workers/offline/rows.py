@@ -116,9 +116,8 @@ def read_progress(row: Row) -> tuple[Lease, int]:
 
 def claimed_row(task: LeasedTask, sent: tuple[float, float, float]) -> Row:
     """The row of a claimed task, without its position."""
-    more = asdict(task)
+    more = {**vars(task), "team_id": str(task.team_id)}  # `asdict` would copy the payload to its last leaf
     del more["lease"], more["lease_seconds"]
-    more["team_id"] = str(task.team_id)
     return (*lease_row(task.lease), compact(more), False, task.lease_seconds, *sent)
 
 
