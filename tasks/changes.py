@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 from accounts import audit
 from accounts.identity import Identity
-from dtq_site.foundation.database import repeats_lock_conflicts
+from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
+from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle, limits, queues
 from tasks.models import HandlerLimits, Queue, Task
 
 
 @repeats_lock_conflicts
 def delete_task(task: Task, by: Identity) -> None:
-    """Remove a task that has ended; raises as `lifecycle.delete` does."""
+    """Remove a task that has ended; raises as `lifecycle.delete` does, or Conflict while an attempt of it holds places."""
+    if lifecycle.holds_places(task, database_clock.now()):
+        raise Conflict("Its worker has not acknowledged that it was cancelled, so it still counts for limits.")
     lifecycle.delete(task.pk)
     audit.record(by, "task.deleted", f"task:{task.pk}", {"name": task.name})
 

@@ -20,7 +20,7 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
-from tasks.lifecycle.limiting import fill_places, spend_tokens
+from tasks.lifecycle.limiting import fill_places, holds_places, spend_tokens
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
 from tasks.lifecycle.outcomes import settle
@@ -41,6 +41,7 @@ __all__ = [
     "forfeit",
     "free_lock",
     "hand_over",
+    "holds_places",
     "has_ended_leases",
     "mark_begun",
     "next_due",

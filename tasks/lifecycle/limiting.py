@@ -40,6 +40,11 @@ def places_among(tasks: Iterable[Task]) -> Counter[Limit]:
     return held
 
 
+def holds_places(task: Task, now: datetime) -> bool:
+    """Whether an attempt of the task, which may have been cancelled, counts for caps: its row must not go yet."""
+    return task.capped and task.lease_expires_at is not None and task.lease_expires_at > now
+
+
 def give_up(places: Mapping[Limit, int], now: datetime) -> list[Task]:
     """Wake for each place that was held under a cap one that waits; returns the tasks that are ready now, for `follow`."""
     if not places:

@@ -6,11 +6,12 @@ import pytest
 
 from accounts.identity import Identity
 from accounts.models import AuditEntry
+from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.scalars import DateTime
-from tasks import limits
+from tasks import lifecycle, limits
 from tasks.models import HandlerLimits, Queue
-from tests.integration.graphql.making import data, make_task, refusal
-from tests.support.factories import claim
+from tests.integration.graphql.making import data, make_task, refusal, start
+from tests.support.factories import claim, lease_of
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +109,19 @@ def test_only_admins_limit_anything(user: Identity, viewer: Identity, worker_acc
         assert refusal(SAY, who, name="send", input={"concurrencyLimit": 1}) == ("FORBIDDEN", None)
     assert Queue.objects.get(name="mail").concurrency_limit is None
     assert list(HandlerLimits.objects.all()) == []
+
+
+def test_a_task_that_was_cancelled_is_not_deleted_while_it_counts_for_a_cap(admin: Identity):
+    task = make_task(queue="mail")
+    update(admin, concurrencyLimit=1)
+    limits.forget_known()
+    started = start(task)
+    data("mutation ($id: ID!) { cancelTask(id: $id) { id } }", admin, id=str(task.pk))
+    remove = "mutation ($id: ID!) { deleteTask(id: $id) }"
+
+    assert refusal(remove, admin, id=str(task.pk)) == ("CONFLICT", None)
+    lifecycle.release([lease_of(started)], database_clock.now())
+    assert data(remove, admin, id=str(task.pk)) == {"deleteTask": str(task.pk)}
 
 
 def test_a_task_that_waits_for_a_place_is_explained(user: Identity, admin: Identity):

@@ -141,6 +141,8 @@ class CapMachine(RuleBasedStateMachine):
     @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete", "put off", "other key", "move", "urgent"]))
     def ask(self, data: st.DataObject, verb: str) -> None:
         pk = data.draw(st.sampled_from(self.ids))
+        if verb == "delete" and lifecycle.holds_places(self.row(pk), self.now):
+            return
         verbs = {
             "cancel": lambda: lifecycle.cancel(pk, self.now),
             "retry": lambda: lifecycle.retry(pk, self.now),

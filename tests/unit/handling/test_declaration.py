@@ -34,8 +34,34 @@ def test_a_declaration_completes_itself_from_the_settings():
 
     assert vars(completed) == {
         "queue": "default", "priority": 5, "max_retries": 0, "timeout_seconds": 3600, "lock": "backup",
-        "when_lost": None,
+        "when_lost": None, "rate": None, "burst": None, "max_running": None, "per": None,
     }  # fmt: skip
+
+
+def test_limits_travel_too():
+    limits = Declaration(rate=" 100/m", burst=20, max_running=5, per="{account}")
+
+    assert limits.to_json() == {"rate": "100/m", "burst": 20, "max_running": 5, "per": "{account}"}
+    assert Declaration.from_json(limits.to_json()) == limits
+
+
+@pytest.mark.parametrize(
+    ("limits", "field", "message"),
+    [
+        ({"rate": "often"}, "rate", "'often' is no rate: write one such as \"100/m\"; s, m, h and d are units."),
+        ({"rate": 5}, "rate", "rate must be text, not 5."),
+        ({"rate": "1/s", "burst": 0}, "burst", "burst must be from 1 to 100,000, not 0."),
+        ({"burst": 5}, "burst", "burst says nothing without a rate; give one, or leave burst out."),
+        ({"max_running": 0}, "maxRunning", "maxRunning must be from 1 to 100,000, not 0."),
+        ({"max_running": True}, "maxRunning", "maxRunning must be a whole number, not True."),
+        ({"per": ""}, "per", "A key's name must have 1 to 255 characters, not 0."),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(limits, field, message):
+    with pytest.raises(BadDeclaration) as refused:
+        Declaration(**limits)
+
+    assert (refused.value.field, refused.value.message) == (field, message)
 
 
 @pytest.mark.parametrize(

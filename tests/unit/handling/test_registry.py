@@ -202,6 +202,28 @@ def test_a_lock_that_names_no_argument_is_refused():
     )
 
 
+def test_limits_that_count_apart_for_no_argument_are_refused():
+    with pytest.raises(BadDeclaration) as refused:
+
+        @task("sync", max_running=2, per="{account}")
+        def sync(shop: str) -> None: ...
+
+    assert (refused.value.field, registered()) == ("per", {})
+    assert refused.value.message == (
+        "@task('sync'): its key '{account}' names 'account', which the function does not take."
+    )
+
+
+def test_a_payload_that_cannot_tell_for_what_limits_count_is_refused():
+    @task("sync", max_running=2, per="{account}")
+    def sync(account: str | None = None) -> None: ...
+
+    sync.check({"account": "ann"})
+    with pytest.raises(PayloadMismatch) as refused:
+        sync.check({"account": None})
+    assert refused.value.field == "payload.account"
+
+
 def test_a_lock_may_name_what_open_arguments_take():
     @task("report", lock="report:{account}")
     def report(**account: str) -> None: ...
