@@ -8,8 +8,11 @@ from accounts.graphql.worker_tokens import WorkerTokensMutation, WorkerTokensQue
 from dtq_site.foundation.scalars import lenient_enums
 from dtq_site.health_query import HealthQuery
 from scheduling.graphql import task_fields as task_fields_of_schedules
+from scheduling.graphql.history import HistoryQuery
 from scheduling.graphql.mutations import SchedulingMutation
 from scheduling.graphql.queries import SchedulingQuery
+from tasks.graphql import failures
+from tasks.graphql.failures import FailuresQuery
 from tasks.graphql.mutations import TasksMutation
 from tasks.graphql.queries import TasksQuery
 from tasks.graphql.subscriptions import TasksSubscription
@@ -20,7 +23,15 @@ from workers.graphql.subscriptions import WorkersSubscription
 
 
 class Query(
-    TasksQuery, WorkersQuery, SchedulingQuery, AccountsQuery, WorkerTokensQuery, HealthQuery, graphene.ObjectType
+    TasksQuery,
+    FailuresQuery,
+    WorkersQuery,
+    SchedulingQuery,
+    HistoryQuery,
+    AccountsQuery,
+    WorkerTokensQuery,
+    HealthQuery,
+    graphene.ObjectType,
 ):
     """Reading. Nothing here changes anything."""
 
@@ -35,6 +46,7 @@ class Subscription(TasksSubscription, WorkersSubscription, graphene.ObjectType):
     """Following, over the WebSocket at the same address. No commit after its start is missed."""
 
 
+failures.register()
 task_fields_of_workers.register()
 task_fields_of_schedules.register()
 schema = graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription)

@@ -1,5 +1,5 @@
-"""The rows of scheduling: schedules, written by `schedules.py`, the leader's lease, by `runtime/leader.py`, and what duties
-have done, by `runtime/bookkeeper.py`.
+"""The rows of scheduling: schedules, written by `schedules.py`, the leader's lease, by `runtime/leader.py`, what duties have
+done, by `runtime/bookkeeper.py`, and samples of the metrics, by `samples.py`.
 """
 
 from __future__ import annotations
@@ -84,3 +84,20 @@ class DutyRecord(models.Model):
 
     def __str__(self) -> str:
         return str(self.name)
+
+
+class MetricSample(models.Model):
+    """The sums of `tasks/metrics.py` at one moment, and how the queues stood then.
+
+    What happened between two samples is their difference.
+    """
+
+    taken_at = models.DateTimeField(db_index=True)
+    step = models.PositiveIntegerField(help_text="the seconds of the longest stretch of time whose first sample it is")
+    sums = models.JSONField(help_text="by metric, then by label")
+    queues = models.JSONField(
+        help_text="for each queue in which tasks waited: how many, and the seconds for which the oldest had"
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["step", "taken_at"], name="sample_of_step")]

@@ -111,6 +111,13 @@ class SchedulingOptions:
         maximum=timedelta(days=365),
         help="from what wait of its oldest task on the report about a queue is a warning.",
     )
+    sample_period: timedelta = option(
+        timedelta(seconds=10),
+        env="DTQ_SAMPLE_PERIOD",
+        minimum=timedelta(seconds=10),
+        maximum=_LONGEST_PERIOD,
+        help="how often the scheduler notes the metrics, for the charts of the overview.",
+    )
     retention_hour: int = option(
         2,
         env="DTQ_RETENTION_HOUR",

@@ -22,6 +22,7 @@ from scheduling.duties.queue_health import QueueHealth
 from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.duties.retention import REMOVALS
+from scheduling.duties.sampler import Sampler
 from scheduling.runtime.bookkeeper import Bookkeeper
 from scheduling.runtime.due_listener import DueListener
 from scheduling.runtime.duty import Duty
@@ -30,7 +31,7 @@ from scheduling.runtime.leader import Leader
 DUTIES: tuple[type[Duty], ...] = (
     *(Promoter, CronFiring, Reaper, LockKeeper, DependencyKeeper, Reconciler, BulkWork),
     *(CapKeeper, RateKeeper),
-    *(QueueHealth, *REMOVALS),
+    *(QueueHealth, Sampler, *REMOVALS),
 )
 SERVICE_STOP_SECONDS = 6.0
 BETWEEN_CALLS = timedelta(minutes=5)

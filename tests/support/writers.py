@@ -21,6 +21,7 @@ OWNERS = {  # a module, or a package that ends with a slash
     "accounts.WorkerToken": "accounts/worker_tokens.py",
     "scheduling.DutyRecord": "scheduling/runtime/bookkeeper.py",
     "scheduling.LeaderLease": "scheduling/runtime/leader.py",
+    "scheduling.MetricSample": "scheduling/samples.py",
     "scheduling.Schedule": "scheduling/schedules.py",
     "tasks.BulkRequest": "tasks/bulk.py",
     "tasks.Dependency": "tasks/lifecycle/dependencies.py",

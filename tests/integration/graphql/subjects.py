@@ -16,9 +16,10 @@ from dtq_site.foundation.database import database_clock
 from scheduling.models import Schedule
 from tasks import lifecycle
 from tasks.domain.lease import Lease
+from tasks.domain.outcome import OutcomeKind
 from tasks.models import Task
 from tests.integration.graphql.documents import document
-from tests.integration.graphql.making import make_task, make_worker, start
+from tests.integration.graphql.making import finish, make_task, make_worker, start
 from tests.support.api import ask
 from workers import remote
 from workers.graphql.inputs import read_card
@@ -211,6 +212,11 @@ def a_login(team: str, caller: Identity | None) -> Made:
 
 def the_caller(team: str, caller: Identity | None) -> Made:
     return Made({}, str(caller.user_id) if caller else None)
+
+
+def a_dead_letter(team: str, caller: Identity | None) -> Made:
+    finish(make_task(team, max_retries=0), OutcomeKind.FAILED, error="broken")
+    return Made({})
 
 
 def one_task(team: str, caller: Identity | None) -> Made:

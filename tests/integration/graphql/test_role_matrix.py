@@ -44,6 +44,7 @@ from tests.integration.graphql.subjects import (
     Made,
     Make,
     a_cancelled_task,
+    a_dead_letter,
     a_held_task,
     a_login,
     a_member,
@@ -125,6 +126,10 @@ TABLE = {
     "Query.workers": Row(among(a_worker), READER, "401 no  no  403 yes"),
     "Query.schedule": Row(about(a_schedule), READER, "401 404 404 403 yes"),
     "Query.schedules": Row(among(a_schedule), READER, "401 no  no  403 yes"),
+    "Query.history": Row(anyhow(seconds=3600), READER, READER),
+    "Query.deadLetterGroups": Row(
+        a_dead_letter, READER, "401 no  no  403 yes", shows=lambda answer, sign: [each["count"] for each in answer] == [1]
+    ),
     "Query.previewSchedule": Row(anyhow(cronExpression="@daily"), READER, READER),
     "Mutation.register": Row(anyhow(input={"email": "new@example.com", "password": PASSWORD}), PUBLIC, PUBLIC),
     "Mutation.login": Row(a_login, PUBLIC, PUBLIC),
@@ -275,7 +280,7 @@ def test_every_type_of_the_schema_is_selected_by_some_operation_of_the_table() -
     assert set().union(*map(selected_types, TABLE)) == object_types()
 
 
-OF_EACH_ITS_OWN = {"Query.me", "Query.health", "Query.parentResults"}
+OF_EACH_ITS_OWN = {"Query.me", "Query.health", "Query.history", "Query.parentResults"}
 """What each caller is answered differently: who they are, at what moment, and about workers of their own."""
 
 
