@@ -16,7 +16,12 @@ from workers.transports.base import Note
 _UNTOLD_TEAM = UUID(int=0)
 """A remote worker is not told the team of a task: the server knows it."""
 
-_DECLARED = {"max_retries": "maxRetries", "timeout_seconds": "timeoutSeconds", "when_lost": "whenLost"}
+_DECLARED = {
+    "max_retries": "maxRetries",
+    "timeout_seconds": "timeoutSeconds",
+    "when_lost": "whenLost",
+    "max_running": "maxRunning",
+}
 
 
 def write_card(card: WorkerCard) -> dict[str, Any]:
