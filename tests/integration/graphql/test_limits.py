@@ -11,7 +11,10 @@ from dtq_site.foundation.scalars import DateTime
 from tasks import lifecycle, limits
 from tasks.models import HandlerLimits, Queue
 from tests.integration.graphql.making import data, make_task, refusal, start
+from tests.integration.graphql.working import send_as
 from tests.support.factories import claim, lease_of
+from tests.support.worker_client import WorkerClient, completed
+from workers import selectors
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +112,23 @@ def test_only_admins_limit_anything(user: Identity, viewer: Identity, worker_acc
         assert refusal(SAY, who, name="send", input={"concurrencyLimit": 1}) == ("FORBIDDEN", None)
     assert Queue.objects.get(name="mail").concurrency_limit is None
     assert list(HandlerLimits.objects.all()) == []
+
+
+def test_a_remote_worker_declares_limits_and_is_held_to_them(worker_account: Identity, user: Identity):
+    selectors._announcements = (float("-inf"), {})
+    declared = {"name": "sync", "rate": "100/m", "burst": 9, "maxRunning": 1, "per": "{account}"}
+    worker = WorkerClient(send_as(worker_account), declarations=[declared])
+    ann, again, bob = (make_task(name="sync", payload={"account": account}) for account in ("ann", "ann", "bob"))
+
+    claimed = worker.claim(limit=9)
+    more = worker.claim(limit=9)
+
+    assert ({each["taskId"] for each in claimed}, more) == ({str(ann.pk), str(bob.pk)}, [])
+    (reason,) = data(EXPLAIN, user, id=str(again.pk))["explain"]["reasons"]
+    assert (reason["code"], reason["queue"]) == ("CONCURRENCY_LIMIT", None)
+    assert reason["message"] == "Of the tasks for 'sync' with 'ann' at most 1 may run at a time, and 1 do."
+    worker.report(*[completed(lease) for lease in claimed if lease["taskId"] == str(ann.pk)])
+    assert [each["taskId"] for each in worker.claim(limit=9)] == [str(again.pk)]
 
 
 def test_a_task_that_was_cancelled_is_not_deleted_while_it_counts_for_a_cap(admin: Identity):
