@@ -29,7 +29,7 @@ def _context_of(request: HttpRequest) -> RequestContext:
         request_id=new_id(),
         clock=database_clock,
         trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies,
-        doorkeeper=_doorkeeper,
+        doorkeeper=Doorkeeper(admit=engine.refuse_exhausted, refuse=engine.count_refused),
     )
 
 
@@ -44,7 +44,6 @@ rate_limits = RateLimits(
 )
 engine = Engine(schema.graphql_schema, settings.DTQ_API, ErrorReporter(faults), rate_limits)
 room = make_room(threads)
-_doorkeeper = Doorkeeper(admit=engine.refuse_exhausted, refuse=engine.count_refused)
 graphql = graphql_view(engine, threads, context_of=_context_of, page=graphiql, options=settings.DTQ_API, room=room)
 
 

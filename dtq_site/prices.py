@@ -40,7 +40,7 @@ PRICES: Mapping[str, Price] = {
     "Query.users": Price(sized_by="limit", most=accounts.MOST),
     "Query.workerTokens": Price(sized_by="limit", most=accounts.MOST),
     "Query.teams": Price(sized_by="limit", most=accounts.MOST),
-    "Query.previewSchedule": _COMING_RUNS,
+    "Query.previewSchedule": replace(_COMING_RUNS, points_per_item=50),  # of any expression
     "Schedule.nextRuns": _COMING_RUNS,
     "Schedule.payload": _UP_TO_256_KIB,
     "Query.health": Price(points=100),

@@ -46,6 +46,9 @@ from dtq_site.api.limits import QueryTooComplex, check_limits
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.strict_json import read_integer
 
+_MOST_ERRORS = 20
+"""After how many errors validation gives up: to suggest what may have been meant takes long."""
+
 
 class InvalidDocument(Exception):
     """The text cannot be executed; `errors` says why, in terms of `document` unless it could not even be parsed."""
@@ -126,7 +129,7 @@ class Documents:
         # A suggestion tells a name of the schema, which introspection is not to tell.
         hiding = not self._options.introspection
         try:
-            errors = validate(self._schema, document, self._rules, hide_suggestions=hiding)
+            errors = validate(self._schema, document, self._rules, max_errors=_MOST_ERRORS, hide_suggestions=hiding)
         except GraphQLError as error:  # a rule of graphql-core does so about a variable in a subscription's @skip
             errors = [error]
         if errors:

@@ -116,12 +116,13 @@ class Engine:
     def _admitted(self, request: GraphQLRequest, context: RequestContext) -> Document:
         """The document, if the request is within all limits. What is refused counts for the rate like any other."""
         self._rate_limits.refuse_exhausted(context)
-        permits = 1
+        permits, signed_in = 1, context.identity is not None
         try:
-            document = self._documents.find(request.query, signed_in=context.identity is not None)
+            document = self._documents.find(request.query, signed_in=signed_in)
             check_variables(request.variables, self._options)
             types = document.variable_types(request.operation_name)
-            check_lists((types[name], value) for name, value in request.variables.items() if name in types)
+            values = [(types[name], value) for name, value in request.variables.items() if name in types]
+            check_lists(values, signed_in=signed_in)
             cost = document.cost(request.operation_name, request.variables)
             check_cost(cost, self._options)
             permits = max(1, -(-cost // self._options.cost_per_request))

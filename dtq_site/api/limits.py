@@ -34,8 +34,9 @@ MOST_REPEATS = 30
 """How often a field may be selected in one place. Validation compares each with each; clients that put fragments together
 select some fields twice or thrice."""
 
-MOST_LISTED = 20_000
-"""How many items the lists in variables may have together, those within JSON values apart."""
+MOST_LISTED, MOST_LISTED_UNSIGNED = 12_000, 200
+"""How many items the lists in variables may have together, those within JSON values apart, and those of somebody who has not
+signed in."""
 
 _STEPS_PER_FIELD = 20
 
@@ -127,21 +128,31 @@ def _fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {node.name.value: node for node in fragments}
 
 
-def check_lists(values: Iterable[tuple[GraphQLInputType, Any]]) -> None:
-    """Raise QueryTooComplex if the lists in these values of variables have too many items, before any is looked at."""
+def check_lists(values: Iterable[tuple[GraphQLInputType, Any]], *, signed_in: bool) -> None:
+    """Raise QueryTooComplex if the lists in these values of variables have too many items, before any is looked at.
+
+    What an object has beyond the fields of its type counts as well.
+    """
+    most = MOST_LISTED if signed_in else MOST_LISTED_UNSIGNED
     listed, pending = 0, list(values)
     while pending:
         kind, value = pending.pop()
         kind = get_nullable_type(kind)
         if is_list_type(kind) and isinstance(value, list):
             listed += len(value)
-            if listed > MOST_LISTED:
-                raise QueryTooComplex(
-                    f"The lists in the variables have more than {MOST_LISTED:,} items; send them in several requests."
-                )
+            _refuse_lists(listed, most)
             pending += [(kind.of_type, item) for item in value]
         elif is_input_object_type(kind) and isinstance(value, dict):
+            listed += max(0, len(value) - len(kind.fields))
+            _refuse_lists(listed, most)
             pending += [(field.type, value[name]) for name, field in kind.fields.items() if name in value]
+
+
+def _refuse_lists(listed: int, most: int) -> None:
+    if listed > most:
+        raise QueryTooComplex(
+            f"The lists in the variables have more than {most:,} items; send them in several requests."
+        )
 
 
 def check_variables(variables: Mapping[str, Any], options: ApiOptions) -> None:

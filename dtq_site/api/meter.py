@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from graphql import ExecutionContext, FieldNode, GraphQLLeafType, GraphQLObjectType
+from graphql import ExecutionContext, FieldNode, GraphQLLeafType, GraphQLList, GraphQLObjectType, GraphQLResolveInfo
 from graphql.pyutils import Path
 
+from dtq_site.api.costs import price_of
 from dtq_site.api.limits import QueryTooComplex
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation import strict_json
@@ -116,6 +117,15 @@ class MeteredExecution(ExecutionContext):
 
     def _count_keys(self, fields: Collection[str]) -> None:
         self.context_value.meter.add(len(fields), sum(map(len, fields)) + _PUNCTUATION * len(fields))
+
+    def complete_list_value(
+        self, return_type: GraphQLList, field_nodes: list[FieldNode], info: GraphQLResolveInfo, path: Path, result: Any
+    ) -> Any:
+        """Count what each item takes beside its fields."""
+        price = price_of(info.parent_type.fields[info.field_name])
+        if price and price.points_per_item:
+            self.context_value.meter.add(price.points_per_item * len(result), 0)
+        return super().complete_list_value(return_type, field_nodes, info, path, result)
 
     def complete_leaf_value(self, return_type: GraphQLLeafType, result: Any) -> Any:
         """Count the value."""

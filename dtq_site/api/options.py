@@ -54,7 +54,7 @@ class ApiOptions:
         10_000, env="DTQ_API_MAX_TOKENS", minimum=100, maximum=1_000_000, help="the most tokens in a GraphQL document."
     )
     max_unsigned_tokens: int = option(
-        1_000,
+        500,
         env="DTQ_API_MAX_UNSIGNED_TOKENS",
         minimum=100,
         maximum=1_000_000,

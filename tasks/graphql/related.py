@@ -19,6 +19,7 @@ from graphql import GraphQLResolveInfo
 
 from accounts.models import User
 from tasks import models, parents, selectors
+from tasks.domain.outcome import MAX_ERROR_LENGTH
 from tasks.domain.states import TaskStatus
 from tasks.domain.submission import MAX_DESCRIPTION
 from tasks.graphql import types
@@ -62,7 +63,7 @@ def foresight(info: GraphQLResolveInfo, *selections: Selection) -> Callable[[Col
     """For a list that is about to read tasks: ends the request if what is selected of them is too much for its answer."""
     names = {column: sum(each.times(column) for each in selections) for column in selectors.LARGE_COLUMNS}
     shown = {column: count for column, count in names.items() if count}
-    largest = max(settings.DTQ_TASKS.max_json_bytes, 4 * MAX_DESCRIPTION) * sum(shown.values())
+    largest = sum(count * _LARGEST.get(column, settings.DTQ_TASKS.max_json_bytes) for column, count in shown.items())
 
     def check(task_ids: Collection[UUID]) -> None:
         if len(task_ids) * largest > info.context.meter.room:
@@ -70,6 +71,9 @@ def foresight(info: GraphQLResolveInfo, *selections: Selection) -> Callable[[Col
             info.context.meter.foresee(size=sum(count * sizes[column] for column, count in shown.items()))
 
     return check
+
+
+_LARGEST = {"description": 4 * MAX_DESCRIPTION, "error": 4 * MAX_ERROR_LENGTH}
 
 
 def _load_users(tasks: Sequence[models.Task], *_: Any) -> None:

@@ -100,6 +100,7 @@ def test_a_body_without_end_is_cut_off_and_fills_no_memory(server: httpx.Client,
         piece = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
     sent = 0
+    assert server.get("/health/live").status_code == 200
 
     with socket.create_connection(address, timeout=10) as client:
         client.sendall(head.encode())

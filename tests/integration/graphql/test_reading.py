@@ -315,6 +315,7 @@ def test_a_list_with_everything_takes_as_many_queries_for_one_as_for_fifty(user:
     expected = ["tasks_task", "tasks_task", "accounts_user", "accounts_team", "tasks_tasklog"]
     if count > 1:
         expected += ["workers_worker", "tasks_task"]  # who runs them, and how many each of these runs
+        expected += ["tasks_tasklog"]  # how long their logs are
     expected += ["workers_worker", "scheduling_schedule", "accounts_user", "accounts_team"]
     assert sorted(table if table[0] != "(" else "tasks_tasklog" for table in tables) == sorted(expected)
 
@@ -333,7 +334,7 @@ def test_fragments_aliases_and_directives_are_followed(user: Identity):
     assert shown == [
         {"known": True, "team": {"id": str(user.team_id)}, "mine": {"name": "red"}, "logs": []} for _ in range(3)
     ]
-    assert len(queries) == 5  # which tasks, the tasks, workers, teams, logs
+    assert len(queries) == 6  # which tasks, the tasks, workers, teams, how long the logs are, logs
 
 
 def test_large_columns_are_read_when_they_are_shown_and_only_then(user: Identity):

@@ -221,9 +221,9 @@ def test_half_a_surrogate_pair_is_blamed_like_any_other_value():
 def test_a_document_is_looked_through_once_for_all_its_errors(monkeypatch: pytest.MonkeyPatch):
     looks = []
     monkeypatch.setattr(blame, "visit", lambda document, visitor: looks.append(document))
-    unused = " ".join(f"$v{number}: Int" for number in range(50))
+    unused = " ".join(f"$v{number}: Int" for number in range(20))
 
     errors = run(f"query ({unused}) {{ bare }}")["errors"]
 
-    assert [error["extensions"]["field"] for error in errors] == [f"v{number}" for number in range(50)]
+    assert [error["extensions"]["field"] for error in errors] == [f"v{number}" for number in range(20)]
     assert len(looks) == 1

@@ -11,6 +11,7 @@ import pytest
 
 from accounts.identity import Identity
 from accounts.roles import Role
+from dtq_site.api.context import RequestContext
 from dtq_site.api.engine import GraphQLRequest
 from dtq_site.foundation.clock import elapsed_clock
 from tests.unit.api.small_schema import CONTEXT, make_engine
@@ -171,19 +172,40 @@ def test_who_has_not_signed_in_may_send_a_smaller_document():
     assert engine.answer(GraphQLRequest(query), CONTEXT).refused == "QUERY_TOO_COMPLEX"  # also of one that is kept
 
 
-def test_lists_in_variables_have_a_bound_before_their_items_are_looked_at():
-    engine, _ = make_engine()
-    query = "query ($in: [TaskInput!], $s: [TaskStatus!]) { echo(inputs: $in, statuses: $s) }"
-    many = {"in": [{"name": "n"}] * 15_000, "s": ["PENDING"] * 5_000}
+def test_a_document_that_is_all_wrong_is_given_up_after_some_errors():
+    errors = run("{" + "".join(f" a{n}" for n in range(400)) + "}")["errors"]
 
-    assert engine.answer(GraphQLRequest(query, many), CONTEXT).refused is None
+    assert len(errors) == 21
+    assert errors[19]["message"].startswith("Cannot query field 'a19' on type 'Query'.")
+    assert errors[20]["message"] == "Too many validation errors, error limit reached. Validation aborted."
+
+
+LISTS = "query ($in: [TaskInput!], $s: [TaskStatus!]) { echo(inputs: $in, statuses: $s) }"
+
+
+@pytest.mark.parametrize(("context", "most"), [(SIGNED_IN, 12_000), (CONTEXT, 200)])
+def test_lists_in_variables_have_a_bound_before_their_items_are_looked_at(context: RequestContext, most: int):
+    engine, _ = make_engine()
+    half = most // 2
+    many = {"in": [{"name": "n"}] * half, "s": ["PENDING"] * half}
+
+    assert engine.answer(GraphQLRequest(LISTS, many), context).refused is None
     began = elapsed_clock()
-    refused = engine.answer(GraphQLRequest(query, {**many, "in": [{}] * 1_000_000}), CONTEXT)
+    refused = engine.answer(GraphQLRequest(LISTS, {**many, "in": [{}] * 1_000_000}), context)
     assert elapsed_clock() - began < 1
     assert refused.body == refusal(
-        "The lists in the variables have more than 20,000 items; send them in several requests."
+        f"The lists in the variables have more than {most:,} items; send them in several requests."
     )
-    assert engine.answer(GraphQLRequest(query, {**many, "s": ["PENDING"] * 5_001}), CONTEXT).body == refused.body
+    assert engine.answer(GraphQLRequest(LISTS, {**many, "s": ["PENDING"] * (half + 1)}), context).body == refused.body
+
+
+def test_what_an_object_has_too_much_counts_as_well():
+    engine, _ = make_engine()
+    odd = {"name": "n", **{f"more{n}": 1 for n in range(20_000)}}
+
+    answer = engine.answer(GraphQLRequest(LISTS, {"in": [odd]}), SIGNED_IN)
+
+    assert answer.refused == "QUERY_TOO_COMPLEX"
 
 
 def test_lists_within_json_are_bounded_by_their_bytes_alone():

@@ -124,6 +124,18 @@ def test_lists_that_turn_out_longer_than_estimated_end_the_execution():
     assert len(resolved) == 2
 
 
+def test_the_work_that_each_item_takes_counts_like_fields():
+    request = GraphQLRequest("{ items { __typename } }")
+
+    def refused(length: int) -> str | None:
+        engine, _ = engine_with_lists(length, max_cost=25)
+        declare_prices(engine.schema, {"Query.items": Price(items=2, points_per_item=9)})
+        return engine.answer(request, CONTEXT).refused
+
+    assert refused(9) is None  # 1 + 9 x (1 + 9) of 4 x 25
+    assert refused(10) == "QUERY_TOO_COMPLEX"
+
+
 # --- before it is read --------------------------------------------------------------------------------------------------
 
 
