@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,11 +36,12 @@ def make_due(count: int, moment: datetime, step_seconds: float = 0.0, queue: str
     from tasks import lifecycle
     from tests.support.factories import new_task
 
+    new, made = new_task(queue=queue), []
     due = [moment + timedelta(seconds=number * step_seconds) for number in range(count)]
-    made = []
     for begin in range(0, count, 1000):
-        part = [new_task(scheduled_at=each, queue=queue) for each in due[begin : begin + 1000]]
+        part = [replace(new, spec=replace(new.spec, scheduled_at=each)) for each in due[begin : begin + 1000]]
         made += lifecycle.create(part, now())
+    assert {task.status for task in made} == {"PENDING"}, "they were due before they were there"
     return made
 
 
@@ -131,9 +133,9 @@ def make_old(count: int) -> None:
     from tasks.models import Task
     from tests.support.factories import new_task
 
-    then = now() - timedelta(days=40)
+    then, new = now() - timedelta(days=40), new_task(queue="old")
     for begin in range(0, count, 1000):
-        lifecycle.create([new_task(queue="old") for _ in range(min(1000, count - begin))], then)
+        lifecycle.create([new] * min(1000, count - begin), then)
     ended = {"status": "COMPLETED", "completed_at": then, "updated_at": then}
     Task.objects.filter(queue="old").update(**ended)
 
