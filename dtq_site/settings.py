@@ -227,6 +227,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_FOLDER / "static" if PRODUCTION else None  # filled by collectstatic; found in place in development
 WHITENOISE_USE_FINDERS = DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_AGE = int(DTQ_ACCOUNTS.refresh_expiration.total_seconds())
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -5,16 +5,20 @@ from django.contrib.auth.models import Group
 from django.urls import include, path, re_path
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from dtq_site import health
+from dtq_site import health, pages, sign_in
 from dtq_site.endpoint import graphql
 from dtq_site.metrics import metrics
-from dtq_site.pages import home
 
 # Tables of libraries: tokens have a writer of their own, and roles take the place of groups.
 admin.site.unregister([Group, BlacklistedToken, OutstandingToken])
 
 urlpatterns = [
-    path("", home, name="home"),
+    path("", pages.home, name="home"),
+    path("tasks", pages.tasks, name="tasks"),
+    path("tasks/<uuid:task_id>", pages.task, name="task"),
+    path("sign-in", sign_in.SignIn.as_view(), name="sign-in"),
+    path("sign-in/token", sign_in.access_token, name="access-token"),
+    path("sign-out", sign_in.sign_out, name="sign-out"),
     re_path(r"^graphql/?$", graphql, name="graphql"),
     path("", include("accounts.urls")),
     path("health", health.health),

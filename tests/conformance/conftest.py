@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,18 @@ def run_node() -> Callable[..., Any]:
         return json.loads(done.stdout)
 
     return run
+
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture
+def browser() -> str:
+    """The program of a browser."""
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("this needs Chromium: apt-get install chromium")
+    return found
 
 
 @pytest.fixture

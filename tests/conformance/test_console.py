@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from accounts.roles import Role
 from tests.integration.accounts.making import PASSWORD, make_user
 from tests.support.factories import make_team
-
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture
-def browser() -> str:
-    """The program of a browser."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("this needs Chromium: apt-get install chromium")
-    return found
 
 
 def test_a_person_signs_in_asks_and_follows_without_leaving_this_server(
