@@ -97,7 +97,7 @@ class Installation:
         """Its worker that knows nothing but the address of the server on that port is running, or about to."""
         token = self._folder / "worker-token"
         token.write_text(self.ask("worker_token"))
-        where = ("--server", f"http://127.0.0.1:{port}/graphql", "--token-file", str(token))
+        where = ("--server", f"http://localhost:{port}/graphql", "--token-file", str(token))
         store = ("--store", str(self._folder / "store"))
         with self._running(("manage.py", "runworker", *where, *store, *options), "remote worker") as worker:
             assert worker is not None
