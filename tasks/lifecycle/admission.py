@@ -33,13 +33,9 @@ Need = str | Limit
 """What a task must have to run: a lock, by its name, or what a limit leaves."""
 
 
-def is_conditional(won: Sequence[ClaimedTask], queue: str) -> bool:
-    """Whether any of these claimed tasks needs something to run."""
-    if not won:
-        return False
-    if limits.of_queue(queue) is not None or any(task.lock is not None for task in won):
-        return True
-    return any(
+def is_conditional(won: Sequence[ClaimedTask]) -> bool:
+    """Whether any of these claimed tasks, whose queue has no limit, needs something to run."""
+    return any(task.lock is not None for task in won) or any(
         declared_defaults(name).lock is not None or limits.of_handler(name) is not None
         for name in {task.name for task in won}
     )

@@ -47,11 +47,11 @@ def claim(
 
     def judge(found: Found) -> Sequence[Statement] | None:
         won[:] = _in_order(found, claim.id)
-        if is_conditional(won, queue):
+        if is_conditional(won):
             return None
         return [metrics.addition(_claimed(won, won, now))] if won else []
 
-    if not write_and_judge(moves, judge):
+    if limits.of_queue(queue) is not None or not write_and_judge(moves, judge):
         return _claim_and_admit(moves, claim.id, queue, now)
     events.publish_after_commit(Change.MOVED, [task.pk for task in won])
     return won
