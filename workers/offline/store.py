@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -49,6 +49,9 @@ _SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.
 
 VERSION = len(_SCHEMAS)
 TABLES = ("outcome", "note", "progress", "claimed", "asked", "creation")
+_LOG_PAGES = 64
+"""From what size on the log is emptied into the file: a small disk must not be filled by the log alone."""
+
 NONE: Mapping[Lease, int] = MappingProxyType({})
 _LEASE = "task_id = ? AND fencing_token = ? AND claim_id = ?"
 
@@ -70,7 +73,7 @@ class StoreTooNew(StoreError):
 
 
 class Store:
-    """The file at `path`, made if there is none. It grows to `most_bytes`; a log beside it takes a few megabytes more."""
+    """The file at `path`, made if there is none. It grows to `most_bytes`; a log beside it takes as much as a commit or two."""
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.path = path
@@ -92,6 +95,7 @@ class Store:
             raise StoreDamaged(found)
         self._value("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
+        self._value(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         self._value(f"PRAGMA max_page_count = {most_bytes // self._value('PRAGMA page_size')}")
         if version < VERSION:
             steps = "".join(path.read_text() for path in _SCHEMAS[version:])
@@ -267,9 +271,12 @@ class Store:
             try:
                 yield
                 self._connection.execute("COMMIT")
-            finally:
+            except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._value("PRAGMA wal_checkpoint(TRUNCATE)")  # the log may be what fills the disk
+                raise
 
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}

@@ -129,6 +129,15 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_with_what_it_keeps(pa
     assert [row.task for row in store.claimed()] == [leased(2)]
 
 
+def test_the_log_beside_the_file_stays_small_however_much_comes_and_goes(path):
+    store = open_store(path)
+    for _ in range(100):
+        store.hold([replace(leased(1), payload={"ballast": "x" * 40_000})], SENT)
+        store.let_go([lease(1)])
+
+    assert path.with_name(f"{path.name}-wal").stat().st_size < 500_000
+
+
 def test_a_claimed_task_that_cannot_be_read_is_damage(path):
     store = open_store(path)
     store.hold([leased(1)], SENT)
