@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from uuid import UUID
 
 from tasks.domain.lease import Lease
-from tasks.domain.states import TERMINAL, TaskStatus
+from tasks.domain.states import TERMINAL, Hold, TaskStatus
 
 Row = SimpleNamespace
 """The columns of a task; two are equal when all columns are."""
@@ -31,16 +31,27 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     RETRIED = "retried"
     UPDATED = "updated"
+    NEEDED = "needed by another one"
+    FREED = "freed by what it depends on"
+    FELLED = "cancelled with what it depends on"
+
+
+FOLLOWING = frozenset({Event.FREED, Event.FELLED})
+"""What an end may bring to tasks that depend on the one that ends; nobody has asked about these."""
 
 
 def event_of(before: Row | None, after: Row | None) -> Event:
     """The one event that explains the change."""
     if before is None or after is None:
         return Event.CREATED if before is None else Event.DELETED
+    if after.has_dependants != before.has_dependants:
+        return Event.NEEDED
     if after.fencing_token != before.fencing_token:
         return Event.CLAIMED
     if after.settled_token != before.settled_token:
         return Event.SETTLED
+    if before.hold == Hold.DEPENDENCY != after.hold:
+        return _of_a_child(before, after)
     if before.status != after.status:
         return _of_a_move(before, after)
     if after.status == TaskStatus.PROCESSING:
@@ -48,6 +59,12 @@ def event_of(before: Row | None, after: Row | None) -> Event:
     if after.attempts != before.attempts:
         return Event.WITHDRAWN
     return Event.STOPPED if after.version == before.version else Event.UPDATED
+
+
+def _of_a_child(before: Row, after: Row) -> Event:
+    if after.status == TaskStatus.CANCELLED:
+        return Event.FELLED if after.error else Event.CANCELLED
+    return Event.FREED
 
 
 def _of_a_move(before: Row, after: Row) -> Event:

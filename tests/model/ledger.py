@@ -17,10 +17,12 @@ from uuid import UUID
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome, OutcomeKind
 from tasks.domain.retry import RetryPolicy
-from tasks.domain.states import TERMINAL, TaskStatus
-from tasks.models import Queue, Task
+from tasks.domain.states import TERMINAL, Hold, TaskStatus
+from tasks.domain.workflow import OnFailure
+from tasks.models import Dependency, Queue, Task
 from tasks.queue.index import Hint
-from tests.model.events import Event, Row, event_of, lease_of, place
+from tests.model.book import ENDED_BADLY, Book, falls, forget_met, is_live
+from tests.model.events import FOLLOWING, Event, Row, event_of, lease_of, place
 from tests.model.faults import ProcessDied
 
 PENDING, QUEUED, PROCESSING = TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.PROCESSING
@@ -43,19 +45,6 @@ class Acting:
     """What stood in the index when its last take ran."""
 
 
-@dataclass
-class Book:
-    """What has been promised of one task."""
-
-    not_before: datetime
-    live_until: datetime | None = None
-    """Until when somebody may believe to hold it."""
-    begun: bool = False
-    attempts: int = 0
-    failures: int = 0
-    losses: int = 0
-
-
 class Ledger:
     """The rows as they stood after the last commit, and a book for each."""
 
@@ -76,6 +65,9 @@ class Ledger:
             Event.PROMOTED: self._promoted,
             Event.RETRIED: self._retried,
             Event.UPDATED: self._updated,
+            Event.NEEDED: self._needed,
+            Event.FREED: self._freed,
+            Event.FELLED: self._felled,
         }
         self.rows: dict[UUID, Row] = {}
         self.books: dict[UUID, Book] = {}
@@ -85,6 +77,7 @@ class Ledger:
         """The leases that were ever won under a claim's id."""
         self.settled: set[Lease] = set()
         """The leases under which an outcome was ever recorded."""
+        self._new_needs: dict[UUID, dict[UUID, str]] = defaultdict(dict)
         self.violation: Exception | None = None
         """The first thing that was wrong."""
 
@@ -115,6 +108,12 @@ class Ledger:
         rows = {row["id"]: Row(**row) for row in Task.objects.values()}
         paused = set(Queue.objects.filter(paused=True).values_list("name", flat=True))
         before, self.rows = self.rows, rows
+        edges = Dependency.objects.filter(child_id__in=rows.keys() - before.keys())
+        self._new_needs = defaultdict(dict)
+        for child_id, parent_id, on_failure in edges.values_list("child_id", "parent_id", "on_failure"):
+            self._new_needs[child_id][parent_id] = on_failure
+        for book in self.books.values():
+            forget_met(book.needs, rows)
         changed = sorted(id_ for id_ in before.keys() | rows.keys() if before.get(id_) != rows.get(id_))
         try:
             won = [rows[id_] for id_ in changed if self._judge(before.get(id_), rows.get(id_)) is Event.CLAIMED]
@@ -136,7 +135,8 @@ class Ledger:
         event = event_of(before, after)
         assert self._acting, f"{event} by nobody"
         assert event in self.acting.events, f"{event} by a request that may cause {sorted(self.acting.events)}"
-        assert self.acting.tasks is None or row.id in self.acting.tasks, f"{event} of a task that nobody asked about"
+        asked = self.acting.tasks is None or row.id in self.acting.tasks or event in FOLLOWING
+        assert asked, f"{event} of a task that nobody asked about"
         if before is None:
             self._created(row)
         elif after is None:
@@ -151,8 +151,14 @@ class Ledger:
     def _created(self, row: Row) -> None:
         assert row.idempotency_key in self.acting.keys
         self.created[row.id] = row.idempotency_key
-        self.books[row.id] = book = Book(not_before=row.scheduled_at or row.created_at)
-        assert row.status == (QUEUED if book.not_before <= self.acting.since else PENDING)
+        needs = self._new_needs[row.id]
+        forget_met(needs, self.rows)
+        self.books[row.id] = book = Book(not_before=row.scheduled_at or row.created_at, needs=needs)
+        if falls(book, self.rows):
+            assert row.status == TaskStatus.CANCELLED, "it waits for what has failed"
+        else:
+            assert row.status == (PENDING if needs or book.not_before > self.acting.since else QUEUED)
+            assert (row.hold == Hold.DEPENDENCY) == bool(needs)
 
     def _check_always(self, book: Book, before: Row, after: Row, event: Event) -> None:
         assert after.fencing_token >= before.fencing_token, "a token goes back"
@@ -171,6 +177,7 @@ class Ledger:
         assert (before.status, after.status) == (QUEUED, PROCESSING)
         assert book.live_until is None or book.live_until <= now, "two may run it at once"
         assert book.not_before <= now, "too early"
+        assert not book.needs, "it starts before what it depends on has completed"
         assert after.name in acting.names and acting.team_id in (None, after.team_id), "not this worker's task"
         assert after.claim_id == acting.claim_id and not after.begun
         self.won[after.claim_id].add(lease_of(after))
@@ -252,11 +259,32 @@ class Ledger:
     def _retried(self, book: Book, before: Row, after: Row) -> None:
         assert before.status != TaskStatus.COMPLETED and (after.error, after.result) == ("", None)
         book.not_before = self.acting.since
+        book.needs |= {id_: OnFailure.HOLD for id_ in book.needs if self.rows[id_].status in ENDED_BADLY}
+        assert (after.hold == Hold.DEPENDENCY) == bool(book.needs)
         book.attempts = book.failures = book.losses = 0
 
     def _updated(self, book: Book, before: Row, after: Row) -> None:
         book.not_before = after.scheduled_at or book.not_before
-        assert after.status == QUEUED or after.scheduled_at is not None
+        assert after.status == QUEUED or after.hold == Hold.DEPENDENCY or after.scheduled_at is not None
+
+    # --- what tasks need of each other -----------------------------------------------------------------------------
+
+    def _needed(self, book: Book, before: Row, after: Row) -> None:
+        assert Row(**vars(before) | {"has_dependants": True}) == after, "more than the mark has changed"
+
+    def _freed(self, book: Book, before: Row, after: Row) -> None:
+        assert not book.needs, "it is freed before what it depends on has completed"
+        assert after.status == (
+            PENDING if book.not_before > self.acting.since or is_live(book, self._now()) else QUEUED
+        )
+
+    def _felled(self, book: Book, before: Row, after: Row) -> None:
+        assert falls(book, self.rows), "it is cancelled with what has not failed"
+
+    def held_by_what_has_failed(self) -> set[UUID]:
+        """The tasks that ended badly and for whose retry others wait."""
+        waiting = (book for id_, book in self.books.items() if self.rows[id_].hold == Hold.DEPENDENCY)
+        return {id_ for book in waiting for id_ in book.needs if self.rows[id_].status in ENDED_BADLY}
 
     # --- order -----------------------------------------------------------------------------------------------------
 

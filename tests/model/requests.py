@@ -22,10 +22,11 @@ from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.domain.submission import Request
 from tasks.submission import Owner
-from tests.model.events import Event
+from tests.model.events import FOLLOWING, Event
 from tests.model.faults import Kind, Plan, ProcessDied, plans
 from tests.model.ledger import Acting
-from tests.model.world import NAMES, QUEUES, World
+from tests.model.wishes import wanted
+from tests.model.world import QUEUES, World
 from tests.support.factories import LEASE, completed, discarded, failed
 from workers import gateway
 from workers.gateway import Caller
@@ -105,18 +106,11 @@ class Requests:
     # --- work comes in ---------------------------------------------------------------------------------------------
 
     def create(self, data: st.DataObject) -> None:
-        """Up to three tasks in one call, in one queue or in several."""
-        request = st.builds(
-            Request,
-            name=st.sampled_from(NAMES),
-            queue=st.sampled_from(QUEUES),
-            priority=st.sampled_from([5, 5, 1, 20]),
-            max_retries=st.integers(0, 2),
-            scheduled_at=st.sampled_from([None, None, self.now() + timedelta(seconds=3)]),
-        )
-        requests = data.draw(st.lists(request, min_size=1, max_size=3))
-        keyed = [replace(each, idempotency_key=str(uuid.uuid4())) for each in requests]
-        self.submit(data, keyed, Owner(data.draw(st.sampled_from(self.world.teams)), None))
+        """Up to three tasks in one call, in one queue or in several; some of them need others that are there."""
+        team = data.draw(st.sampled_from(self.world.teams))
+        others = sorted(str(row.id) for row in self.ledger.rows.values() if row.team_id == team)
+        keyed = [replace(each, idempotency_key=str(uuid.uuid4())) for each in wanted(data, others, self.now())]
+        self.submit(data, keyed, Owner(team, None))
 
     def create_again(self, data: st.DataObject) -> None:
         """The same call again, of one who got no answer."""
@@ -124,8 +118,13 @@ class Requests:
 
     def submit(self, data: st.DataObject, requests: list[Request], owner: Owner) -> None:
         asked = [each.idempotency_key for each in requests]
-        acting = Acting(self.now(), frozenset({Event.CREATED}), keys=frozenset(asked))
-        answer = self.ask(data, acting, lambda: submission.submit(requests, owner, self.world.clock))
+        acting = Acting(self.now(), frozenset({Event.CREATED, Event.NEEDED}), keys=frozenset(asked))
+        try:
+            answer = self.ask(data, acting, lambda: submission.submit(requests, owner, self.world.clock))
+        except NotFound:  # what it needs was deleted meanwhile
+            needed = {UUID(id_) for each in requests for id_ in each.depends_on or ()}
+            assert needed - self.ledger.rows.keys(), "refused for no reason"
+            return
 
         if answer is NO_ANSWER:
             self.unanswered_creations.append((requests, owner))
@@ -191,7 +190,11 @@ class Requests:
             self.outcomes.setdefault(lease, outcome)
         before = set(self.ledger.settled)
         held = {lease for lease in leases if self.ledger.is_held(lease)}
-        acting = Acting(self.now(), frozenset({Event.SETTLED}), outcomes=tuple(self.outcomes[each] for each in leases))
+        acting = Acting(
+            self.now(),
+            FOLLOWING | {Event.SETTLED},
+            outcomes=tuple(self.outcomes[each] for each in leases),
+        )
         answer = self.ask(data, acting, lambda: gateway.report(acting.outcomes, self.world.clock))
 
         if answer is NO_ANSWER:
@@ -217,7 +220,7 @@ class Requests:
 
     def forfeit(self, data: st.DataObject) -> None:
         leases = self.some_leases(data)
-        acting = Acting(self.now(), frozenset({Event.LOST, Event.STOPPED}), leases=frozenset(leases))
+        acting = Acting(self.now(), FOLLOWING | {Event.LOST, Event.STOPPED}, leases=frozenset(leases))
         self.ask(data, acting, lambda: gateway.forfeit(leases, self.world.clock))
 
     def some_leases(self, data: st.DataObject) -> list[Lease]:
@@ -229,7 +232,7 @@ class Requests:
     # --- duties ----------------------------------------------------------------------------------------------------
 
     def reap(self, data: st.DataObject) -> None:
-        acting = Acting(self.now(), frozenset({Event.LOST}))
+        acting = Acting(self.now(), FOLLOWING | {Event.LOST})
         self.ask(data, acting, lambda: self.world.reaper.perform(self.now()))
 
     def promote(self, data: st.DataObject) -> None:
@@ -246,7 +249,7 @@ class Requests:
     # --- people ----------------------------------------------------------------------------------------------------
 
     def cancel(self, data: st.DataObject) -> None:
-        self.ask_about_a_task(data, {Event.CANCELLED}, lambda id_: lifecycle.cancel(id_, self.now()))
+        self.ask_about_a_task(data, FOLLOWING | {Event.CANCELLED}, lambda id_: lifecycle.cancel(id_, self.now()))
 
     def retry(self, data: st.DataObject) -> None:
         self.ask_about_a_task(data, {Event.RETRIED}, lambda id_: lifecycle.retry(id_, self.now()))

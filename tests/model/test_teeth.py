@@ -14,7 +14,7 @@ from hypothesis import Phase
 from dtq_site.foundation.statements import Statement
 from tasks import lifecycle
 from tasks.domain.states import Hold, TaskStatus
-from tasks.lifecycle import holding, requests, rows, statements
+from tasks.lifecycle import dependencies, holding, outcomes, requests, rows, statements
 from tasks.models import Task
 from tasks.queue.rebuild import Reconciliation
 from tasks.queue.redis_index import RedisIndex
@@ -122,6 +122,14 @@ def a_restart_of_redis_is_not_noticed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reconciliation, "ensure_whole", lambda *_, **__: False)
 
 
+def a_child_does_not_wait_for_all_its_parents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(dependencies, "_free", list)
+
+
+def nothing_follows_from_an_outcome(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outcomes, "follow_ends", lambda *_: [])
+
+
 FOUND_BY = {
     claims_count_what_they_have_not_won: "a worker is given (what it has not won|more than it asked for)",
     claims_do_not_ask_whether_the_queue_is_paused: "a paused queue hands out nothing",
@@ -135,6 +143,8 @@ FOUND_BY = {
     a_release_is_charged: "attempts are miscounted",
     nobody_adds_what_the_index_lacks: "the index is not repaired",
     nobody_removes_what_the_index_should_not_have: "the index is not repaired",
+    a_child_does_not_wait_for_all_its_parents: "before what it depends on has completed",
+    nothing_follows_from_an_outcome: "by a request that may cause",
     a_restart_of_redis_is_not_noticed: "workers are left without the index",
 }
 

@@ -20,17 +20,18 @@ from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.redis_clients import Breaker
+from scheduling.duties.dependency_keeper import DependencyKeeper
 from scheduling.duties.promoter import Promoter
 from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.runtime.duty import Duty
-from tasks import queues
+from tasks import lifecycle, queues
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import TERMINAL, TaskStatus
-from tasks.models import MetricSum, Queue, Task, TaskAttempt, TaskLog
+from tasks.models import Dependency, MetricSum, Queue, Task, TaskAttempt, TaskLog
 from tasks.queue import database_index, dispatch, keys, rebuild, redis_index
 from tasks.queue.index import Hint
-from tests.model.events import Event
+from tests.model.events import FOLLOWING, Event
 from tests.model.faults import Faults, install
 from tests.model.ledger import Acting, Ledger
 from tests.support.factories import LEASE, START, ManualClock, completed, forget_what_processes_remember, make_team
@@ -101,7 +102,7 @@ class World:
     def begin(self) -> None:
         """No tasks, two queues, an empty Redis, and a process that remembers nothing."""
         self.is_watched = False
-        for model in (TaskAttempt, TaskLog, Task, MetricSum, Queue):
+        for model in (TaskAttempt, TaskLog, Dependency, Task, MetricSum, Queue):
             model.objects.all()._raw_delete("default")
         self.clock.moment = START
         if connection.vendor == "sqlite":
@@ -114,6 +115,7 @@ class World:
         queues.ensure(QUEUES, START)
         self.ledger, self.is_watched = Ledger(self.clock.now, retry_policy()), True
         self.reaper, self.promoter = self._duty(Reaper), self._duty(Promoter)
+        self.dependency_keeper = self._duty(DependencyKeeper)
         self.start_schedulers()
 
     def start_schedulers(self) -> None:
@@ -138,6 +140,7 @@ class World:
         for _ in range(10):
             self.clock.advance(60)
             self._repair()
+            self._retry_what_holds_others()
             self._work()
             if all(row.status in TERMINAL for row in self.ledger.rows.values()):
                 break
@@ -149,21 +152,34 @@ class World:
             assert self.in_lanes(queue) + self.in_flight(queue) == [], "the index knows of tasks that have ended"
 
     def _repair(self) -> None:
-        for duty, events in ((self.reaper, {Event.LOST}), (self.promoter, {Event.PROMOTED}), (self.reconcilers[0], ())):
+        nothing: frozenset[Event] = (
+            frozenset()
+        )  # whatever ends has freed those that needed it, so the keeper finds none
+        for duty, events in (
+            (self.reaper, FOLLOWING | {Event.LOST}),
+            (self.promoter, frozenset({Event.PROMOTED})),
+            (self.dependency_keeper, nothing),
+            (self.reconcilers[0], nothing),
+        ):
             for _ in range(4):
-                with self.ledger.served(Acting(self.clock.now(), frozenset(events))):
+                with self.ledger.served(Acting(self.clock.now(), events)):
                     duty.perform(self.clock.advance(1))
         for queue in QUEUES:
             assert dispatch.redis_index().is_whole(queue), "workers are left without the index"
             lanes, ready = set(self.in_lanes(queue)), set(self.ready(queue))
             assert lanes <= ready <= lanes.union(self.in_flight(queue)), "the index is not repaired"
 
+    def _retry_what_holds_others(self) -> None:
+        for task_id in sorted(self.ledger.held_by_what_has_failed()):
+            with self.ledger.served(Acting(self.clock.now(), frozenset({Event.RETRIED}), tasks=frozenset({task_id}))):
+                lifecycle.retry(task_id, self.clock.now())
+
     def _work(self) -> None:
         caller, claim_id = self.callers[0], uuid4()
         with self.ledger.served(self.claiming(caller, claim_id)):
             tasks = gateway.claim(caller, claim_id, 100, LEASE, clock=self.clock)
         outcomes = tuple(completed(task.lease, task.lease.fencing_token) for task in tasks)
-        with self.ledger.served(Acting(self.clock.now(), frozenset({Event.SETTLED}), outcomes=outcomes)):
+        with self.ledger.served(Acting(self.clock.now(), FOLLOWING | {Event.SETTLED}, outcomes=outcomes)):
             verdicts = gateway.report(outcomes, self.clock)
         assert set(verdicts.values()) <= {OutcomeVerdict.ACCEPTED}, "a holder's report is refused"
 
