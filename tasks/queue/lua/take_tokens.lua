@@ -4,12 +4,14 @@
 --      wants is a list of {bucket, interval, burst, grace, count}, times in microseconds; a negative count gives back, 0 only
 --      looks; now_us 0 means Redis's own time
 -- RETURNS a list: for each bucket how many were taken, and in how many microseconds it is full (negative: since when)
--- KEEPS a bucket that nobody has touched since it was full is no key; moments are whole numbers, exact in a double
+-- KEEPS a bucket that nobody has touched since it was full is no key after a while; moments are whole numbers, exact in a double
 
 if now_us == 0 then
     local time = redis.call('TIME')
     now_us = time[1] * 1000000 + time[2]
 end
+
+local SHORTEST_MS = 1000 -- for which a bucket is kept
 
 local answer = {}
 for _, want in ipairs(wants) do
@@ -22,7 +24,7 @@ for _, want in ipairs(wants) do
     local taken = math.min(count, math.max(0, burst - math.ceil((full_at - now_us) / interval)))
     full_at = full_at + taken * interval
     if taken ~= 0 then
-        local useful_ms = math.max(1, math.ceil((full_at + grace - now_us) / 1000))
+        local useful_ms = math.max(SHORTEST_MS, math.ceil((full_at + grace - now_us) / 1000))
         redis.call('SET', key, string.format('%.0f', full_at), 'PX', useful_ms)
     end
     answer[#answer + 1] = taken

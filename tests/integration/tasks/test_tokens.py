@@ -40,16 +40,20 @@ def test_redis_and_rows_give_exactly_what_the_rule_gives(
     redis_server: Redis, without_redis: Tokens, count, unit, burst, steps
 ):
     rate, full_at, now = rates.read_rate(f"{count}/{unit}", burst), 0, START
+    asked, expected = [], []
+    for pause, wanted in steps:
+        now += timedelta(microseconds=pause)
+        taken, full_at = rates.take(rate, full_at, microseconds(now), wanted)
+        asked.append((now, {LIMIT: (rate, wanted)}))
+        expected.append({LIMIT: Bucket(taken, full_at - microseconds(now))})
     redis_server.flushall()
 
+    from_redis = [tokens().take(wanted, now, now_us=microseconds(now)) for now, wanted in asked]
     with transaction.atomic():
-        for pause, wanted in steps:
-            now += timedelta(microseconds=pause)
-            taken, full_at = rates.take(rate, full_at, microseconds(now), wanted)
-            expected = {LIMIT: Bucket(taken, full_at - microseconds(now))}
-            assert tokens().take({LIMIT: (rate, wanted)}, now, now_us=microseconds(now)) == expected
-            assert without_redis.take({LIMIT: (rate, wanted)}, now) == expected
+        from_rows = [without_redis.take(wanted, now) for now, wanted in asked]
         transaction.set_rollback(True)
+
+    assert from_redis == from_rows == expected
 
 
 def test_buckets_are_apart_and_asked_for_together(redis_server: Redis):
@@ -65,12 +69,13 @@ def test_looking_takes_nothing_and_leaves_no_key(redis_server: Redis, without_re
     assert redis_server.keys() == []
 
 
-def test_a_bucket_that_is_full_again_is_no_key_any_more(redis_server: Redis):
-    tokens().take({LIMIT: (RATE, 3)}, START)
+def test_a_bucket_that_is_full_again_is_soon_no_key_any_more(redis_server: Redis):
+    tokens().take({LIMIT: (RATE, 3), OTHER: (Rate(1, "m", 3), 3)}, START)
 
-    left_ms = redis_server.pttl(f"{keys.BUCKETS}{LIMIT}")
+    left_ms = [redis_server.pttl(f"{keys.BUCKETS}{limit}") for limit in (LIMIT, OTHER)]
 
-    assert 200 < left_ms <= 400
+    assert 0 < left_ms[0] <= 1000
+    assert 170_000 < left_ms[1] <= 180_250
 
 
 def test_when_redis_loses_its_data_a_burst_gets_through_and_no_more(redis_server: Redis):
