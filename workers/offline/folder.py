@@ -16,8 +16,9 @@ from pathlib import Path
 
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
+from workers.offline.errors import StoreDamaged, StoreError, StoreTooNew
 from workers.offline.files import leases_in, with_logs
-from workers.offline.store import Store, StoreDamaged, StoreError, StoreTooNew
+from workers.offline.store import Store
 
 _NAME = re.compile(r"outbox-\d+\.sqlite3")
 
@@ -47,6 +48,8 @@ class OutboxFolder:
         try:
             return Store(path, self._most_bytes)
         except BaseException:
+            for file in with_logs(path):
+                file.unlink(missing_ok=True)
             self._let_go(path)
             raise
 

@@ -13,9 +13,10 @@ from contextlib import suppress
 
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease, LeasedTask
+from workers.offline.errors import StoreDamaged, StoreError, StoreFull
 from workers.offline.folder import OutboxFolder
 from workers.offline.rows import AskedClaim, ClaimedRow, Creation
-from workers.offline.store import Store, StoreDamaged, StoreError, StoreFull
+from workers.offline.store import Store
 
 Readings = tuple[float, float, float]
 

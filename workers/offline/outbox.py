@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome
+from workers.offline.errors import StoreDamaged, StoreError, StoreFull
 from workers.offline.folder import OutboxFolder
-from workers.offline.store import Store, StoreDamaged, StoreError, StoreFull
+from workers.offline.store import Store
 from workers.transports.base import Note
 
 

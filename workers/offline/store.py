@@ -1,20 +1,17 @@
 """One SQLite file of what a worker process must not forget. What a method has written survives the process and the
 machine's power.
 
-Knows nothing of who may use the file: that is `folder.py`'s. Thread-safe.
+Knows nothing of who may use the file: that is `folder.py`'s. Thread-safe. Raises what `errors.py` says.
 
-    StoreError           the disk or SQLite refused; the message says how
-    ├── StoreFull        the file has reached its bound, or the disk is full; nothing of this call was kept
-    ├── StoreDamaged     the file cannot be read as what it should be
-    └── StoreTooNew      a later version of DTQ has written the file
 """
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -22,6 +19,7 @@ from uuid import UUID
 
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome
+from workers.offline.errors import StoreDamaged, StoreFull, StoreTooNew, translated
 from workers.offline.files import with_logs
 from workers.offline.rows import (
     UNREADABLE,
@@ -49,27 +47,14 @@ _SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.
 
 VERSION = len(_SCHEMAS)
 TABLES = ("outcome", "note", "progress", "claimed", "asked", "creation")
-_LOG_PAGES = 64
+_LOG_BYTES = 256 * 1024
 """From what size on the log is emptied into the file: a small disk must not be filled by the log alone."""
+
+RESERVE_BYTES = 256 * 1024
+"""How much of the disk is left free, so that what is settled can be forgotten: that, too, has to be written."""
 
 NONE: Mapping[Lease, int] = MappingProxyType({})
 _LEASE = "task_id = ? AND fencing_token = ? AND claim_id = ?"
-
-
-class StoreError(Exception):
-    """The file cannot be used."""
-
-
-class StoreFull(StoreError):
-    """There is no room for more."""
-
-
-class StoreDamaged(StoreError):
-    """The file cannot be read as an outbox."""
-
-
-class StoreTooNew(StoreError):
-    """The file is of a later version."""
 
 
 class Store:
@@ -78,10 +63,10 @@ class Store:
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.path = path
         self._lock = threading.Lock()
-        with _translated():
+        with translated():
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            with _translated():
+            with translated():
                 self._prepare(most_bytes)
         except BaseException:
             self._connection.close()
@@ -95,7 +80,7 @@ class Store:
             raise StoreDamaged(found)
         self._value("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL would lose commits with the power
-        self._value(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        self._value(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // self._value('PRAGMA page_size')}")
         self._value(f"PRAGMA max_page_count = {most_bytes // self._value('PRAGMA page_size')}")
         if version < VERSION:
             steps = "".join(path.read_text() for path in _SCHEMAS[version:])
@@ -105,20 +90,21 @@ class Store:
 
     def keep(self, outcomes: Sequence[Outcome], notes: Sequence[Note], progress: Mapping[Lease, int] = NONE) -> None:
         """Have all of them on disk, or none and an error. What is kept already stays as it is, but for progress."""
-        with self._transaction():
+        told = [(*lease_row(lease), percent) for lease, percent in progress.items()]
+        ended, said = list(map(outcome_row, outcomes)), list(map(note_row, notes))
+        with self._transaction(ended, said, told):
             self._many(
                 "INSERT OR IGNORE INTO outcome (task_id, fencing_token, claim_id, kind, run_seconds, result, error,"
                 " retry_delay_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                map(outcome_row, outcomes),
+                ended,
             )
             self._many(
                 "INSERT OR IGNORE INTO note (task_id, fencing_token, claim_id, attempt, sequence, level, message)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                map(note_row, notes),
+                said,
             )
             self._many(
-                "INSERT OR REPLACE INTO progress (task_id, fencing_token, claim_id, percent) VALUES (?, ?, ?, ?)",
-                ((*lease_row(lease), percent) for lease, percent in progress.items()),
+                "INSERT OR REPLACE INTO progress (task_id, fencing_token, claim_id, percent) VALUES (?, ?, ?, ?)", told
             )
 
     def forget_outcomes(self, leases: Iterable[Lease]) -> None:
@@ -160,12 +146,13 @@ class Store:
 
         Their claim is answered then, and the next one is noted beforehand.
         """
-        with self._transaction():
+        rows = [claimed_row(task, sent) for task in tasks]
+        with self._transaction(rows):
             self._ask(asks_next)
             self._many(
                 "INSERT OR IGNORE INTO claimed (task_id, fencing_token, claim_id, task, begun, lease_seconds,"
                 " sent_monotonic, sent_boot, sent_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (claimed_row(task, sent) for task in tasks),
+                rows,
             )
 
     def begin(self, leases: Iterable[Lease]) -> None:
@@ -211,10 +198,11 @@ class Store:
 
     def request(self, creations: Sequence[Creation]) -> None:
         """Note tasks that are to be created. One whose key is known already is the same one."""
-        with self._transaction():
+        rows = list(map(creation_row, creations))
+        with self._transaction(rows):
             self._many(
                 "INSERT OR IGNORE INTO creation (idempotency_key, request, asked_at, parent, call) VALUES (?, ?, ?, ?, ?)",
-                map(creation_row, creations),
+                rows,
             )
 
     def forget_creations(self, creations: Iterable[Creation]) -> None:
@@ -237,7 +225,7 @@ class Store:
     def is_empty(self) -> bool:
         """Whether nothing is kept in it."""
         kept = " OR ".join(f"EXISTS (SELECT 1 FROM {table})" for table in TABLES)
-        with self._lock, _translated():
+        with self._lock, translated():
             return not self._value(f"SELECT {kept}")
 
     def close(self) -> None:
@@ -251,7 +239,7 @@ class Store:
             path.unlink(missing_ok=True)
 
     def _read(self, make: Callable[[Row], Item], query: str, *values: int | str) -> list[Item]:
-        with self._lock, _translated():
+        with self._lock, translated():
             rows = self._connection.execute(query, values).fetchall()
         try:
             return [make(row) for row in rows]
@@ -264,30 +252,25 @@ class Store:
     def _value(self, statement: str) -> Any:
         return self._connection.execute(statement).fetchone()[0]
 
+    def _has_room(self, size: int) -> bool:
+        """Whether so much can be written to the log and to the file; forgetting it must have room then, too."""
+        unused = self._value("PRAGMA freelist_count") * self._value("PRAGMA page_size")
+        return bool(shutil.disk_usage(self.path.parent).free >= size + max(0, size - unused) + RESERVE_BYTES)
+
+    def _empty_log(self) -> bool:
+        return not self._value("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock, _translated():
+    def _transaction(self, *added: Sequence[Row]) -> Iterator[None]:
+        """All or nothing. Raises StoreFull for rows to be `added` for which the disk has no room."""
+        with self._lock, translated():
+            size = sum(len(value) for rows in added for row in rows for value in row if isinstance(value, str))
+            if size and not (self._has_room(size) or (self._empty_log() and self._has_room(size))):
+                raise StoreFull("the disk has no room for it")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._connection.execute("COMMIT")
-            except BaseException:
+            finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                with suppress(sqlite3.Error):
-                    self._value("PRAGMA wal_checkpoint(TRUNCATE)")  # the log may be what fills the disk
-                raise
-
-
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_INTERNAL) & 0xFF  # the rest of it says which kind
-        if code == sqlite3.SQLITE_FULL:
-            raise StoreFull(str(error)) from error
-        raise (StoreDamaged if code in _DAMAGE else StoreError)(str(error)) from error

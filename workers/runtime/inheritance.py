@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
+from workers.offline.errors import StoreDamaged, StoreError
 from workers.offline.folder import OutboxFolder
-from workers.offline.store import Store, StoreDamaged, StoreError
+from workers.offline.store import Store
 from workers.runtime.adoption import Adoption
 from workers.transports.base import Transport, Unreachable
 

@@ -11,8 +11,9 @@ from dtq_site.foundation.observer import Observer, Recorder
 from tasks.domain.lease import Lease
 from tests.unit.workers.making import MEGABYTE, files_in, lease, make_folder, note, outcome
 from workers.offline import store as stores
+from workers.offline.errors import StoreError
 from workers.offline.outbox import Outbox
-from workers.offline.store import Store, StoreError
+from workers.offline.store import Store
 
 
 @pytest.fixture

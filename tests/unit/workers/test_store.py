@@ -11,8 +11,9 @@ import pytest
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome, OutcomeKind
 from tests.unit.workers.making import MEGABYTE, in_a_process_that_is_killed, lease, note, open_store, outcome
+from workers.offline.errors import StoreDamaged, StoreError, StoreFull, StoreTooNew
 from workers.offline.files import leases_in
-from workers.offline.store import VERSION, StoreDamaged, StoreError, StoreFull, StoreTooNew
+from workers.offline.store import VERSION
 from workers.transports.base import Note
 
 FAILED = Outcome(

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -14,8 +15,9 @@ from tasks.domain.lease import LeasedTask
 from tasks.handling.port import EnqueueRequest
 from tests.unit.workers.making import in_a_process_that_is_killed, lease, open_store, outcome
 from workers.offline import store as stores
+from workers.offline.errors import StoreDamaged, StoreFull
 from workers.offline.rows import AskedClaim, ClaimedRow, Creation
-from workers.offline.store import VERSION, Store, StoreDamaged
+from workers.offline.store import VERSION, Store
 
 SENT = (1.5, 2.5, 3.5)
 
@@ -136,6 +138,21 @@ def test_the_log_beside_the_file_stays_small_however_much_comes_and_goes(path):
         store.let_go([lease(1)])
 
     assert path.with_name(f"{path.name}-wal").stat().st_size < 500_000
+
+
+def test_what_would_take_the_last_room_of_the_disk_is_refused_and_what_has_room_in_the_file_is_not(path, monkeypatch):
+    large = replace(leased(1), payload={"ballast": "x" * 300_000})
+    store = open_store(path)
+    store.hold([large], SENT)
+    nearly_full = SimpleNamespace(free=stores.RESERVE_BYTES + 400_000)
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda _: nearly_full)
+
+    with pytest.raises(StoreFull):
+        store.hold([replace(large, lease=lease(2))], SENT)
+    assert [row.task.lease for row in store.claimed()] == [lease(1)]
+    store.let_go([lease(1)])
+    store.hold([replace(large, lease=lease(3))], SENT)
+    assert [row.task.lease for row in store.claimed()] == [lease(3)]
 
 
 def test_a_claimed_task_that_cannot_be_read_is_damage(path):
