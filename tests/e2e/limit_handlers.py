@@ -8,7 +8,7 @@ from tasks import TaskContext, task
 from tests.e2e.job_handlers import write
 
 
-@task("call", rate="600/m", burst=5)
+@task("call", rate="600/m", burst=20)
 def call(journal: str) -> None:
     """Be called ten times a second at most."""
     write(journal, f"call {time.time():.6f}")

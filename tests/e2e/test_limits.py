@@ -17,7 +17,7 @@ from tests.e2e.job_handlers import read
 from tests.support.waiting import eventually
 
 HANDLERS = {"DTQ_HANDLERS": "tests.e2e.limit_handlers"}
-RATE, BURST, MINUTE = 10, 5, 60
+RATE, BURST, MINUTE = 10, 20, 60
 
 
 def most_inside(lines: list[str]) -> dict[str, int]:
