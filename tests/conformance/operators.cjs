@@ -94,7 +94,7 @@ const SCENES = {
     await row.getByRole("button", { name: "Pause" }).click();
     await badge(row, "paused").waitFor();
     await row.getByRole("button", { name: "Resume" }).click();
-    await badge(row, "open").waitFor();
+    await row.getByRole("button", { name: "Pause" }).waitFor();
     return {};
   },
 
@@ -152,7 +152,8 @@ const SCENES = {
 
 (async () => {
   const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
-  const page = await browser.newPage({ colorScheme: "light", locale: "en-GB" });
+  const context = await browser.newContext({ colorScheme: "light", locale: "en-GB" });
+  const page = await context.newPage();
   const complaints = [];
   const hosts = new Set();
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));

@@ -11,7 +11,7 @@ import pytest
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
 from tasks.domain.states import TaskStatus
-from tasks.models import Task
+from tasks.models import Queue, Task
 from tests.integration.accounts.making import PASSWORD, make_user
 from tests.support.factories import claim as start
 from tests.support.factories import create, failed, in_state, lease_of, reread, settle
@@ -97,6 +97,8 @@ def test_an_admin_pauses_and_resumes_a_queue(play: Play, committed_db: None):
     create(database_clock.now())
 
     assert play("pause and resume a queue", Role.ADMIN) == {}
+
+    assert not Queue.objects.get(name="default").paused
 
 
 def test_the_pages_fit_a_phone_and_stay_dark(play: Play, dead: Task):
