@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
+from django.contrib.sessions.models import Session
 from rest_framework_simplejwt import tokens as simplejwt
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
@@ -106,16 +107,21 @@ def revoke_session(session_id: UUID) -> bool:
 
 
 def forget_expired(now: datetime, limit: int = 500) -> int:
-    """Delete what is remembered of tokens that have expired anyway, at most so many sessions and so many tokens.
+    """Delete what is remembered of tokens, and of sessions of the admin, that have expired anyway, at most so many of each kind.
 
-    Returns the number of both.
+    Returns the number of all.
     """
-    sessions = RevokedSession.objects.filter(expires_at__lt=now)[:limit].values_list("pk", flat=True)
-    expired = OutstandingToken.objects.filter(expires_at__lt=now - _CLOCK_MARGIN).order_by("pk")
-    chosen = [list(sessions), list(expired[:limit].values_list("pk", flat=True))]
-    for model, keys in zip((RevokedSession, OutstandingToken), chosen, strict=True):
-        model.objects.filter(pk__in=keys).delete()
-    return sum(map(len, chosen))
+    expired = (
+        RevokedSession.objects.filter(expires_at__lt=now),
+        OutstandingToken.objects.filter(expires_at__lt=now - _CLOCK_MARGIN).order_by("pk"),
+        Session.objects.filter(expire_date__lt=now),
+    )
+    gone = 0
+    for rows in expired:
+        keys = list(rows.values_list("pk", flat=True)[:limit])
+        rows.model.objects.filter(pk__in=keys).delete()
+        gone += len(keys)
+    return gone
 
 
 def _bearing(token: AnyToken, user: User, session_id: UUID) -> AnyToken:

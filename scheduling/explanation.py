@@ -13,9 +13,9 @@ from tasks.models import Task
 
 def explain(task: Task, now: datetime) -> Iterator[Reason]:
     """The part of `tasks.explanation` that this app adds."""
-    is_due = task.scheduled_at is not None and task.scheduled_at <= now
-    if task.status != TaskStatus.PENDING or not is_due:
-        return
+    moments = [moment for moment in (task.scheduled_at, task.lease_expires_at) if moment is not None]
+    if task.status != TaskStatus.PENDING or not moments or max(moments) > now:
+        return  # it runs, has ended, or is not due yet
     if task.hold == Hold.SCHEDULE and (behind := selectors.awaited_by_slot_of(task)) is not None:
         yield Reason(
             ReasonCode.OVERLAP,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 
 from accounts import audit, tokens
 from dtq_site.foundation.clock import elapsed_clock
@@ -119,10 +118,7 @@ class AccountRetention(Removal):
 
     def remove(self, options: SchedulingOptions, now: datetime) -> bool:
         """A chunk of each."""
-        expired = list(Session.objects.filter(expire_date__lt=now).values_list("pk", flat=True)[:CHUNK])
-        Session.objects.filter(pk__in=expired).delete()
-        old = audit.forget(now - options.audit_retention, CHUNK)
-        return self._count([len(expired), tokens.forget_expired(now, CHUNK), old])
+        return self._count([tokens.forget_expired(now, CHUNK), audit.forget(now - options.audit_retention, CHUNK)])
 
 
 class LockRetention(Removal):

@@ -30,6 +30,13 @@ def follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None
     events.publish_after_commit(Change.MOVED, [task.pk for task in tasks])
 
 
+def follow_ready(hints: Sequence[Hint]) -> None:
+    """As `follow`, for tasks that have all become ready, of which only their entries in the index are at hand."""
+    metrics.record({(metrics.ENTERED, TaskStatus.QUEUED): len(hints)})
+    transaction.on_commit(lambda: redis_index().add(hints), robust=True)
+    events.publish_after_commit(Change.MOVED, [hint.id for hint in hints])
+
+
 def add_after_commit(tasks: Sequence[Task]) -> None:
     """Make known those of the tasks that are ready, and when the first is due of those that wait for a moment."""
     ready = [hint_of(task) for task in tasks if task.status == TaskStatus.QUEUED]

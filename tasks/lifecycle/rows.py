@@ -34,10 +34,9 @@ NO_LEASE: dict[str, Any] = {
 ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
 
 
-def locked(task_ids: Iterable[UUID], guard: Q | None = None, columns: Collection[str] = ()) -> list[Task]:
-    """The rows of these ids that meet the guard, locked in the one order that all verbs keep; all columns or those named."""
-    rows = Task.objects.select_for_update().filter(guard or Q(), pk__in=list(task_ids)).order_by("pk")
-    return list(rows.only(*columns) if columns else rows)
+def locked(task_ids: Iterable[UUID], guard: Q | None = None) -> list[Task]:
+    """The rows of these ids that meet the guard, locked in the one order that all verbs keep."""
+    return list(Task.objects.select_for_update().filter(guard or Q(), pk__in=list(task_ids)).order_by("pk"))
 
 
 def borne(leases: Iterable[Lease]) -> dict[Lease, Task]:
@@ -151,12 +150,7 @@ _MOMENTS = ("queued_at", "started_at", "completed_at")
 
 
 def write(tasks: Sequence[Task], guard: Q, columns: Sequence[str]) -> None:
-    """Write the named columns, and those that any move may set; see `rewrite`."""
-    rewrite(tasks, guard, [*_ALWAYS, *_MOMENTS, *columns])
-
-
-def rewrite(tasks: Sequence[Task], guard: Q, columns: Sequence[str]) -> None:
-    """Write the named columns in one statement.
+    """Write the named columns, and those that any move may set, in one statement.
 
     The rows are locked and were read under `guard`; the statement restates it all the same, and a row that it misses
     is a defect that must not pass in silence.
@@ -165,7 +159,7 @@ def rewrite(tasks: Sequence[Task], guard: Q, columns: Sequence[str]) -> None:
         return
     for task in tasks:
         task.version += 1
-    named = dict.fromkeys(columns)
+    named = dict.fromkeys([*_ALWAYS, *_MOMENTS, *columns])
     values = {column: chosen_by_key(column, {task.pk: getattr(task, column) for task in tasks}) for column in named}
     written = Task.objects.filter(guard, pk__in=[task.pk for task in tasks]).update(**values, version=F("version") + 1)
     if written != len(tasks):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from dtq_site.foundation.database import repeats_lock_conflicts, through_index
-from tasks import audit
-from tasks.domain.priority import HIGHEST
+from tasks import audit, queues
+from tasks.domain.priority import HIGHEST, rank
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
 from tasks.lifecycle import dependencies
-from tasks.lifecycle.effects import add_after_commit, follow
-from tasks.lifecycle.rows import NO_LEASE, assign, erase, locked, return_to_line, rewrite, write
+from tasks.lifecycle.effects import add_after_commit, follow, follow_ready
+from tasks.lifecycle.rows import NO_LEASE, assign, chosen_by_key, erase, locked, return_to_line, write
 from tasks.models import Queue, Task
+from tasks.queue.index import Hint
 
 
 def promote(now: datetime, limit: int = 1000) -> int:
@@ -27,6 +29,18 @@ def promote(now: datetime, limit: int = 1000) -> int:
     return _promote(lines, now, max(limit // len(lines), 1)) if lines else 0
 
 
+class _Due(NamedTuple):
+    """What is read of a task to promote it. Very many may be due at once, and a whole row costs several times as much."""
+
+    id: UUID
+    queue: str
+    name: str
+    priority: int
+    ready_ms: int
+    rank: int
+    lease_expires_at: datetime | None
+
+
 @repeats_lock_conflicts
 def _promote(lines: Collection[tuple[Hold, str]], now: datetime, share: int) -> int:
     due = _due(now)
@@ -34,30 +48,23 @@ def _promote(lines: Collection[tuple[Hold, str]], now: datetime, share: int) -> 
     for hold, queue in lines:  # one by one, each is a piece of the index in order
         found = _line(hold).filter(due, queue=queue).order_by("scheduled_at")
         chosen += found.values_list("pk", flat=True)[:share]
-    tasks = locked(chosen, due, _READ_TO_PROMOTE)
-    late = [task.pk for task in tasks if task.lease_expires_at is not None]
-    replaced = return_to_line(tasks, now)
-    for task in tasks:
-        assign(task, now, queued_at=now)
-    rewrite(tasks, due, ["status", "hold", "queued_at", "updated_at", *replaced])
-    if late:  # of the others a lost attempt may still be reported
-        Task.objects.filter(pk__in=late).update(**NO_LEASE)
-    follow(tasks)
+    rows = (
+        Task.objects.select_for_update().filter(due, pk__in=chosen).order_by("pk")
+    )  # locked in the order of all verbs
+    tasks = [_Due(*row) for row in rows.values_list(*_Due._fields)]
+    if not tasks:
+        return 0
+    ranks = {task.id: rank(task.priority, task.ready_ms, queues.level_ms(task.queue)) for task in tasks}
+    aged_anew = any(ranks[task.id] != task.rank for task in tasks)
+    ready: dict[str, Any] = {"status": TaskStatus.QUEUED, "hold": Hold.NONE, "queued_at": now, "updated_at": now}
+    ready |= {"rank": chosen_by_key("rank", ranks)} if aged_anew else {}
+    if Task.objects.filter(due, pk__in=ranks).update(**ready, version=F("version") + 1) != len(tasks):
+        raise RuntimeError("locked tasks escaped their guard")
+    cancelled_before = [task.id for task in tasks if task.lease_expires_at is not None]
+    if cancelled_before:  # of the others an attempt that was lost may still be reported
+        Task.objects.filter(pk__in=cancelled_before).update(**NO_LEASE)
+    follow_ready([Hint(ranks[task.id], task.id, task.queue, task.name) for task in tasks])
     return len(tasks)
-
-
-_READ_TO_PROMOTE = (
-    "id",
-    "status",
-    "hold",
-    "queue",
-    "name",
-    "priority",
-    "ready_ms",
-    "rank",
-    "version",
-    "lease_expires_at",
-)
 
 
 @repeats_lock_conflicts

@@ -21,7 +21,7 @@ BESIDE_MANY = "the same beside those due tomorrow"
 FLOOD = "due in one second"
 
 _SHARES = (0.5, 0.95, 0.99, 1.0)
-_CREATED_A_SECOND = 4_000
+_CREATED_A_SECOND = 2_000
 _DAY = 86_400
 _OTHERS_A_SECOND, _OTHERS_SECONDS = 20, 20
 

@@ -11,6 +11,8 @@ import pytest
 from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.scalars import DateTime
+from scheduling.models import Schedule
+from scheduling.runtime.leader import acquire
 from tasks import explanation, lifecycle, queues
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import OutcomeKind
@@ -71,6 +73,24 @@ def test_the_coming_occurrence_of_a_schedule_says_so(user: Identity, mail: dict)
     task = Task.objects.get(pk=data(create, user)["createTask"]["id"])
 
     assert only(user, task) == {"code": "SCHEDULED", "until": DateTime.serialize(task.scheduled_at)}
+
+
+def test_what_is_due_while_no_scheduler_runs_says_so(user: Identity, mail: dict):
+    task = make_task(delay_seconds=60, **mail)
+    Task.objects.filter(pk=task.pk).update(scheduled_at=database_clock.now() - timedelta(seconds=1))
+
+    assert codes(user, task) == ["DUE_LATER", "NO_SCHEDULER"]
+
+
+def test_an_occurrence_that_waits_for_the_one_before_names_it(user: Identity, mail: dict):
+    create = 'mutation { createTask(input: {name: "send-email", queue: "mail", cronExpression: "@daily"}) { id } }'
+    task, before = Task.objects.get(pk=data(create, user)["createTask"]["id"]), make_task(**mail)
+    Schedule.objects.update(behind_task_id=before.pk)
+    Task.objects.filter(pk=task.pk).update(scheduled_at=database_clock.now() - timedelta(seconds=1))
+    acquire(uuid4(), timedelta(seconds=6), database_clock.now())
+
+    scheduled, overlap = reasons(user, task)
+    assert (scheduled["code"], overlap["code"], overlap["task"]) == ("SCHEDULED", "OVERLAP", str(before.pk))
 
 
 def test_what_waits_for_others_names_them_and_what_has_become_of_them(user: Identity, mail: dict):
