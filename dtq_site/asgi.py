@@ -1,5 +1,6 @@
 """The server's entry point: `/graphql`, over HTTP and as a WebSocket, goes to the API, all else to Django."""
 
+import gc
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -28,6 +29,7 @@ def _compose() -> ProtocolTypeRouter:
     bound_bodies(2 * settings.DTQ_API.max_request_bytes)
     http = URLRouter([re_path(r"^graphql/?$", edge_before(django)), re_path(r"", django)])
     websocket = URLRouter([re_path(r"^graphql/?$", graphql_socket), re_path(r"", _refuse)])
+    gc.freeze()  # what has been loaded by now stays, and the collector need not look at it again and again
     return ProtocolTypeRouter({"http": http, "websocket": websocket})
 
 

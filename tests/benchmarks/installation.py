@@ -107,7 +107,7 @@ class Installation:
     def serving(self, application: str) -> Iterator[int]:
         """One Daphne process with this ASGI application answers; yields its port."""
         port = free_port()
-        command = ("-m", "daphne", "--bind", "127.0.0.1", "--port", str(port), application)
+        command = ("-m", "dtq_site.server", "--bind", "127.0.0.1", "--port", str(port), application)
         with self._running(command, "server"):
             eventually(lambda: _answers(port), 60)
             yield port

@@ -66,7 +66,7 @@ def start_api(processes: Processes) -> Callable[..., Api]:
 
     def start(**variables: str) -> Api:
         port = free_port()
-        command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dtq_site.asgi:application"]
+        command = [sys.executable, "-m", "dtq_site.server", "-p", str(port), "dtq_site.asgi:application"]
         return Api(processes.start(command, DJANGO_SETTINGS_MODULE="dtq_site.settings", **variables), port)
 
     return start

@@ -38,7 +38,7 @@ class LiveServer:
 def start_live_server(processes: Processes, **variables: str) -> LiveServer:
     """Start one, with variables of its own, and wait until it answers."""
     port = free_port()
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dtq_site.asgi:application"]
+    command = [sys.executable, "-m", "dtq_site.server", "-p", str(port), "dtq_site.asgi:application"]
     server = LiveServer(processes.start(command, DJANGO_SETTINGS_MODULE="dtq_site.settings", **variables), port)
     with httpx.Client(transport=httpx.HTTPTransport(retries=20), timeout=30) as client:
         client.get(f"{server.http_url}/health/live").raise_for_status()

@@ -59,7 +59,7 @@ class Command(BaseCommand):
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
         group = ServerGroup(
             Observer(log_events("dtq.server", LEVELS)),
-            [sys.executable, "-m", "daphne", "--fd", str(listening.fileno()), f"{module}:{name}"],
+            [sys.executable, "-m", "dtq_site.server", "--fd", str(listening.fileno()), f"{module}:{name}"],
             listening,
             count=options["processes"],
             folder=settings.BASE_DIR,

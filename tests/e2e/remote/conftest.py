@@ -35,7 +35,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "dtq_site.asgi:application"]
+        command = [sys.executable, "-m", "dtq_site.server", "-p", str(self.port), "dtq_site.asgi:application"]
         self._process = self._processes.start(command, DJANGO_SETTINGS_MODULE="dtq_site.settings")
         eventually(self._answers, 60)
 

@@ -23,7 +23,7 @@ def server(processes: Processes) -> Iterator[httpx.Client]:
     """A client of a server that runs."""
     port = free_port()
     process = processes.start(
-        [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "dtq_site.asgi:application"],
+        [sys.executable, "-m", "dtq_site.server", "-p", str(port), "dtq_site.asgi:application"],
         DJANGO_SETTINGS_MODULE="dtq_site.settings",
         DTQ_API_THREADS="2",
     )
