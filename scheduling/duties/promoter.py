@@ -14,6 +14,9 @@ from tasks import lifecycle
 
 BATCH = 1000
 
+GATHERING_SECONDS = 0.02
+"""How long it rests at least after a promotion: what is due shortly after each other goes together."""
+
 UNTOLD_SECONDS = 0.1
 """How often it looks while nobody can tell it of a task that is due sooner."""
 
@@ -59,5 +62,7 @@ class Promoter(Duty):
         rest = self.period_seconds if self._is_told else min(UNTOLD_SECONDS, self.period_seconds)
         if due is not None:  # one that is overdue waits for a worker to hear of its cancellation
             rest = min(rest, (due - now).total_seconds() if due > now else UNTOLD_SECONDS)
+        if promoted:
+            rest = max(rest, GATHERING_SECONDS)
         self._sleeps_until = now + timedelta(seconds=rest)
         return rest

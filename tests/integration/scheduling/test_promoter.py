@@ -14,7 +14,7 @@ from django.db import connection
 from redis import Redis
 
 from dtq_site.foundation.observer import Observer
-from scheduling.duties.promoter import UNTOLD_SECONDS, Promoter
+from scheduling.duties.promoter import GATHERING_SECONDS, UNTOLD_SECONDS, Promoter
 from scheduling.runtime import due_listener
 from scheduling.runtime.due_listener import DueListener
 from tasks import lifecycle
@@ -149,6 +149,16 @@ def test_of_a_flood_those_go_first_that_are_due_first():
     lifecycle.promote(after(60), limit=2)
 
     assert [reread(task).status == TaskStatus.QUEUED for task in tasks] == [False, False, False, True, True]
+
+
+def test_what_is_due_shortly_after_each_other_goes_together():
+    tasks = [create(scheduled_at=after(seconds)) for seconds in (1, 1.001, 1.019, 1.5)]
+    duty, _ = told()
+
+    assert duty.perform(after(1)) == pytest.approx(GATHERING_SECONDS)
+    assert duty.perform(after(1.02)) == pytest.approx(0.48)
+
+    assert [reread(task).queued_at for task in tasks] == [after(1), after(1.02), after(1.02), None]
 
 
 def test_it_does_not_spin_on_a_task_that_waits_for_its_cancelled_attempt():
