@@ -30,6 +30,7 @@ from accounts import authentication, credentials, registration, worker_tokens
 from accounts.identity import Identity
 from accounts.models import AuditEntry, Team, User, WorkerToken
 from accounts.views import request_address
+from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Conflict, DTQError
 
 
@@ -221,8 +222,8 @@ class WorkerTokenAdmin(ToBeLookedAt):
     """Worker tokens, to look at and to revoke. They are issued where their text can be shown, once."""
 
     fields = ("name", "account", "queues_served", "issued_at", "expires_at", "last_used_at", "revoked_at")
-    readonly_fields = list_display = fields
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    readonly_fields = fields
+    list_display = ("name", "account", "queues_served", "last_used_at", "state")
     list_select_related = ("account",)
     search_fields = ("name", "account__username")
     actions = ("revoke",)
@@ -231,6 +232,14 @@ class WorkerTokenAdmin(ToBeLookedAt):
     def queues_served(self, token: WorkerToken) -> str:
         """The queues that it may serve."""
         return ", ".join(token.queues) or "all"
+
+    @admin.display(description="state")
+    def state(self, token: WorkerToken) -> str:
+        """Whether it opens anything, and until when."""
+        if token.revoked_at is not None:
+            return f"revoked {token.revoked_at:%Y-%m-%d}"
+        said = "expired" if token.expires_at <= database_clock.now() else "good until"
+        return f"{said} {token.expires_at:%Y-%m-%d}"
 
     @admin.action(description="Revoke, and give back to the line what their workers hold", permissions=["view"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[WorkerToken]) -> None:

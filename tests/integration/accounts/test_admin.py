@@ -1,5 +1,8 @@
 """Users and teams in the Django admin."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.http import HttpResponse
@@ -289,3 +292,20 @@ def test_worker_tokens_are_shown_and_revoked_and_nothing_else(browser: Client):
     for forbidden in ("add/", f"{kept.pk}/delete/"):
         assert browser.get(f"/admin/accounts/workertoken/{forbidden}").status_code == 403
     assert WorkerToken.objects.count() == 2
+
+
+def test_the_list_of_worker_tokens_says_which_are_good(browser: Client):
+    good, expired, revoked = (make_token(name) for name in ("a", "b", "c"))
+    past = expired.issued_at - timedelta(days=1)
+    WorkerToken.objects.filter(pk=expired.pk).update(expires_at=past)
+    worker_tokens.revoke(revoked.pk)
+
+    listed = browser.get("/admin/accounts/workertoken/").content.decode()
+
+    states = re.findall(r'class="field-state">(.+?)</td>', listed)
+    today = WorkerToken.objects.get(pk=revoked.pk).revoked_at
+    assert sorted(states) == [
+        f"expired {past:%Y-%m-%d}",
+        f"good until {good.expires_at:%Y-%m-%d}",
+        f"revoked {today:%Y-%m-%d}",
+    ]
