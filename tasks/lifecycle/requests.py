@@ -16,6 +16,7 @@ from tasks.domain.states import MOVES, Hold, TaskStatus
 from tasks.events import Change
 from tasks.lifecycle import dependencies
 from tasks.lifecycle.effects import add_after_commit, drop_after_commit, follow, hint_of
+from tasks.lifecycle.limiting import holds_places
 from tasks.lifecycle.locking import follow_cancellation, follow_change, let_locks_end
 from tasks.lifecycle.rows import (
     NO_LEASE,
@@ -130,8 +131,11 @@ def _locked_by_key(task_ids: Collection[UUID], guard: Q) -> list[Task]:
     return list(rows.order_by("pk"))
 
 
-_JUDGED = frozenset({"queue", "priority", "limit_key"})
-"""What decides about a task's limits, and about its place in their lines: a change has it judged anew."""
+_COUNTED = frozenset({"queue", "limit_key"})
+"""What says for which limits a task counts."""
+
+_JUDGED = _COUNTED | {"priority"}
+"""That, and what decides about its place in line: a change has it judged anew."""
 
 
 @repeats_lock_conflicts
@@ -144,6 +148,11 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
     require(task, "update", "has started or ended; only a PENDING or QUEUED one can be changed")
     if task.hold == Hold.SCHEDULE:
         raise Conflict("This task is the coming occurrence of a schedule; change the schedule instead.")
+    if holds_places(task, now) and _COUNTED & changes.keys():
+        raise Conflict(
+            "The attempt that was cancelled before may still run, and counts for the limits of its queue and payload; "
+            "change these once its worker has stopped."
+        )
     queues.ensure([changes.get("queue", task.queue)], now)
     before, waited_for, lock, hint = task.status, task.hold, task.lock, hint_of(task)
     assign(task, now, **changes)

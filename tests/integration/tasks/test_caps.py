@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle, limit_line, limits, metrics, queues
 from tasks.domain.limits import Kind, Limit, Scope
 from tasks.domain.states import Hold, TaskStatus
@@ -345,6 +346,24 @@ def test_a_task_that_is_changed_while_it_waits_is_judged_anew():
     assert state(put_off) == (TaskStatus.PENDING, Hold.DUE)
     assert [task_id for task_id, _, _ in waiters()] == [renamed.pk]
     assert [task.pk for task in claim([reread(moved)], after(2))] == [moved.pk]
+
+
+def test_a_retried_task_counts_where_its_cancelled_attempt_may_still_run():
+    cap_queue(1)
+    (running,) = claim([create()])
+    waiting = create()
+    claim([waiting])
+    lifecycle.cancel(running.pk, after(1))
+    lifecycle.retry(running.pk, after(1))
+    before = row(running)
+
+    with pytest.raises(Conflict):
+        lifecycle.update(running.pk, {"queue": "other"}, after(2))
+
+    assert row(running) == before
+    assert lifecycle.fill_places([OF_QUEUE], after(2)) == 0
+    lifecycle.update(running.pk, {"queue": "other"}, START + LEASE)
+    assert lifecycle.fill_places([OF_QUEUE], START + LEASE) == 1
 
 
 # --- changes of limits ---------------------------------------------------------------------------------------------

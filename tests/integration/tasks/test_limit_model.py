@@ -64,6 +64,7 @@ class CapMachine(RuleBasedStateMachine):
         self.leases: list[Lease] = []
         self.live: dict[Lease, datetime] = {}
         self.where: dict[Lease, tuple[str, str | None]] = {}
+        queues.forget_known()  # the rows of the example before were rolled back
         queues.ensure(["default", "other"], self.now)
         queues.configure("default", {"concurrency_limit": QUEUE_CAP})
         limits.forget_known()

@@ -43,9 +43,10 @@ def test_redis_and_rows_give_exactly_what_the_rule_gives(
     asked, expected = [], []
     for pause, wanted in steps:
         now += timedelta(microseconds=pause)
-        taken, full_at = rates.take(rate, full_at, microseconds(now), wanted)
+        taken, full_then = rates.take(rate, full_at, microseconds(now), wanted)
         asked.append((now, {LIMIT: (rate, wanted)}))
-        expected.append({LIMIT: Bucket(taken, full_at - microseconds(now))})
+        expected.append({LIMIT: Bucket(taken, full_then - microseconds(now))})
+        full_at = full_then if taken else full_at
     redis_server.flushall()
 
     from_redis = [tokens().take(wanted, now, now_us=microseconds(now)) for now, wanted in asked]
