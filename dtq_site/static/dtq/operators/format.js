@@ -20,6 +20,12 @@ export function duration(seconds) {
   return `${Math.floor(whole / size)} ${unit}${rest ? ` ${rest} ${UNITS[index + 1][1]}` : ""}`;
 }
 
+// How old something is, to the second.
+export function age(seconds) {
+  if (seconds < 1) return "< 1 s";
+  return seconds < 10 ? `${Math.floor(seconds)} s` : duration(Math.floor(seconds));
+}
+
 export const since = (moment, now = Date.now()) => Math.max((now - new Date(moment)) / 1000, 0);
 
 // How long ago, or in how long: `12 s ago`, `in 3 min`.
@@ -44,7 +50,7 @@ export const moment = (text) => (text ? DATE.format(new Date(text)) : "–");
 export const clock = (date) => TIME.format(date);
 
 const WHOLE = new Intl.NumberFormat("en");
-const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 export const count = (number) => WHOLE.format(number);
 export const short = (number) => (number < 10_000 ? WHOLE.format(number) : SHORT.format(number));

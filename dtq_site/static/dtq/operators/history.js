@@ -148,7 +148,7 @@ function showTiles() {
     ["Failures", ended ? format.percent(wrong / ended) : "–", `${format.short(wrong)} failed, ${format.short(totals.retried)} retried`, wrong > 0 && wrong / ended > 0.05 ? "bad" : ""],
     ["Ready to start, p95", format.duration(totals.waitP95), `p50 ${format.duration(totals.waitP50)}, p99 ${format.duration(totals.waitP99)}`],
     ["Run time, p95", format.duration(totals.runP95), `p50 ${format.duration(totals.runP50)}, p99 ${format.duration(totals.runP99)}`],
-    ["Waiting", known(now.depth, format.short), now.oldest ? `oldest for ${format.duration(format.since(now.oldest))}` : "nothing waits"],
+    ["Waiting", known(now.depth, format.short), now.oldest ? `oldest for ${format.age(format.since(now.oldest))}` : "nothing waits"],
     ["Running", known(now.running, format.short), now.slots === null ? "" : `${format.plural(now.slots, "slot")} of ${format.plural(now.online, "worker")}`],
   ];
   list(part("tiles"), tiles, ([name]) => name, ([name]) => el("div.tile.card", {}, el("dt", {}, name), el("dd"), el("dd.quiet")), (node, tile) => {

@@ -4,7 +4,7 @@ import { tell } from "./history.js";
 import { showDeadLetters, showQueues, showSchedules, showWorkers } from "./panels.js";
 import { keepLooking, live, notice } from "./shell.js";
 import { since } from "./format.js";
-import { LOOKED_AFTER_SECONDS, showVerdict } from "./verdict.js";
+import { isStuck, LOOKED_AFTER_SECONDS, showVerdict } from "./verdict.js";
 
 const BUSY_MS = 2500;
 const CALM_MS = 10_000;
@@ -16,7 +16,8 @@ const state = { health: null, queues: null, workers: null, running: [], why: new
 function show() {
   const { queues, workers } = state;
   if (queues) {
-    showQueues(queues, workers);
+    const stuck = queues.filter((queue) => isStuck(queue, state.why.get(queue.name)));
+    showQueues(queues, workers, new Set(stuck.map((queue) => queue.name)));
     const oldest = queues.map((queue) => queue.oldestQueuedAt).filter(Boolean).sort()[0] ?? null;
     const sum = (name) => queues.reduce((all, queue) => all + queue[name], 0);
     tell({ depth: sum("depth"), oldest, running: sum("processing") });

@@ -12,6 +12,8 @@ const empty = (text, ...more) => el("p.nothing", {}, text, ...more);
 const button = (text, act, kind = "plain") =>
   el(`button.${kind}.small`, { type: "button", onclick: (event) => act(event.currentTarget) }, text);
 
+const actions = (...buttons) => el("span.actions", {}, ...buttons);
+
 // --- queues ------------------------------------------------------------------------------------------------------------
 
 async function pause(node, name, stop) {
@@ -24,27 +26,28 @@ export const resumeQueue = (node, name) => pause(node, name, false);
 
 const serves = (worker, queue) => worker.isOnline && (!worker.queues.length || worker.queues.includes(queue.name));
 
-export function showQueues(queues, workers) {
+export function showQueues(queues, workers, stuck) {
   say(part("queues-count"), queues.length || "");
   table(part("queues"), queues, (queue) => queue.name, (queue) => {
     const serving = workers ? workers.filter((worker) => serves(worker, queue)).length : "–";
-    const oldest = queue.oldestQueuedAt ? format.duration(Math.floor(format.since(queue.oldestQueuedAt))) : "–";
+    const oldest = queue.oldestQueuedAt ? format.age(format.since(queue.oldestQueuedAt)) : "–";
     return [
       cell(el("a", { href: listUrl({ queue: queue.name }) }, queue.name), queue.name),
-      queueState(queue, serving),
+      queueState(queue, serving, stuck),
       format.count(queue.depth),
       format.count(queue.processing),
       oldest,
       String(serving),
       mayRule
-        ? cell(button(queue.paused ? "Resume" : "Pause", (node) => pause(node, queue.name, !queue.paused)), queue.paused)
+        ? cell(actions(button(queue.paused ? "Resume" : "Pause", (node) => pause(node, queue.name, !queue.paused))), queue.paused)
         : "",
     ];
   }, empty("No queue has had a task yet."));
 }
 
-function queueState(queue, serving) {
+function queueState(queue, serving, stuck) {
   if (queue.paused) return cell(badge("warn", "paused"), "paused");
+  if (stuck.has(queue.name)) return cell(badge("bad", "stuck"), "stuck");
   if (serving === 0 && queue.depth) return cell(badge("bad", "no worker"), "no worker");
   return cell(badge("good", "open"), "open");
 }
@@ -81,13 +84,13 @@ function workerState(worker) {
 }
 
 function runsNow(worker, own) {
-  const shown = own.slice(0, MOST_SHOWN);
+  const shown = own.toSorted((a, b) => (a.startedAt ?? "").localeCompare(b.startedAt ?? "")).slice(0, MOST_SHOWN);
   const hidden = worker.activeTaskCount - shown.length;
   if (!worker.activeTaskCount) return cell(el("span.quiet", {}, "–"), "idle");
   const tasks = shown.map((task) => {
     const age = task.startedAt ? format.coarse(format.since(task.startedAt)) : "";
     const progress = task.progress === null ? "" : ` ${task.progress} %`;
-    return el("a.running", { href: taskUrl(task.id), title: task.title }, task.name, el("small", {}, `${progress} ${age}`));
+    return el("a.running", { href: taskUrl(task.id), title: task.name }, task.title, el("small", {}, `${progress} ${age}`));
   });
   const more = hidden > 0 && el("a.quiet", { href: listUrl({ status: "PROCESSING", worker: worker.id }) }, `${hidden} more`);
   return cell(el("span.runs", {}, ...tasks, more || null), shown.map((task) => [task.id, task.progress, Math.floor(format.since(task.startedAt ?? Date.now()))]), hidden);
@@ -116,7 +119,7 @@ export function showSchedules(schedules, again) {
       schedule.timing,
       schedule.nextRunAt ? cell(el("time", { dateTime: schedule.nextRunAt, title: format.moment(schedule.nextRunAt) }, format.relative(schedule.nextRunAt)), format.relative(schedule.nextRunAt)) : cell(over, schedule.paused),
       schedule.lastRunAt ? format.relative(schedule.lastRunAt) : "never",
-      mayChange ? cell(el("span.actions", {}, run, toggle), schedule.paused) : "",
+      mayChange ? cell(actions(run, toggle), schedule.paused) : "",
     ];
   }, empty("Nothing recurs. A task with a ", el("code", {}, "cronExpression"), " makes a schedule."));
 }
@@ -142,7 +145,7 @@ export function showDeadLetters(groups, again) {
       group.name,
       format.count(group.count),
       cell(el("a", { href: taskUrl(group.latestId) }, format.relative(group.latestAt)), format.relative(group.latestAt), group.latestId),
-      mayChange ? cell(retry, group.commonText) : "",
+      mayChange ? cell(actions(retry), group.commonText) : "",
     ];
   }, empty("None. Tasks whose attempts are used up gather here."));
 }

@@ -10,6 +10,7 @@ const { id } = page.dataset;
 const LOOK_MS = 2000;
 const CALM_MS = 30_000;
 const LIVING = ["PENDING", "QUEUED", "PROCESSING"];
+const ORDINARY = new Set(["READY", "TASKS_AHEAD"]); // any other reason weighs more
 const RETRIABLE = ["FAILED", "DEAD_LETTER", "CANCELLED"];
 const STATE = `id version name title description status queue priority priorityLevel attempts maxRetries retries lostLeases
   timeoutSeconds progress error idempotencyKey createdAt updatedAt scheduledAt queuedAt startedAt completedAt leaseExpiresAt
@@ -93,14 +94,16 @@ function showBadge() {
 
 function showState(explain) {
   showBadge();
-  say(part("headline"), explain.reasons[0].message);
-  list(part("reasons"), explain.reasons.slice(1), (reason) => reason.message, () => el("li"), (node, reason) => {
+  const [weightiest, ...others] = explain.reasons.toSorted((a, b) => ORDINARY.has(a.code) - ORDINARY.has(b.code));
+  say(part("headline"), weightiest.message);
+  list(part("reasons"), others, (reason) => reason.message, () => el("li"), (node, reason) => {
     if (node.childNodes.length) return;
     node.append(reason.message);
     if (reason.task) node.append(" ", el("a", { href: taskUrl(reason.task) }, "That task"));
   });
-  const [{ task: other }] = explain.reasons;
-  if (other && !part("headline").querySelector("a")) part("headline").append(" ", el("a", { href: taskUrl(other) }, "That task"));
+  if (weightiest.task && !part("headline").querySelector("a")) {
+    part("headline").append(" ", el("a", { href: taskUrl(weightiest.task) }, "That task"));
+  }
 }
 
 function showFacts() {

@@ -94,7 +94,7 @@ function words(task) {
 }
 
 function took(task) {
-  if (task.status === "PROCESSING") return format.duration(Math.floor(format.since(task.startedAt)));
+  if (task.status === "PROCESSING") return format.age(format.since(task.startedAt));
   if (task.status === "QUEUED") return `waits ${format.coarse(format.since(task.queuedAt))}`;
   if (task.status === "PENDING") return task.scheduledAt ? format.relative(task.scheduledAt) : "waits";
   if (!task.startedAt || !task.completedAt) return "–";

@@ -31,6 +31,13 @@ function* ofParts({ health }) {
   }
 }
 
+// Whether something other than tasks before it keeps the oldest task of a queue from running.
+export function isStuck(queue, known) {
+  if (queue.paused || !known || !queue.oldestQueuedAt) return false;
+  const others = known.reasons.some((reason) => !ORDINARY.has(reason.code));
+  return others && format.since(queue.oldestQueuedAt) >= LOOKED_AFTER_SECONDS;
+}
+
 function* ofQueues({ queues, why }) {
   for (const queue of queues ?? []) {
     if (!queue.depth) continue;
@@ -38,11 +45,11 @@ function* ofQueues({ queues, why }) {
     const seconds = queue.oldestQueuedAt ? format.since(queue.oldestQueuedAt) : 0;
     const known = why.get(queue.name);
     const look = known ? { href: taskUrl(known.id), text: "The oldest" } : { href: `${tasksUrl}?queue=${encodeURIComponent(queue.name)}&status=QUEUED`, text: "Its tasks" };
-    const late = `the oldest for ${format.duration(Math.floor(seconds))}`;
+    const late = `the oldest for ${format.age(seconds)}`;
     if (queue.paused) {
       const press = mayRule ? { text: "Resume", act: (node) => resumeQueue(node, queue.name) } : null;
       yield { key: `paused ${queue.name}`, level: "warn", title: `Queue ${queue.name} is paused.`, text: `${waiting}, ${late}.`, look, press };
-    } else if (known && seconds >= LOOKED_AFTER_SECONDS && known.reasons.some((reason) => !ORDINARY.has(reason.code))) {
+    } else if (isStuck(queue, known)) {
       yield { key: `stuck ${queue.name}`, level: "bad", title: `Queue ${queue.name} is stuck.`, text: `${waiting}, ${late}. ${known.sentence}`, look };
     } else if (seconds >= LATE_SECONDS) {
       yield { key: `late ${queue.name}`, level: "warn", title: `Queue ${queue.name} is late.`, text: `${waiting}, ${late}. ${known?.sentence ?? ""} More workers would help.`, look };
