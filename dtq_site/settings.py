@@ -227,6 +227,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_FOLDER / "static" if PRODUCTION else None  # filled by collectstatic; found in place in development
 WHITENOISE_USE_FINDERS = DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+# Behind a proxy that speaks TLS a form comes from https, and is sent on without.
+CSRF_TRUSTED_ORIGINS = [f"https://*{host}" if host[0] == "." else f"https://{host}" for host in DTQ_SITE.allowed_hosts]
 SESSION_COOKIE_AGE = int(DTQ_ACCOUNTS.refresh_expiration.total_seconds())
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -1,7 +1,7 @@
 // What every page of operators has: the connection and how it is, keys, theme, questions and notices.
 
 import { el, part, say } from "./dom.js";
-import { clock, coarse } from "./format.js";
+import { clock } from "./format.js";
 import { Live, Lost } from "./live.js";
 
 const root = part("shell");
@@ -28,8 +28,7 @@ function showConnection() {
   part("outage").hidden = !lost;
   document.body.classList.toggle("is-stale", lost);
   if (lost) {
-    const ago = coarse((Date.now() - since) / 1000);
-    say(part("outage-text"), `No connection since ${clock(since)} (${ago}). ${why} What you see is from then; trying again.`);
+    say(part("outage-text"), `No connection since ${clock(since)}. ${why} What you see is from then; trying again.`);
   }
 }
 

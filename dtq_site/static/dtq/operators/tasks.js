@@ -202,6 +202,9 @@ function step(by) {
 onKey("j", () => step(1));
 onKey("k", () => step(-1));
 onKey("n", () => shown.end && go({ after: shown.end }));
+part("rows").addEventListener("click", ({ target }) => {
+  if (!target.closest("a") && !String(getSelection())) target.closest("tr").querySelector("a")?.click();
+});
 part("next").addEventListener("click", () => {
   go({ after: shown.end });
   scrollTo({ top: 0 });
