@@ -22,7 +22,7 @@ def results_within(task_ids: Collection[UUID], most_bytes: int) -> dict[UUID, di
     keys = _keys_of_parents(task_ids)
     parent_ids = {parent_id for named in keys.values() for parent_id in named}
     if not parent_ids:
-        return dict.fromkeys(task_ids, {})
+        return {task_id: {} for task_id in task_ids}
     completed = Task.objects.filter(status=TaskStatus.COMPLETED)
     fitting = _fitting(keys, dict(completed.filter(pk__in=parent_ids).values_list("pk", _LENGTH)), most_bytes)
     wanted = {parent_id for child_id in fitting for parent_id in keys[child_id]}
@@ -41,9 +41,7 @@ def _keys_of_parents(task_ids: Collection[UUID]) -> dict[UUID, dict[UUID, str]]:
     return keys
 
 
-def _fitting(
-    keys: Mapping[UUID, Mapping[UUID, str]], sizes: Mapping[UUID, int | None], most_bytes: int
-) -> list[UUID]:
+def _fitting(keys: Mapping[UUID, Mapping[UUID, str]], sizes: Mapping[UUID, int | None], most_bytes: int) -> list[UUID]:
     """The tasks whose parents' results fit, each counted for every task that gets it."""
     found = []
     for child_id, parent_ids in keys.items():

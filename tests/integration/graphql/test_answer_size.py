@@ -140,7 +140,9 @@ def test_a_graph_that_widens_with_each_level_is_not_followed_without_end(user: I
     for _ in range(6):
         selection = f"dependsOn {{ {selection} }}"
 
-    message, statements = refused(f'{{ task(id: "{top.pk}") {{ {selection} }} }}', user, max_answer_bytes=100 * MEGABYTE)
+    message, statements = refused(
+        f'{{ task(id: "{top.pk}") {{ {selection} }} }}', user, max_answer_bytes=100 * MEGABYTE
+    )
 
     assert message.startswith("The lists that it asks for are long")
     assert len(statements) < 30

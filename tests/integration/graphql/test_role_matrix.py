@@ -128,7 +128,10 @@ TABLE = {
     "Query.schedules": Row(among(a_schedule), READER, "401 no  no  403 yes"),
     "Query.history": Row(anyhow(seconds=3600), READER, READER),
     "Query.deadLetterGroups": Row(
-        a_dead_letter, READER, "401 no  no  403 yes", shows=lambda answer, sign: [each["count"] for each in answer] == [1]
+        a_dead_letter,
+        READER,
+        "401 no  no  403 yes",
+        shows=lambda answer, sign: [each["count"] for each in answer] == [1],
     ),
     "Query.previewSchedule": Row(anyhow(cronExpression="@daily"), READER, READER),
     "Mutation.register": Row(anyhow(input={"email": "new@example.com", "password": PASSWORD}), PUBLIC, PUBLIC),
