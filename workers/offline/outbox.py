@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
@@ -22,13 +23,16 @@ from workers.transports.base import Note
 class Outbox:
     """Outcomes and log lines in their order, and progress. Add to the lists by `append` alone, the lines of an attempt before
     its outcome.
+
+    With `always` everything goes to disk, so the file stays until `leave`: to make one costs as much as many deliveries.
     """
 
-    def __init__(self, observer: Observer, folder: OutboxFolder) -> None:
+    def __init__(self, observer: Observer, folder: OutboxFolder, *, always: bool = False) -> None:
         self.outcomes: list[Outcome] = []
         self.notes: list[Note] = []
         self._observer = observer
         self._folder = folder
+        self._always = always
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._kept_outcomes = self._kept_notes = 0  # so many of the first are on disk as well
@@ -49,6 +53,14 @@ class Outbox:
                 self._tell("outbox.unusable", error)
             kept_lists = self._kept_outcomes == len(self.outcomes) and self._kept_notes == len(self.notes)
             return kept_lists and not self._unkept_progress()
+
+    def leave(self) -> bool:
+        """As `keep`, as the last call: a file in which nothing is kept goes."""
+        kept = self.keep()
+        with self._lock, suppress(OSError, StoreError):
+            if not self._keeps_something:
+                self._discard()
+        return kept
 
     def note_progress(self, lease: Lease, percent: int) -> None:
         """Take over how far an attempt is."""
@@ -126,7 +138,7 @@ class Outbox:
     def _forget(self, forget: Callable[[Store], None]) -> None:
         """What stays by an accident is delivered once more by whoever finds it, and known by then."""
         try:
-            if self._store is not None and self._keeps_something:
+            if self._store is not None and (self._always or self._keeps_something):
                 forget(self._store)
             else:
                 self._discard()

@@ -54,7 +54,7 @@ class Reporter(Service):
         super().__init__(observer)
         self._transport = transport
         self._held = held
-        self._outbox = Outbox(observer, folder)
+        self._outbox = Outbox(observer, folder, always=journal is not None)
         self._journal = journal
         adoption = Adoption(transport, held, folder, journal, adopt) if journal and adopt else None
         self._inheritance = Inheritance(observer, transport, folder, adoption)
@@ -155,7 +155,7 @@ class Reporter(Service):
     def leave(self) -> bool:
         """Have on disk what was not delivered, for whoever comes next. False, and an event has said why, if that failed."""
         outcomes, log_lines = len(self._outbox.outcomes), len(self._outbox.notes)
-        safe = self._outbox.keep()
+        safe = self._outbox.leave()
         if outcomes or log_lines:
             self.observer.emit("outbox.left", outcomes=outcomes, log_lines=log_lines, on_disk=safe)
         return safe

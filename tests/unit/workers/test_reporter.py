@@ -72,7 +72,8 @@ def test_with_a_journal_everything_is_on_disk_before_it_is_sent(world):
     reporter.run_once()
 
     assert on_disk_then == [([1, 2], {lease(3): 40})]
-    assert reporter.idle and files_in(world.path) == []
+    assert reporter.idle and world.on_disk() == []
+    assert reporter.leave() and files_in(world.path) == []
 
 
 def test_what_was_not_started_is_released_and_what_was_cancelled_meanwhile_forfeited(world):
