@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from tasks.domain.states import TERMINAL, TaskStatus
+from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.domain.workflow import OnFailure
 from tests.model.events import Row
 
@@ -46,3 +46,9 @@ def falls(book: Book, rows: Mapping[UUID, Row]) -> bool:
     """Whether the task is to be cancelled with one that it needs."""
     falling = (id_ for id_, on_failure in book.needs.items() if on_failure == OnFailure.CANCEL)
     return any(rows[id_].status in ENDED_BADLY for id_ in falling)
+
+
+def check_wait(book: Book, row: Row) -> None:
+    """A task waits for others just as long as it needs any."""
+    assert not book.needs or row.hold == Hold.DEPENDENCY, "it is ready before what it depends on has completed"
+    assert book.needs or row.hold != Hold.DEPENDENCY, "it waits for nothing"

@@ -21,7 +21,7 @@ from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.domain.workflow import OnFailure
 from tasks.models import Dependency, Queue, Task
 from tasks.queue.index import Hint
-from tests.model.book import ENDED_BADLY, Book, falls, forget_met, is_live
+from tests.model.book import ENDED_BADLY, Book, check_wait, falls, forget_met, is_live
 from tests.model.events import FOLLOWING, Event, Row, event_of, lease_of, place
 from tests.model.faults import ProcessDied
 
@@ -157,8 +157,8 @@ class Ledger:
         if falls(book, self.rows):
             assert row.status == TaskStatus.CANCELLED, "it waits for what has failed"
         else:
+            check_wait(book, row)
             assert row.status == (PENDING if needs or book.not_before > self.acting.since else QUEUED)
-            assert (row.hold == Hold.DEPENDENCY) == bool(needs)
 
     def _check_always(self, book: Book, before: Row, after: Row, event: Event) -> None:
         assert after.fencing_token >= before.fencing_token, "a token goes back"
@@ -260,7 +260,7 @@ class Ledger:
         assert before.status != TaskStatus.COMPLETED and (after.error, after.result) == ("", None)
         book.not_before = self.acting.since
         book.needs |= {id_: OnFailure.HOLD for id_ in book.needs if self.rows[id_].status in ENDED_BADLY}
-        assert (after.hold == Hold.DEPENDENCY) == bool(book.needs)
+        check_wait(book, after)
         book.attempts = book.failures = book.losses = 0
 
     def _updated(self, book: Book, before: Row, after: Row) -> None:

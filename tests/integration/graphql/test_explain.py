@@ -207,7 +207,7 @@ def test_what_was_cancelled_while_it_ran_waits_for_its_worker(user: Identity, ma
     assert only(user, task) == {"code": "CANCELLED_ATTEMPT", **held}
 
     lifecycle.release([Lease(task.pk, task.fencing_token, task.claim_id)], database_clock.now())
-    assert codes(user, task) == ["DUE_LATER"]
+    assert codes(user, task) == ["DUE_LATER", "NO_SCHEDULER"]
 
 
 def test_a_lock_names_its_holder_unless_that_is_another_teams(user: Identity, stranger: Identity, mail: dict):
