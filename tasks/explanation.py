@@ -28,8 +28,9 @@ Part = Callable[[Task, datetime], Iterable[Reason]]
 
 
 def explain(task: Task, now: datetime) -> list[Reason]:
-    """All reasons that hold, at least one."""
+    """All reasons that hold, at least one. Last comes that others go before it, for that passes by itself."""
     reasons = [reason for part in _parts for reason in part(task, now)]
+    reasons.sort(key=lambda reason: reason.code is ReasonCode.TASKS_AHEAD)
     return reasons or [Reason(ReasonCode.READY, "Nothing stands in its way: the next free worker takes it.")]
 
 

@@ -153,6 +153,13 @@ def test_a_queue_without_workers_says_who_was_seen_last(user: Identity):
     assert "the last one was heard of at" in reasons(user, task)[0]["message"]
 
 
+def test_that_others_go_before_it_is_said_last(user: Identity):
+    _, task = make_task(queue="mail"), make_task(queue="mail")
+    queues.pause("mail")
+
+    assert codes(user, task) == ["QUEUE_PAUSED", "NO_WORKER", "TASKS_AHEAD"]
+
+
 def test_a_worker_of_another_team_does_not_count(user: Identity, stranger: Identity):
     from accounts.models import Team
 

@@ -10,7 +10,6 @@ const { id } = page.dataset;
 const LOOK_MS = 2000;
 const CALM_MS = 30_000;
 const LIVING = ["PENDING", "QUEUED", "PROCESSING"];
-const ORDINARY = new Set(["READY", "TASKS_AHEAD"]); // any other reason weighs more
 const RETRIABLE = ["FAILED", "DEAD_LETTER", "CANCELLED"];
 const STATE = `id version name title description status queue priority priorityLevel attempts maxRetries retries lostLeases
   timeoutSeconds progress error idempotencyKey createdAt updatedAt scheduledAt queuedAt startedAt completedAt leaseExpiresAt
@@ -94,7 +93,7 @@ function showBadge() {
 
 function showState(explain) {
   showBadge();
-  const [weightiest, ...others] = explain.reasons.toSorted((a, b) => ORDINARY.has(a.code) - ORDINARY.has(b.code));
+  const [weightiest, ...others] = explain.reasons;
   say(part("headline"), weightiest.message);
   list(part("reasons"), others, (reason) => reason.message, () => el("li"), (node, reason) => {
     if (node.childNodes.length) return;
