@@ -20,11 +20,11 @@ def _account(role: Role, team: str = "red") -> Identity:
 
 
 @pytest.fixture(autouse=True)
-def unknown_queues() -> None:
-    """Forget the queues of other tests, whose rows were rolled back."""
-    from tasks import queues
+def fresh() -> None:
+    """Forget the rows of other tests, which were rolled back."""
+    from tests.support.factories import forget_what_processes_remember
 
-    queues.forget_known()
+    forget_what_processes_remember()
 
 
 @pytest.fixture
