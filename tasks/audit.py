@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tasks.domain.outcome import shortened, spelled_out
+from tasks.domain.outcome import clipped, shortened
 from tasks.models import TaskAttempt, TaskLog
 
-MAX_MESSAGE_LENGTH = 4000
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -71,7 +70,7 @@ def record_lines(lines: Iterable[LogLine], now: datetime) -> None:
                 sequence=line.sequence,
                 attempt=line.attempt,
                 level=line.level if line.level in LEVELS else "info",
-                message=spelled_out(line.message)[:MAX_MESSAGE_LENGTH],
+                message=clipped(line.message),
                 created_at=now,
             )
             for line in lines

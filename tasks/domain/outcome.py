@@ -43,6 +43,7 @@ class OutcomeVerdict(StrEnum):
 
 
 MAX_ERROR_LENGTH = 8000
+MAX_LINE_LENGTH = 4000
 
 
 def spelled_out(text: str) -> str:
@@ -57,3 +58,8 @@ def shortened(error: str) -> str:
         return error
     half = MAX_ERROR_LENGTH // 2 - 10
     return f"{error[:half]}\n[…]\n{error[-half:]}"
+
+
+def clipped(line: str) -> str:
+    """The log line as it is kept: of a long one its beginning, half characters spelled out."""
+    return spelled_out(line[:MAX_LINE_LENGTH])[:MAX_LINE_LENGTH]

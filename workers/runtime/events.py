@@ -16,6 +16,7 @@ LEVELS = {
     "journal.full": "error",
     "journal.unusable": "error",
     "creation.refused": "error",
+    "record.refused": "warning",
     "token.refused": "error",
     "connection.readable": "warning",
 }

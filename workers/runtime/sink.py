@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from dtq_site.foundation.clock import LeaseTimer
 from dtq_site.foundation.errors import PayloadTooLarge
 from tasks.domain.locks import LockAnswer, LockVerdict
+from tasks.domain.outcome import clipped
 from tasks.handling.errors import Discard
 from tasks.handling.port import EnqueueRequest
 from workers.runtime.attempt import Attempt
@@ -50,7 +51,7 @@ class Sink:
 
     def _note(self, level: str, message: str) -> None:
         self._lines += 1
-        self._reporter.note(Note(self._attempt.lease, self._attempt.task.attempt, self._lines, level, message))
+        self._reporter.note(Note(self._attempt.lease, self._attempt.task.attempt, self._lines, level, clipped(message)))
 
     def progress(self, percent: float) -> None:
         """See ContextSink."""

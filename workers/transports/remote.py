@@ -46,6 +46,7 @@ class RemoteTransport:
         now: Callable[[], datetime],
     ) -> None:
         self._api = WorkerApi(client, card)
+        self._observer = observer
         self._journal = journal
         self._reach = Reach(observer)
         self._claims = RemoteClaims(
@@ -126,10 +127,9 @@ class RemoteTransport:
         try:
             return self._api.tell(notes, progress, outcomes)
         except ServerRefused as error:
-            if error.code not in ("BAD_USER_INPUT", "PAYLOAD_TOO_LARGE"):
-                raise Unreachable(f"{error.code}: {error.message}") from error
+            _require_about_content(error)
             if notes or progress:
-                self._api.record(notes, progress)
+                self._record(notes, progress)
                 return self._told([], {}, outcomes)
             if len(outcomes) > 1:
                 middle = len(outcomes) // 2
@@ -137,6 +137,21 @@ class RemoteTransport:
             said = f"the outcome cannot be stored: {error.message}"
             plain = replace(outcomes[0], kind=OutcomeKind.DISCARDED, result=None, error=said)
         return self._api.report([plain])
+
+    def _record(self, notes: Sequence[Note], progress: Mapping[Lease, int]) -> None:
+        """Deliver log lines and progress; one that the server refuses to read is dropped, and an event says so."""
+        try:
+            self._api.record(notes, progress)
+        except ServerRefused as error:
+            _require_about_content(error)
+            values = list(progress.items())
+            if len(notes) + len(values) == 1:
+                lease = notes[0].lease if notes else values[0][0]
+                self._observer.emit("record.refused", task=str(lease.task_id), code=error.code, error=error.message)
+                return
+            line, value = (len(notes) + 1) // 2, len(values) // 2
+            self._record(notes[:line], dict(values[:value]))
+            self._record(notes[line:], dict(values[value:]))
 
     # --- creating tasks, and what others have returned ----------------------------------------------------------------
 
@@ -182,3 +197,9 @@ class RemoteTransport:
 
     async def after_async_handler(self) -> None:
         """See Transport."""
+
+
+def _require_about_content(error: ServerRefused) -> None:
+    """Raise Unreachable if the server would refuse anything: then nothing is wrong with what it was told."""
+    if error.code not in ("BAD_USER_INPUT", "PAYLOAD_TOO_LARGE"):
+        raise Unreachable(f"{error.code}: {error.message}") from error

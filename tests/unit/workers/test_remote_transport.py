@@ -68,6 +68,41 @@ def test_an_outcome_that_the_server_does_not_take_fails_its_own_task_and_holds_u
     assert (refused["fencingToken"], refused["error"]) == (5, "the outcome cannot be stored: it is poison")
 
 
+def test_a_line_or_progress_that_the_server_does_not_take_is_dropped_and_holds_up_nothing(world):
+    taken = []
+
+    def record(said: Mapping[str, Any]) -> dict[str, Any]:
+        told = [line["message"] for each in said["records"] for line in each.get("logs", [])]
+        told += [each["progress"] for each in said["records"] if "progress" in each]
+        if "poison" in told or 101 in told:
+            raise ServerRefused("PAYLOAD_TOO_LARGE", "it is poison")
+        taken.extend(told)
+        return {"recordProgress": len(told)}
+
+    world.client.answers |= {
+        "record_progress": record,
+        "report_outcomes_and_progress": ServerRefused("PAYLOAD_TOO_LARGE", "it is poison"),
+    }
+    lines = [note(1, 1, "before"), note(2, 1, "poison"), note(3, 1, "after"), note(3, 2, "last")]
+
+    verdicts = world.transport.tell(lines, {lease(1): 40, lease(4): 101}, [outcome(1)])
+
+    assert verdicts == {lease(1): OutcomeVerdict.ACCEPTED}
+    assert set(taken) == {"before", "after", "last", 40}
+    refused = [event.facts["task"] for event in world.heard.named("record.refused")]
+    assert refused == [str(lease(2).task_id), str(lease(4).task_id)]
+
+
+def test_a_server_that_takes_no_line_at_all_for_another_reason_is_asked_again_later(world):
+    world.client.answers["record_progress"] = ServerRefused("FORBIDDEN", "not you")
+
+    with pytest.raises(Unreachable):
+        world.transport.tell([note(1), note(2)], {}, [])
+
+    assert len(world.client.asked) == 1
+    assert world.heard.named("record.refused") == []
+
+
 def test_a_server_that_has_forgotten_the_worker_is_told_of_it_and_asked_again(world):
     world.client.answers["release_tasks"] = [ServerRefused("NOT_FOUND", "no such worker"), {"releaseTasks": 1}]
 
