@@ -18,13 +18,16 @@ from django.db.models import Count, Q, QuerySet
 
 from dtq_site.foundation.database import through_index
 from tasks.domain.limits import Kind, Limit, Scope
-from tasks.domain.states import TaskStatus
+from tasks.domain.states import Hold, TaskStatus
 from tasks.models import LimitState, LimitWaiter, Queue, Task
 
 FORGOTTEN_AFTER = timedelta(days=1)
 
 Place = tuple[int, UUID]
 """Rank and id, by which a line is ordered."""
+
+Stretch = tuple[datetime, UUID]
+"""Where a stretch of the tasks that wait has ended: when the last one was changed, and its id."""
 
 _ADD = {"mysql": "ON DUPLICATE KEY UPDATE made_at = made_at", "sqlite": 'ON CONFLICT ("limit") DO NOTHING'}
 
@@ -173,6 +176,20 @@ def awaited(kind: Kind, after: str, limit: int) -> list[Limit]:
     """The limits of a kind for which tasks wait, the next ones after a name."""
     waiters = LimitWaiter.objects.filter(_of(kind), limit__gt=after).order_by("limit")
     return [Limit.named(name) for name in waiters.values_list("limit", flat=True).distinct()[:limit]]
+
+
+def strays(after: Stretch | None, count: int) -> tuple[list[UUID], Stretch | None]:
+    """Of the next tasks that wait for anything those that wait for a limit and stand in no line, and where that stretch has
+    ended; None if it was the last one.
+    """
+    rows = through_index(Task.objects.filter(status=TaskStatus.PENDING), "task_changed")
+    if after is not None:
+        changed_at, task_id = after
+        rows = rows.filter(Q(updated_at=changed_at, pk__gt=task_id) | Q(updated_at__gt=changed_at))
+    found = list(rows.order_by("updated_at", "pk").values_list("updated_at", "pk", "hold")[:count])
+    limited = [task_id for _, task_id, hold in found if hold == Hold.LIMIT]
+    in_line = awaited_by(limited) if limited else {}
+    return [task_id for task_id in limited if task_id not in in_line], found[-1][:2] if len(found) == count else None
 
 
 def count() -> dict[Kind, int]:

@@ -52,11 +52,16 @@ class CapKeeper(_Keeper):
     """Wakes for places that are free.
 
     Whoever ends gives its place up and wakes the first that waits. But that one may sit in a paused queue, the place may be a
-    cancelled task's whose worker was not heard of again, or the cap may have been raised: this duty finds them.
+    cancelled task's whose worker was not heard of again, or the cap may have been raised: this duty finds them. And whoever
+    waits for a limit of any kind and stands in no line, which would be a defect, goes on by it too.
     """
 
     name = "cap keeper"
     kind = Kind.CAP
+
+    def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
+        super().__init__(observer, clock, leader)
+        self._looked_until: limit_line.Stretch | None = None
 
     @property
     def period_seconds(self) -> float:
@@ -66,6 +71,15 @@ class CapKeeper(_Keeper):
     def wake(self, awaited: Sequence[Limit], now: datetime) -> tuple[int, float]:
         """As many as there are places."""
         return lifecycle.fill_places(awaited, now), self.period_seconds
+
+    def perform(self, now: datetime) -> float:
+        """Look at a page of caps, and at a stretch of the tasks that wait."""
+        rest = super().perform(now)
+        strays, self._looked_until = limit_line.strays(self._looked_until, PAGE)
+        if strays and (woken := lifecycle.wake_strays(strays, now)):
+            self.progress.treat(woken)
+            self.observer.emit("limits.strays_woken", woken=woken)
+        return rest
 
 
 class RateKeeper(_Keeper):

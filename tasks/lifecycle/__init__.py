@@ -20,7 +20,7 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
-from tasks.lifecycle.limiting import fill_places, holds_places, spend_tokens
+from tasks.lifecycle.limiting import fill_places, holds_places, spend_tokens, wake_strays
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
 from tasks.lifecycle.outcomes import settle
@@ -61,5 +61,6 @@ __all__ = [
     "spend_tokens",
     "take_lock",
     "update",
+    "wake_strays",
     "withdraw_occurrence",
 ]

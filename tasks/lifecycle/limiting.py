@@ -27,7 +27,7 @@ from tasks.tokens import microseconds, tokens
 
 MOST_WOKEN = 1000
 
-_WAITS = Q(status__in=MOVES["wake"].sources, hold=Hold.LIMIT)
+_WAITS = Q(status__unindexed__in=MOVES["wake"].sources, hold__unindexed=Hold.LIMIT)
 
 
 def places_among(tasks: Iterable[Task]) -> Counter[Limit]:
@@ -61,6 +61,12 @@ def fill_places(awaited: Collection[Limit], now: datetime) -> int:
     running = limit_line.running([cap for cap, rule in rules.items() if rule is not None], now)
     free = {cap: MOST_WOKEN if rule is None else (rule.cap or 0) - running[cap] for cap, rule in rules.items()}
     return _wake_and_tell(_firsts(free), now)
+
+
+@repeats_lock_conflicts
+def wake_strays(task_ids: Collection[UUID], now: datetime) -> int:
+    """Wake tasks that wait for a limit and stand in no line, which would be a defect; returns how many."""
+    return _wake_and_tell(task_ids, now)
 
 
 @repeats_lock_conflicts
@@ -119,7 +125,8 @@ def _wake(task_ids: Collection[UUID], now: datetime) -> list[Task]:
     """Make tasks ready that wait for limits."""
     if not task_ids:
         return []
-    woken = locked(task_ids, _WAITS)
-    limit_line.leave_line(task_ids)  # those that were not found have been cancelled or changed meanwhile
+    rows = locked(task_ids)  # those too that wait no more: nobody may stand in line anew before the old place is gone
+    limit_line.leave_line(task_ids)
+    woken = [task for task in rows if task.status in MOVES["wake"].sources and task.hold == Hold.LIMIT]
     make_awaited_ready(woken, _WAITS, now)
     return woken

@@ -12,7 +12,7 @@ from scheduling.duties.limit_keepers import CapKeeper, RateKeeper
 from tasks import lifecycle, limits, queues
 from tasks import tokens as token_module
 from tasks.domain.states import Hold, TaskStatus
-from tasks.models import Task
+from tasks.models import LimitWaiter, Task
 from tasks.tokens import Tokens
 from tests.support.factories import (
     START,
@@ -145,3 +145,19 @@ def test_each_keeper_minds_its_own_lines():
     assert (state(limited[1]), state(capped)) == (WAITING, WAITING)
     caps.perform(after(1))
     assert (state(limited[1]), state(capped)) == (WAITING, READY)
+
+
+def test_the_keeper_of_caps_wakes_who_waits_for_a_limit_and_stands_in_no_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limit_keepers, "PAGE", 2)
+    limit(concurrency_limit=1)
+    tasks = [create() for _ in range(6)]
+    claim(tasks, after(1))
+    strays = tasks[3:5]
+    LimitWaiter.objects.filter(task_id__in=[task.pk for task in strays]).delete()
+    duty, heard = make(CapKeeper)
+
+    for _ in range(3):
+        duty.perform(after(2))
+
+    assert [state(task) for task in tasks[1:]] == [WAITING, WAITING, READY, READY, WAITING]
+    assert sum(event.facts["woken"] for event in heard.named("limits.strays_woken")) == 2

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -16,15 +16,26 @@ import pytest
 from dtq_site.foundation.database import database_clock
 from tasks import lifecycle, limit_line, limits, queues
 from tasks.domain.lease import LeasedTask
-from tasks.domain.limits import Kind
+from tasks.domain.limits import Kind, Limit, Scope
 from tasks.domain.outcome import Outcome, OutcomeKind
-from tasks.domain.states import TaskStatus
+from tasks.domain.states import Hold, TaskStatus
 from tasks.handling import registry
 from tasks.models import LimitWaiter, Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.rebuild import Reconciliation
 from tests.integration.tasks.test_lock_races import patiently
-from tests.support.factories import in_own_connection, make_team, new_task
+from tests.support.factories import (
+    after,
+    claim,
+    completed,
+    create,
+    in_own_connection,
+    lease_of,
+    make_team,
+    new_task,
+    reread,
+    settle,
+)
 from workers import gateway
 from workers.gateway import Caller
 
@@ -133,3 +144,34 @@ def test_one_worker_alone_needs_no_duty_to_fill_places(redis_server, monkeypatch
 
     assert (witness.most["queue"], Task.objects.filter(status=TaskStatus.COMPLETED).count()) == (1, 20)
     assert time.monotonic() - begun < 10
+
+
+def test_a_task_that_waits_anew_while_it_is_woken_for_its_old_place_keeps_its_new_one(monkeypatch):
+    queues.ensure(["default"], database_clock.now())
+    queues.configure("default", {"concurrency_limit": 1, "rate_limit": "1/h", "burst": 1})
+    limits.forget_known()
+    first, task = create(), create()
+    (running,) = claim([first, task])
+    cap, read, leave = Limit(Kind.CAP, Scope.QUEUE, "default"), limit_line.first_in_line, limit_line.leave_line
+
+    def read_before_the_end(limit: Limit, count: int) -> list[uuid.UUID]:
+        return [first.pk, task.pk] if limit == cap else read(limit, count)
+
+    with ThreadPoolExecutor(1) as pool:
+        claims = []
+
+        def leave_late(task_ids: list[uuid.UUID]) -> None:
+            if not claims:
+                claims.append(pool.submit(in_own_connection, lambda: claim([task], after(2))))
+                wait(claims, timeout=1)
+            leave(task_ids)
+
+        settle(completed(lease_of(running)), now=after(1))
+        assert reread(task).status == TaskStatus.QUEUED
+        monkeypatch.setattr(limit_line, "first_in_line", read_before_the_end)
+        monkeypatch.setattr(limit_line, "leave_line", leave_late)
+        lifecycle.fill_places([cap], after(2))
+        assert claims[0].result(30) == []
+
+    assert (reread(task).status, reread(task).hold) == (TaskStatus.PENDING, Hold.LIMIT)
+    assert list(LimitWaiter.objects.values_list("task_id", "limit")) == [(task.pk, "rate/queue/default")]
