@@ -67,7 +67,7 @@ class ScheduleForm(forms.ModelForm):
         """What it says. Raises BadInput."""
         now = database_clock.now()
         if self.instance._state.adding:
-            return definition.read(self.asked, now)
+            return definition.read(self.asked, self.cleaned_data["team"].pk, now)
         return definition.read_changed(self.instance, self.asked, now)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from scheduling.domain import timing
 from scheduling.domain.misfires import MisfirePolicy
@@ -39,13 +40,13 @@ class Definition:
         }
 
 
-def read(asked: Mapping[str, Any], now: datetime) -> Definition:
-    """The definition of a new schedule; None leaves the choice to the handler's declaration or the settings.
+def read(asked: Mapping[str, Any], team_id: UUID, now: datetime) -> Definition:
+    """The definition of a new schedule of that team; None leaves the choice to the handler's declaration or the settings.
 
     Raises BadInput naming the field.
     """
     when = {field: asked.get(field) for field in ASKED_OF_TIMING}
-    return _definition(asked, timing.checked(**when, now=now), now)
+    return _definition(asked, timing.checked(**when, now=now), team_id, now)
 
 
 def read_changed(schedule: Schedule, asked: Mapping[str, Any], now: datetime) -> Definition:
@@ -54,7 +55,8 @@ def read_changed(schedule: Schedule, asked: Mapping[str, Any], now: datetime) ->
     if schedule.title == schedule.name:
         present["title"] = None  # nobody chose it
     policies = {"misfire_policy": schedule.misfire_policy, "overlap_policy": schedule.overlap_policy}
-    return _definition({**present, **policies, **asked}, _changed_timing(schedule, asked, now), now)
+    when = _changed_timing(schedule, asked, now)
+    return _definition({**present, **policies, **asked}, when, schedule.team_id, now)
 
 
 def _changed_timing(schedule: Schedule, asked: Mapping[str, Any], now: datetime) -> Timing:
@@ -71,11 +73,11 @@ def _changed_timing(schedule: Schedule, asked: Mapping[str, Any], now: datetime)
     return timing.checked(**after, now=now, counts_from=present.counts_from if same_interval else None)
 
 
-def _definition(asked: Mapping[str, Any], when: Timing, now: datetime) -> Definition:
+def _definition(asked: Mapping[str, Any], when: Timing, team_id: UUID, now: datetime) -> Definition:
     # An absent payload is an empty one, but null is not.
     request = Request(**{column: asked[column] for column in TASK_COLUMNS if column in asked})
     return Definition(
-        submission.check(request, now),
+        submission.check(request, now, team_id),
         when,
         MisfirePolicy(asked.get("misfire_policy") or MisfirePolicy.FIRE_ONCE),
         OverlapPolicy(asked.get("overlap_policy") or OverlapPolicy.ALLOW),

@@ -95,7 +95,7 @@ def _key(schedule: Schedule, slot: datetime) -> str:
 def _new_task(schedule: Schedule, **timed: Any) -> NewTask:
     columns = {column: getattr(schedule, column) for column in TASK_COLUMNS}
     needs = {
-        "lock": declared_lock(schedule.name, schedule.payload),
+        "lock": declared_lock(schedule.name, schedule.payload, schedule.team_id),
         "limit_key": declared_key(schedule.name, schedule.payload),
     }
     return NewTask(TaskSpec(**columns, **timed, **needs), schedule.team_id, schedule.user_id, schedule_id=schedule.pk)

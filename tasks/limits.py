@@ -64,7 +64,7 @@ def of_queue(name: str) -> Rule | None:
 
 def of_handler(name: str) -> Rule | None:
     """The limits of a handler; None if it has none."""
-    declared, said = declared_defaults(name), _known[1].handlers.get(name, _SILENT)
+    declared, said = declared_defaults(name, None), _known[1].handlers.get(name, _SILENT)
     if said is _SILENT and declared.rate is None and declared.max_running is None:
         return None
     rule = _rule(said, (declared.rate, declared.burst, declared.max_running), declared.per is not None)

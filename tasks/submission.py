@@ -58,7 +58,7 @@ def submit(
         )
     now = clock.now()
     specs = [
-        _within(f"{argument}[{index}]", lambda request=request: check(request, now))
+        _within(f"{argument}[{index}]", lambda request=request: check(request, now, owner.team_id))
         for index, request in enumerate(requests)
     ]
     return _create(specs, _ties(requests, argument), owner, now, argument)
@@ -67,7 +67,7 @@ def submit(
 def submit_one(request: Request, owner: Owner, clock: Clock = database_clock) -> Task:
     """Create one task. Raises as `submit` does, with fields named without an index (``payload``)."""
     now = clock.now()
-    return _create([check(request, now)], _ties([request]), owner, now)[0]
+    return _create([check(request, now, owner.team_id)], _ties([request]), owner, now)[0]
 
 
 def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clock: Clock = database_clock) -> Task:
@@ -86,7 +86,7 @@ def submit_recurring(request: Request, recurrence: Recurrence, owner: Owner, clo
             "Of a recurring task its handler's declaration says what is done when it is lost.", field="whenLost"
         )
     now = clock.now()
-    return make_schedule()(check(request, now), recurrence, owner.team_id, owner.user_id, now)
+    return make_schedule()(check(request, now, owner.team_id), recurrence, owner.team_id, owner.user_id, now)
 
 
 def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
@@ -96,8 +96,8 @@ def submit_from_code(requests: Sequence[port.EnqueueRequest]) -> list[Task]:
     """
     now = database_clock.now()
     wanted = [request_from_code(each) for each in requests]
-    specs = reading(lambda: [check(request, now) for request in wanted])
     owner = Owner(reading(lambda: team_id_named(DEFAULT_TEAM)), None)
+    specs = reading(lambda: [check(request, now, owner.team_id) for request in wanted])
     return _create(specs, _ties(wanted), owner, now)
 
 
@@ -120,16 +120,16 @@ def request_from_code(asked: port.EnqueueRequest) -> Request:
     )
 
 
-def check(request: Request, now: datetime) -> TaskSpec:
-    """The request, complete and checked. Raises BadInput naming the field."""
+def check(request: Request, now: datetime, team_id: UUID) -> TaskSpec:
+    """The request of that team, complete and checked. Raises BadInput naming the field."""
     name = resolve_name(request)
-    return make_spec(request, name, defaults_of(name), now, settings.DTQ_TASKS.max_json_bytes)
+    return make_spec(request, name, defaults_of(name, team_id), now, settings.DTQ_TASKS.max_json_bytes)
 
 
-def defaults_of(name: str) -> Defaults:
-    """What a new task for that handler gets where its creator is silent."""
+def defaults_of(name: str, team_id: UUID) -> Defaults:
+    """What a new task of that team for that handler gets where its creator is silent."""
     options = settings.DTQ_TASKS
-    return _completed(declared_defaults(name), options.retry_attempts, options.default_timeout)
+    return _completed(declared_defaults(name, team_id), options.retry_attempts, options.default_timeout)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from accounts.identity import Identity
 from dtq_site.foundation.clock import elapsed_clock
@@ -20,7 +21,7 @@ from workers.domain.liveness import WorkerStatus
 from workers.models import Worker
 
 _ANNOUNCEMENTS_SECONDS = 2.0
-_announcements: tuple[float, dict[str, Defaults]] = (float("-inf"), {})
+_announcements: tuple[float, dict[tuple[UUID | None, str], Declaration]] = (float("-inf"), {})
 
 
 def workers(identity: Identity) -> list[Worker]:
@@ -88,18 +89,29 @@ def lease_ends(worker_ids: Iterable[UUID]) -> dict[UUID, datetime]:
     return dict(owners.values_list("lease_owner").annotate(Min("lease_expires_at")))
 
 
-def announced_defaults(name: str) -> Defaults | None:
-    """What the newest worker that knows the handler announced of it; a few seconds old at most."""
+def announced_defaults(name: str, team_id: UUID | None) -> Defaults | None:
+    """What the newest worker that knows the handler announced of it, the team's own before those that serve all teams; a few
+    seconds old at most.
+    """
     global _announcements
     read_at, announcements = _announcements
     if elapsed_clock() - read_at > _ANNOUNCEMENTS_SECONDS:
-        announcements = {}
-        # The word of a worker that serves all teams counts for more than that of one team's own.
-        oldest_first = Worker.objects.order_by(F("team").desc(nulls_last=True), "started_at")
-        for handlers in oldest_first.values_list("handlers", flat=True):
-            announcements.update({name: Declaration.from_json(said) for name, said in handlers.items()})
+        announcements = _read_announcements()
         _announcements = (elapsed_clock(), announcements)
-    return announcements.get(name)
+    return announcements.get((team_id, name)) or announcements.get((None, name))
+
+
+def _read_announcements() -> dict[tuple[UUID | None, str], Declaration]:
+    """By team and name. Limits hold for all teams, so what one team's worker says of them does not count."""
+    oldest_first = Worker.objects.order_by("started_at").values_list("team_id", "handlers")
+    said = {(team, name): Declaration.from_json(each) for team, known in oldest_first for name, each in known.items()}
+    return {
+        (team, name): _limited_by(each, said.get((None, name), Declaration())) for (team, name), each in said.items()
+    }
+
+
+def _limited_by(said: Declaration, common: Declaration) -> Declaration:
+    return replace(said, rate=common.rate, burst=common.burst, max_running=common.max_running, per=common.per)
 
 
 def known() -> int:

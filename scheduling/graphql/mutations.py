@@ -66,7 +66,7 @@ class SchedulingMutation(graphene.ObjectType):
         """Check it and make it."""
         identity, now = info.context.identity, info.context.clock.now()
         with fields_of("input"):
-            schedule = changes.create(definition.read(input, now), identity.team_id, identity, now)
+            schedule = changes.create(definition.read(input, identity.team_id, now), identity.team_id, identity, now)
         return with_owners([schedule], Selection.below(info))[0]
 
     @staticmethod

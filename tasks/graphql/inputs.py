@@ -186,7 +186,7 @@ def read_changes(input: Mapping[str, Any], task: Task, now: datetime) -> dict[st
     """The checked columns that an UpdateTaskInput changes, by the rules of creation. Raises BadInput."""
     if not input:
         raise BadInput("Give at least one field to change.")
-    defaults = defaults_of(task.name)
+    defaults = defaults_of(task.name, task.team_id)
     if "payload" not in input:
         defaults = replace(defaults, lock=None, per=None)
     spec = make_spec(Request(**input), task.name, defaults, now, settings.DTQ_TASKS.max_json_bytes)

@@ -36,8 +36,8 @@ Need = str | Limit
 def is_conditional(won: Sequence[ClaimedTask]) -> bool:
     """Whether any of these claimed tasks, whose queue has no limit, needs something to run."""
     return any(task.lock is not None for task in won) or any(
-        declared_defaults(name).lock is not None or limits.of_handler(name) is not None
-        for name in {task.name for task in won}
+        declared_defaults(name, team_id).lock is not None or limits.of_handler(name) is not None
+        for name, team_id in {(task.name, task.team_id) for task in won}
     )
 
 
@@ -66,12 +66,12 @@ def _fill_late(won: Sequence[ClaimedTask], column: str, kind: NameKind, of: str 
 
     One whose payload cannot fill it is left to its worker.
     """
-    templates = {name: getattr(declared_defaults(name), of or column) for name in {task.name for task in won}}
     filled: dict[UUID, str] = {}
     for task in won:
-        if getattr(task, column) is None and templates[task.name] is not None:
+        template = getattr(declared_defaults(task.name, task.team_id), of or column)
+        if getattr(task, column) is None and template is not None:
             try:
-                filled[task.pk] = kind.fill(templates[task.name], task.payload)
+                filled[task.pk] = kind.fill(template, task.payload)
             except BadInput:
                 continue
             setattr(task, column, filled[task.pk])

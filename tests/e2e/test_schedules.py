@@ -62,12 +62,12 @@ class Cluster:
         from dtq_site.foundation.database import database_clock
         from scheduling import definition, schedules
 
-        now = database_clock.now()
+        now, team_id = database_clock.now(), team_named("default").pk
         first = now.replace(microsecond=0) + timedelta(seconds=3)
         self.slots = [first + timedelta(seconds=every_seconds * number) for number in range(slots)]
         asked = {"name": "job", "interval_seconds": every_seconds, "starts_at": first, "ends_at": self.slots[-1]}
         for _ in range(count):
-            schedules.create(definition.read(asked, now), team_named("default").pk, None, now)
+            schedules.create(definition.read(asked, team_id, now), team_id, None, now)
 
     def all_have_fired_once(self, count: int) -> bool:
         """Whether the tasks that are there are one for each slot of each schedule, released and not before its moment."""

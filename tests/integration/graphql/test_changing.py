@@ -77,7 +77,7 @@ DECLARED = {"queue": "mail", "priority": 8, "max_retries": 7, "timeout_seconds":
 def test_null_is_what_a_new_task_has_whose_creator_is_silent(
     user: Identity, declared: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(submission, "declared_defaults", lambda name: Defaults(**{**SILENT, **declared}))
+    monkeypatch.setattr(submission, "declared_defaults", lambda name, team_id: Defaults(**{**SILENT, **declared}))
     silent = make_task()
     task = make_task(
         title="Old", description="x", payload={"a": 1}, priority=3, max_retries=9, timeout_seconds=8, queue="slow",

@@ -29,7 +29,8 @@ def at(hour: int, minute: int = 0, second: float = 0) -> datetime:
 def make(expression: str | None = "0 * * * *", **asked: Any) -> Schedule:
     """A schedule made at 12:30, hourly unless said otherwise."""
     asked = {"name": "job", "cron_expression": expression, **asked}
-    return schedules.create(definition.read(asked, at(12, 30)), make_team().pk, None, at(12, 30))
+    team_id = make_team().pk
+    return schedules.create(definition.read(asked, team_id, at(12, 30)), team_id, None, at(12, 30))
 
 
 def again(schedule: Schedule) -> Schedule:
