@@ -12,14 +12,15 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from accounts.identity import Identity
 from accounts.roles import Role
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock
-from dtq_site.foundation.errors import BadInput, NotFound
+from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from dtq_site.foundation.ids import parse_uuid
-from tasks import audit, submission
+from tasks import audit, selectors, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.domain.states import MOVES, TaskStatus
@@ -174,9 +175,10 @@ def enqueue(
 ) -> list[Task]:
     """Create tasks on behalf of one that the worker holds, or has held, in that task's team.
 
-    Each needs an idempotency key, so that a repeated request creates nothing twice. It may wait for its parent and for tasks
-    that workers have created, in any queue. Raises as `submission.submit` does, or NotFound if the account has no
-    business with the parent or with a task that is to be waited for.
+    Each needs an idempotency key, so that a repeated request creates nothing twice. It may wait for its parent, while the
+    worker holds that, and for tasks that workers have created, in any queue. Raises as `submission.submit` does, but names
+    no task that has used a key before, or NotFound if the account has no business with the parent or with a task that is to
+    be waited for.
     """
     if parent not in _own([parent], identity):
         raise NotFound("There is no such task of yours.", field="parent")
@@ -185,7 +187,22 @@ def enqueue(
             raise BadInput("Make up a key, the same one when you repeat it.", field=f"inputs[{index}].idempotencyKey")
     _refuse_foreign_parents(requests, parent)
     team_id = Task.objects.values_list("team_id", flat=True).get(pk=parent.task_id)
-    return submission.submit(requests, Owner(team_id, identity.user_id), clock)
+    try:
+        return submission.submit(requests, Owner(team_id, identity.user_id), clock)
+    except Conflict as error:
+        if identity.role is Role.WORKER and str(error.field).endswith("idempotencyKey"):
+            error.details.pop("task", None)
+        raise
+
+
+def has_foreign(tasks: Sequence[Task], identity: Identity) -> bool:
+    """Whether one of the tasks is none that workers have created, nor one that the account may see."""
+    unseen = {task.pk for task in tasks} - set(selectors.visible_among([task.pk for task in tasks], identity))
+    return bool(unseen - set(_of_workers(unseen).values_list("pk", flat=True)))
+
+
+def _of_workers(task_ids: Collection[UUID]) -> QuerySet[Task]:
+    return Task.objects.filter(pk__in=task_ids, user__role=Role.WORKER)
 
 
 def _refuse_foreign_parents(requests: Sequence[Request], parent: Lease) -> None:
@@ -197,9 +214,10 @@ def _refuse_foreign_parents(requests: Sequence[Request], parent: Lease) -> None:
         for position, name in enumerate(request.depends_on or ())
         if name not in keys
     }
-    others = set(named.values()) - {parent.task_id, None}
-    of_workers = Task.objects.filter(pk__in=others, user__role=Role.WORKER)
-    foreign = others - set(of_workers.values_list("pk", flat=True)) if others else set()
+    foreign = set(named.values()) - {None}
+    if foreign:
+        held = Task.objects.filter(pk=parent.task_id, fencing_token=parent.fencing_token, claim_id=parent.claim_id)
+        foreign -= {*held.values_list("pk", flat=True), *_of_workers(foreign).values_list("pk", flat=True)}
     for (index, position), task_id in named.items():
         if task_id in foreign:
             raise NotFound("There is no such task of yours.", field=f"inputs[{index}].dependsOn[{position}]")

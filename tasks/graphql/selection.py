@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from graphql import FieldNode, GraphQLObjectType, GraphQLResolveInfo, get_named_type
@@ -28,6 +28,9 @@ class Selection:
 
     def __getitem__(self, field: str) -> Selection:
         return Selection(self._info, get_named_type(self._kind.fields[field].type), self._nodes[field])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
 
     def times(self, field: str) -> int:
         """Under how many names the field is shown."""

@@ -18,7 +18,8 @@ class Refused(Exception):
     """The first error of an answer."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
-        self.code, self.field = error["extensions"]["code"], error["extensions"].get("field")
+        self.extensions = error["extensions"]
+        self.code, self.field = self.extensions["code"], self.extensions.get("field")
         super().__init__(f"{self.code}: {error['message']}")
 
 

@@ -10,9 +10,11 @@ from graphql import GraphQLResolveInfo
 
 from accounts.permissions import requires
 from accounts.roles import Role
+from dtq_site.foundation.errors import Forbidden
 from tasks import models as task_models
 from tasks.domain.submission import Request
 from tasks.graphql.related import with_related
+from tasks.graphql.selection import Selection
 from tasks.graphql.types import Task
 from tasks.submission import MAX_TASKS_PER_CALL
 from workers import remote
@@ -57,7 +59,9 @@ class TellingMutation(graphene.ObjectType):
             required=True,
             description=f"At most {MAX_TASKS_PER_CALL:,}, each with an `idempotencyKey`.",
         ),
-        description="Create tasks on behalf of a running one, in its team, all or none, answered in the order of the inputs.",
+        description="Create tasks on behalf of a running one, in its team, all or none, answered in the order of the inputs. "
+        "Of one that is there already, and that others than workers have created, only `id`, `name`, `payload` and `status` "
+        "may be asked for.",
     )
 
     @staticmethod
@@ -97,4 +101,13 @@ class TellingMutation(graphene.ObjectType):
         the_worker(info, worker_id)
         requests = [Request(**input) for input in inputs]
         made = remote.enqueue(given.read_lease(parent), requests, info.context.identity, info.context.clock)
+        told_of_all = all(field in _TOLD_OF_ALL for field in Selection.below(info))
+        if not told_of_all and remote.has_foreign(made, info.context.identity):
+            raise Forbidden(
+                f"Of a task that others have created a worker is told {', '.join(_TOLD_OF_ALL)}; ask for no more."
+            )
         return with_related(made, info)
+
+
+_TOLD_OF_ALL = ("__typename", "id", "name", "payload", "status")
+"""What an answer may say of a task that was there already: what the worker has said itself, and how the task stands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from accounts.roles import Role
 from tasks.models import Dependency, Task
 from tests.integration.graphql.making import data, finish, make_identity, make_task, refusal
 from tests.integration.graphql.working import NAME, expire, refused, send_as, with_token
-from tests.support.worker_client import WorkerClient, completed, key
+from tests.support.worker_client import Refused, WorkerClient, completed, key
 from workers.graphql import answers
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +90,43 @@ def test_a_worker_lets_nothing_wait_for_tasks_that_are_none_of_its_business(work
 
     assert Task.objects.count() == count
     assert not Dependency.objects.exists()
+
+
+@pytest.mark.parametrize("token", [1, 2])
+def test_a_guessed_lease_of_a_task_does_not_let_anything_wait_for_it(worker: WorkerClient, token: int):
+    done = finish(make_task(queue="vault"), result={"secret": 1})
+    Task.objects.filter(pk=done.pk).update(fencing_token=2)
+    guessed = {"taskId": str(done.pk), "fencingToken": token, "claimId": str(uuid4())}
+    count = Task.objects.count()
+
+    spy = {"name": NAME, "idempotencyKey": "k", "dependsOn": [str(done.pk)]}
+    assert refused(lambda: worker.enqueue(guessed, spy)) == ("NOT_FOUND", "inputs[0].dependsOn[0]")
+
+    assert Task.objects.count() == count
+    assert not Dependency.objects.exists()
+
+
+def test_a_key_that_a_person_has_used_tells_a_worker_nothing_of_that_task(worker: WorkerClient):
+    theirs = finish(make_task(queue="vault", payload={"n": 1}, idempotency_key="k"), result={"secret": 1})
+    make_task()
+    (lease,) = worker.claim()
+    same = {"name": NAME, "payload": {"n": 1}, "idempotencyKey": "k"}
+    document = """mutation ($worker: ID!, $parent: LeaseInput!, $inputs: [ChildTaskInput!]!) {
+        enqueueTasks(workerId: $worker, parent: $parent, inputs: $inputs) { %s } }"""
+
+    def ask(selected: str, *inputs: dict[str, Any]) -> list[dict[str, Any]]:
+        said = {"worker": worker.id, "parent": key(lease), "inputs": inputs}
+        return worker.ask(document % selected, **said)["enqueueTasks"]
+
+    assert ask("id name status payload", same) == [
+        {"id": str(theirs.pk), "name": NAME, "status": "COMPLETED", "payload": {"n": 1}}
+    ]
+    for selected in ("result", "id logs { message }", "... on Task { user { username } }"):
+        assert refused(lambda selected=selected: ask(selected, same)) == ("FORBIDDEN", None)
+    assert ask("result", {**same, "idempotencyKey": "own"}) == [{"result": None}]
+    with pytest.raises(Refused, match="CONFLICT") as refusal:
+        worker.enqueue(lease, {**same, "payload": {"n": 2}})
+    assert (refusal.value.field, str(theirs.pk) in str(refusal.value.extensions)) == ("inputs[0].idempotencyKey", False)
 
 
 def test_what_one_worker_has_created_another_may_wait_for_in_its_place(worker: WorkerClient, worker_account: Identity):
