@@ -23,6 +23,11 @@ def read(journal: Path) -> list[str]:
     return journal.read_text().splitlines() if journal.exists() else []
 
 
+def gate(journal: str | Path, word: str) -> Path:
+    """The file that opens a gate by being there."""
+    return Path(f"{journal}.{word}")
+
+
 @task("journal")
 def journal_once(journal: str, word: str) -> str:
     """Write one word."""
@@ -39,6 +44,16 @@ def slow(context: TaskContext, journal: str, word: str, seconds: float) -> str:
         context.progress(min(100, 100 - (ends_at - time.monotonic()) / seconds * 100))
         time.sleep(0.05)
     context.log(f"{word} is done")
+    write(journal, f"end {word}")
+    return word
+
+
+@task("gated")
+def gated(journal: str, word: str) -> str:
+    """Work until the gate of this word is open."""
+    write(journal, f"start {word}")
+    while not gate(journal, word).exists():
+        time.sleep(0.05)
     write(journal, f"end {word}")
     return word
 

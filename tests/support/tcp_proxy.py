@@ -16,7 +16,7 @@ class TcpProxy:
 
     `reachable`: whether connections are taken; `cut` ends those that there are. `delay_seconds` holds up every piece, each
     way. `swallowing`: connections stay open and nothing passes. `cut_reply` ends a connection in the middle of the next
-    reply whose request contains a text, and may be away from then on.
+    reply that contains a text and whose request contains another, and may be away from then on.
     """
 
     def __init__(self, upstream_port: int) -> None:
@@ -28,6 +28,7 @@ class TcpProxy:
         self.connected_at: list[float] = []
         self.replies_cut = 0
         self._cut_after: bytes | None = None
+        self._reply_contains = b""
         self._then_away = False
         self._reachable = True
         self._open: set[socket.socket] = set()
@@ -57,9 +58,10 @@ class TcpProxy:
         """Be a black hole: connections are taken and kept, and nothing ever comes back."""
         self.swallowing = True
 
-    def cut_reply(self, request_contains: bytes, *, then_away: bool = False) -> None:
-        """End the connection in the middle of the reply to the next request that contains these bytes."""
-        self._cut_after, self._then_away = request_contains, then_away
+    def cut_reply(self, request_contains: bytes, reply_contains: bytes = b"", *, then_away: bool = False) -> None:
+        """End the connection in the middle of the next reply with these bytes to a request with those."""
+        self._reply_contains, self._then_away = reply_contains, then_away
+        self._cut_after = request_contains
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -105,20 +107,28 @@ class TcpProxy:
             self._open |= {client, server}
         if not self._reachable:  # it was cut meanwhile
             self._end_all()
-        doomed = threading.Event()
+        chosen, doomed = threading.Event(), threading.Event()
 
         def note_request(piece: bytes) -> None:
             if self._cut_after is not None and self._cut_after in piece:
-                self._cut_after = None
-                doomed.set()
+                chosen.set()
 
         def halve_reply(piece: bytes) -> bytes:
-            return piece[: len(piece) // 2] if doomed.is_set() else piece
+            if not (chosen.is_set() and self._reply_contains in piece and self._take_cut()):
+                return piece
+            doomed.set()
+            return piece[: len(piece) // 2]
 
         back = threading.Thread(target=self._pass_on, args=(server, client, halve_reply, doomed), daemon=True)
         back.start()
         self._pass_on(client, server, lambda piece: (note_request(piece), piece)[1], None)
         back.join()
+
+    def _take_cut(self) -> bool:
+        """Whether a reply is still to be cut: only one is."""
+        with self._lock:
+            taken, self._cut_after = self._cut_after is not None, None
+        return taken
 
     def _pass_on(
         self,

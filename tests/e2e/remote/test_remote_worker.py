@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import reread, wait_for_status
-from tests.e2e.job_handlers import read
+from tests.e2e.job_handlers import gate, read
 from tests.e2e.remote.conftest import completed_once, held_in, kill_all, logged
 from tests.support.waiting import eventually
 from workers.offline.contents import describe
@@ -62,18 +64,22 @@ def test_cut_off_for_long_it_goes_on_with_what_it_holds_and_delivers_when_it_is_
 
 
 def test_killed_while_cut_off_and_started_again_without_the_server_it_runs_the_rest_and_delivers_all(
-    start_remote, proxy, slow, journal, store
+    start_remote, proxy, enqueue, journal, store
 ):
     budget = ["--concurrency", "1", "--prefetch", "5", "--offline-for", "10m"]
     first = start_remote(*budget)
-    tasks = [slow(f"t{number}", 1) for number in range(6)]
-    eventually(lambda: held_in(store) == 6)
+    tasks = [enqueue("gated", {"journal": str(journal), "word": f"t{number}"}) for number in range(6)]
+    eventually(lambda: held_in(store) == 6, 60)
     proxy.cut()
-    eventually(lambda: any(f"{tasks[2].pk} slow: begun" in line for line in describe(store)), 20)
+    for word in ("t0", "t1"):
+        gate(journal, word).touch()
+    eventually(lambda: _has_begun(store, tasks[2]) and sum("  outcome" in each for each in describe(store)) == 2, 60)
     kill_all(first)
 
+    for word in ("t2", "t3", "t4", "t5"):
+        gate(journal, word).touch()
     second = start_remote(*budget, ready=False)
-    eventually(lambda: "end t5" in read(journal), 30)
+    eventually(lambda: "end t5" in read(journal), 60)
     assert [reread(task).status for task in tasks] == ["PROCESSING"] * 6
     proxy.restore()
 
@@ -85,6 +91,10 @@ def test_killed_while_cut_off_and_started_again_without_the_server_it_runs_the_r
     )
     assert second.terminate() == 0
     assert list(store.glob("*.sqlite3*")) == []
+
+
+def _has_begun(store: Path, task: Any) -> bool:
+    return any(f"{task.pk} {task.name}: begun" in line for line in describe(store))
 
 
 @pytest.mark.parametrize("operation", ["ClaimTasks", "ReportOutcomes", "EnqueueTasks", "RenewLeases", "RegisterWorker"])
