@@ -14,7 +14,6 @@ from scheduling.runtime.duty import Duty
 from scheduling.runtime.leader import Leader
 from tasks import lifecycle, limit_line
 from tasks.domain.limits import Kind, Limit
-from tasks.tokens import microseconds
 
 PAGE = 500
 
@@ -90,7 +89,7 @@ class RateKeeper(_Keeper):
 
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
-        self._planned: dict[Limit, int] = {}
+        self._planned: dict[Limit, lifecycle.Plan] = {}
 
     @property
     def period_seconds(self) -> float:
@@ -99,6 +98,5 @@ class RateKeeper(_Keeper):
 
     def wake(self, awaited: Sequence[Limit], now: datetime) -> tuple[int, float]:
         """As many as there are tokens that nobody was woken for yet."""
-        self._planned = {limit: full_at for limit, full_at in self._planned.items() if full_at > microseconds(now)}
         woken, seconds = lifecycle.spend_tokens(awaited, self._planned, now)
         return woken, self.period_seconds if seconds is None else min(seconds, self.period_seconds)

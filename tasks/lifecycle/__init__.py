@@ -20,7 +20,7 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
-from tasks.lifecycle.limiting import fill_places, holds_places, spend_tokens, wake_strays
+from tasks.lifecycle.limiting import Plan, fill_places, holds_places, spend_tokens, wake_strays
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
 from tasks.lifecycle.outcomes import settle
@@ -30,6 +30,7 @@ from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove
 __all__ = [
     "Claim",
     "ClaimedTask",
+    "Plan",
     "cancel",
     "cancel_all",
     "claim",

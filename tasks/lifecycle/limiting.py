@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
@@ -27,7 +28,23 @@ from tasks.tokens import microseconds, tokens
 
 MOST_WOKEN = 1000
 
+PLAN_US = 5_000_000
+"""For how long those that were woken may take their tokens: then the bucket tells who has not, having been cancelled."""
+
 _WAITS = Q(status__unindexed__in=MOVES["wake"].sources, hold__unindexed=Hold.LIMIT)
+
+
+class Plan(NamedTuple):
+    """When the bucket of a rate is full once those that were woken have taken their tokens, and since when that is reckoned
+    on, in microseconds since 1970.
+    """
+
+    full_at_us: int
+    begun_at_us: int
+
+    def holds_at(self, now_us: int) -> bool:
+        """Whether it still says more than the bucket itself."""
+        return self.full_at_us > now_us and now_us - self.begun_at_us < PLAN_US
 
 
 def places_among(tasks: Iterable[Task]) -> Counter[Limit]:
@@ -69,29 +86,40 @@ def wake_strays(task_ids: Collection[UUID], now: datetime) -> int:
     return _wake_and_tell(task_ids, now)
 
 
-@repeats_lock_conflicts
 def spend_tokens(
-    awaited: Collection[Limit], planned: MutableMapping[Limit, int], now: datetime
+    awaited: Collection[Limit], planned: MutableMapping[Limit, Plan], now: datetime
 ) -> tuple[int, float | None]:
     """Wake the first that wait for tokens of these rates, as many as there are tokens.
 
-    Returns how many, and in how many seconds there is another token. `planned` is the caller's memory of when the buckets are
-    full once those that were woken have taken their tokens, in microseconds since 1970.
+    Returns how many, and in how many seconds there is another token. `planned` is the caller's memory from call to call.
     """
+    now_us = microseconds(now)
+    holding = {limit: plan for limit, plan in planned.items() if plan.holds_at(now_us)}
+    woken, plans, next_at = _spend(awaited, holding, now)
+    planned.clear()  # not before the commit: a transaction that is repeated has woken nobody
+    planned.update(holding | plans)
+    return woken, (min(next_at) - now_us) / 1_000_000 if next_at else None
+
+
+@repeats_lock_conflicts
+def _spend(
+    awaited: Collection[Limit], planned: Mapping[Limit, Plan], now: datetime
+) -> tuple[int, dict[Limit, Plan], list[int]]:
     limits.refresh()
     rules = {limit: limits.of(limit) for limit in awaited}
     firsts = _firsts({limit: MOST_WOKEN for limit, rule in rules.items() if rule is None})
     rates_of = {limit: rule.rate for limit, rule in rules.items() if rule is not None and rule.rate is not None}
-    now_us, next_at = microseconds(now), []
+    now_us, plans, next_at = microseconds(now), {}, []
     for limit, bucket in tokens().look(rates_of, now).items():
-        rate, full_at = rates_of[limit], max(planned.get(limit, 0), now_us + bucket.full_in_us)
-        there, _ = rates.take(rate, full_at, now_us, MOST_WOKEN)
+        rate = rates_of[limit]
+        plan = max(planned.get(limit, Plan(0, 0)), Plan(now_us + bucket.full_in_us, now_us))
+        there, _ = rates.take(rate, plan.full_at_us, now_us, MOST_WOKEN)
         found = limit_line.first_in_line(limit, there)
-        _, planned[limit] = rates.take(rate, full_at, now_us, len(found))
-        next_at.append(rates.token_at(rate, planned[limit], now_us))
+        _, full_at = rates.take(rate, plan.full_at_us, now_us, len(found))
+        plans[limit] = Plan(full_at, plan.begun_at_us)
+        next_at.append(rates.token_at(rate, full_at, now_us))
         firsts += found
-    woken = _wake_and_tell(firsts, now)
-    return woken, (min(next_at) - now_us) / 1_000_000 if next_at else None
+    return _wake_and_tell(firsts, now), plans, next_at
 
 
 def return_tokens(unstarted: Collection[Task], now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 
 from tasks import lifecycle, limit_line, limits, queues
 from tasks import tokens as token_module
@@ -10,6 +11,7 @@ from tasks.domain.limits import Kind, Limit, Scope
 from tasks.domain.rates import read_rate
 from tasks.domain.states import Hold, TaskStatus
 from tasks.handling import registry
+from tasks.lifecycle import limiting
 from tasks.models import LimitWaiter, Task
 from tasks.tokens import Tokens, microseconds
 from tests.support.factories import (
@@ -86,7 +88,7 @@ def test_whoever_waits_is_woken_when_there_is_a_token_and_not_before():
     limit_queue("10/s", 2)
     tasks = [create() for _ in range(5)]
     claim(tasks)
-    planned: dict[Limit, int] = {}
+    planned: dict[Limit, lifecycle.Plan] = {}
 
     assert spend(after(0.05), planned=planned) == (0, pytest.approx(0.05))
     assert spend(after(0.1), planned=planned) == (1, pytest.approx(0.1))
@@ -101,7 +103,7 @@ def test_tasks_that_were_woken_and_come_late_start_no_more_at_once_than_the_burs
     limit_queue("10/s", 2)
     tasks = [create() for _ in range(12)]
     claim(tasks)
-    planned: dict[Limit, int] = {}
+    planned: dict[Limit, lifecycle.Plan] = {}
     for step in range(1, 11):
         assert spend(after(step / 10), planned=planned)[0] == 1
 
@@ -242,10 +244,40 @@ def test_when_the_limit_is_lifted_all_that_wait_go_on():
     assert limit_line.count() == {Kind.CAP: 0, Kind.RATE: 0}
 
 
+def test_a_transaction_that_is_repeated_wakes_whom_it_has_not_woken(monkeypatch: pytest.MonkeyPatch):
+    limit_queue("1/h", 1)
+    tasks = [create() for _ in range(2)]
+    claim(tasks)
+    follow, planned = limiting.follow, {}
+
+    def lose(moved: list[Task]) -> None:
+        monkeypatch.setattr(limiting, "follow", follow)
+        raise OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
+
+    monkeypatch.setattr(limiting, "follow", lose)
+
+    assert spend(after(3600), planned=planned) == (1, pytest.approx(3600))
+    assert state(tasks[1]) == READY
+    assert spend(after(3601), planned=planned) == (0, pytest.approx(3599))
+
+
+def test_the_token_of_one_that_was_woken_and_cancelled_is_another_ones_in_seconds():
+    limit_queue("1/h", 1)
+    tasks = [create() for _ in range(3)]
+    claim(tasks)
+    planned: dict[Limit, lifecycle.Plan] = {}
+    assert spend(after(3600), planned=planned)[0] == 1
+    lifecycle.cancel(tasks[1].pk, after(3600))
+
+    assert spend(after(3604), planned=planned)[0] == 0
+    assert spend(after(3605), planned=planned)[0] == 1
+    assert [task.pk for task in claim([tasks[2]], after(3606))] == [tasks[2].pk]
+
+
 def test_the_rate_is_met_though_everybody_is_late():
     limit_queue("10/s", 1)
     tasks = lifecycle.create([new_task() for _ in range(220)], START)
-    planned: dict[Limit, int] = {}
+    planned: dict[Limit, lifecycle.Plan] = {}
     started = len(claim(tasks[:4]))
     for step in range(1, 200):
         now = after(step / 10 + step * 37 % 60 / 1000)
