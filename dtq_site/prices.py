@@ -27,7 +27,7 @@ PRICES: Mapping[str, Price] = {
     "Query.tasksConnection": replace(_PAGE_OF_TASKS, sized_by="first"),
     "Query.taskStats": Price(points=1_000),
     "Query.explain": Price(points=100),
-    "Query.history": Price(points=500),
+    "Query.history": Price(points=10_000),  # 90 days take a quarter of a second of a core
     "History.queues": Price(items=20),
     "Query.deadLetterGroups": Price(points=500, sized_by="limit", most=accounts.MOST),
     "Task.endings": Price(points=10, items=5),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 from itertools import pairwise
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from scheduling.domain.history import KEPT, STEPS, quantile, slot, step_for, step_opened
 from scheduling.models import MetricSample
@@ -109,7 +109,7 @@ def history(span: timedelta, now: datetime, after: datetime | None = None) -> Hi
     since = now - span
     base, *samples = [*_samples(step, max(since, after or since)), _present(now)]
     stretches = [_between(earlier, later) for earlier, later in pairwise([base, *samples])]
-    first = next(_samples(step, since), None)
+    first = _first_sample(step, since)
     return History(step, stretches, _between(first, samples[-1]) if first and samples else None)
 
 
@@ -120,16 +120,30 @@ class _Sample:
     queues: Mapping[str, Sequence[float]]
 
 
+_Row = tuple[datetime, Sums, Mapping[str, Sequence[float]]]
+
+
 def _samples(step: int, since: datetime) -> Iterator[_Sample]:
     """One for each stretch of so many seconds, the first of which is the last before `since`, if there is one."""
-    fine_enough = MetricSample.objects.filter(step__in=[each for each in STEPS if each >= step])
-    columns = fine_enough.order_by("taken_at").values_list("taken_at", "sums", "queues")
-    seen = None
-    for row in [*columns.filter(taken_at__lte=since).reverse()[:1], *columns.filter(taken_at__gt=since)]:
+    rows, seen = _rows(step), None
+    for row in [*rows.filter(taken_at__lte=since).reverse()[:1], *rows.filter(taken_at__gt=since)]:
         sample = _Sample(*row)
         if slot(sample.taken_at, step) != seen:  # two schedulers may both have sampled
             seen = slot(sample.taken_at, step)
             yield sample
+
+
+def _first_sample(step: int, since: datetime) -> _Sample | None:
+    """The first of `_samples`, without a look at the others."""
+    rows = _rows(step)
+    row = rows.filter(taken_at__lte=since).last() or rows.filter(taken_at__gt=since).first()
+    return _Sample(*row) if row else None
+
+
+def _rows(step: int) -> QuerySet[MetricSample, _Row]:
+    """The samples that are fine enough, the oldest first."""
+    fine_enough = MetricSample.objects.filter(step__in=[each for each in STEPS if each >= step])
+    return fine_enough.order_by("taken_at").values_list("taken_at", "sums", "queues")
 
 
 def _present(now: datetime) -> _Sample:

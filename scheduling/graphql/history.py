@@ -48,16 +48,16 @@ class QueueHistory(graphene.ObjectType):
 
 
 class HistoryTotals(graphene.ObjectType):
-    """The whole time in one: counts, and seconds that a share of the attempts did not exceed."""
+    """The whole time in one: counts, too large for an Int, and seconds that a share of the attempts did not exceed."""
 
     seconds = graphene.Float(required=True, description="How long that was.")
-    created = graphene.Int(required=True, description="Tasks created.")
-    completed = graphene.Int(required=True, description="Tasks that completed.")
-    failed = graphene.Int(required=True, description="Tasks that ended as FAILED.")
-    dead_lettered = graphene.Int(required=True, description="Tasks that became dead letters.")
-    cancelled = graphene.Int(required=True, description="Tasks that were cancelled.")
-    retried = graphene.Int(required=True, description="Failed attempts that were followed by another.")
-    lost = graphene.Int(required=True, description="Leases that ended without a report.")
+    created = graphene.Float(required=True, description="Tasks created.")
+    completed = graphene.Float(required=True, description="Tasks that completed.")
+    failed = graphene.Float(required=True, description="Tasks that ended as FAILED.")
+    dead_lettered = graphene.Float(required=True, description="Tasks that became dead letters.")
+    cancelled = graphene.Float(required=True, description="Tasks that were cancelled.")
+    retried = graphene.Float(required=True, description="Failed attempts that were followed by another.")
+    lost = graphene.Float(required=True, description="Leases that ended without a report.")
     wait_p50 = graphene.Float(description="From ready to started: half did not wait longer.")
     wait_p95 = graphene.Float(description="From ready to started: 95 per cent did not wait longer.")
     wait_p99 = graphene.Float(description="From ready to started: 99 per cent did not wait longer.")

@@ -24,6 +24,8 @@ HISTORY = """query ($seconds: Int, $after: DateTime) { history(seconds: $seconds
     wait { p50 p95 p99 } run { p50 p95 p99 } queues { name depth oldestSeconds }
     totals { seconds created completed runP50 } } }"""
 
+TOTALS = "{ history { totals { completed } } }"
+
 
 def take(seconds: float, **queues: tuple[int, float]) -> bool:
     return samples.take({name: QueueState(*state) for name, state in queues.items()}, after(seconds))
@@ -73,6 +75,21 @@ def test_only_what_is_new_is_told_after_a_moment_and_the_whole_is_told_all_the_s
     assert [stretch.at for stretch in told.stretches] == [after(30), after(31)]
     assert told.whole is not None
     assert told.whole.count(metrics.ENTERED) == 3
+
+
+def test_the_samples_from_before_that_moment_are_not_read_but_for_the_first(monkeypatch: pytest.MonkeyPatch):
+    for seconds in range(0, 3600, 10):
+        take(seconds)
+    made: list[Any] = []
+    make = samples._Sample
+    monkeypatch.setattr(samples, "_Sample", lambda *row: made.append(row) or make(*row))
+
+    told = samples.history(HOUR, after(3600), after=after(3570))
+
+    assert [stretch.at for stretch in told.stretches] == [after(3580), after(3590), after(3600)]
+    assert told.whole is not None
+    assert told.whole.seconds == 3600
+    assert len(made) == 5  # the first of all, the one at that moment, two, and the present
 
 
 def test_where_no_scheduler_ran_a_stretch_is_longer_and_nothing_is_lost():
@@ -157,6 +174,16 @@ def test_the_api_tells_it_in_columns():
     assert ask(300, after=told["at"][0])["at"][:-1] == []
 
 
+def test_the_totals_go_beyond_32_bits():
+    from dtq_site.foundation.database import database_clock
+
+    samples.take({}, database_clock.now() - timedelta(seconds=40))
+    metrics.record({(metrics.ENTERED, "COMPLETED"): 3_000_000_000})
+
+    assert samples.history(HOUR, database_clock.now()).whole.count(metrics.ENTERED) == 3_000_000_000
+    assert data(TOTALS, make_identity(Role.VIEWER))["history"] == {"totals": {"completed": 3_000_000_000}}
+
+
 def test_without_a_sample_there_is_nothing_to_tell():
     told = ask()
 
@@ -166,3 +193,9 @@ def test_without_a_sample_there_is_nothing_to_tell():
 @pytest.mark.parametrize("seconds", [0, 59, 90 * 86_400 + 1])
 def test_a_range_that_is_not_kept_is_refused(seconds: int):
     assert refusal(HISTORY, make_identity(Role.VIEWER), seconds=seconds) == ("BAD_USER_INPUT", "seconds")
+
+
+def test_one_operation_asks_for_few_histories():
+    aliases = " ".join(f"{name}: history(seconds: 7776000) {{ stepSeconds }}" for name in "abcde")
+
+    assert refusal(f"{{ {aliases} }}", make_identity(Role.VIEWER)) == ("QUERY_TOO_COMPLEX", None)
