@@ -6,7 +6,7 @@ The guarded claim of the lifecycle decides who has won what. Reached through `ga
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -79,7 +79,7 @@ def claim(
                 if from_rows:
                     found = _claim_rows(caller, queue, share, wanted, clock)
                 else:
-                    found = _claim_from_index(caller, queue, share, wanted, later, clock)
+                    found = _claim_from_index(caller, queue, share, wanted, {task.pk for task in won}, later, clock)
                 won += found
                 if len(found) < share:
                     del weights[queue]
@@ -90,10 +90,10 @@ def claim(
 
 
 def _claim_from_index(
-    caller: Caller, queue: str, limit: int, wanted: Claim, later: Later, clock: Clock
+    caller: Caller, queue: str, limit: int, wanted: Claim, held: Collection[UUID], later: Later, clock: Clock
 ) -> list[ClaimedTask]:
     try:
-        return _claim_hinted(caller, queue, limit, wanted, later, clock)
+        return _claim_hinted(caller, queue, limit, wanted, held, later, clock)
     except IndexLost:
         return _claim_rows(caller, queue, limit, wanted, clock)
 
@@ -128,14 +128,19 @@ def open_queues(caller: Caller, oldest_seconds: float = _QUEUES_SECONDS) -> dict
 
 
 def _claim_hinted(
-    caller: Caller, queue: str, limit: int, wanted: Claim, later: Later, clock: Clock
+    caller: Caller, queue: str, limit: int, wanted: Claim, held: Collection[UUID], later: Later, clock: Clock
 ) -> list[ClaimedTask]:
-    """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many."""
+    """Claim what the index hints at. Hints that all prove stale are drained by asking for twice as many.
+
+    What the claim has `held` since an earlier round bears its id, and would be won once more when a repair of the index
+    has just put it back.
+    """
     index = redis_index()
     ask, names = limit, caller.names
     while names and (hints := index.take(queue, names, ask, taker=caller.worker_id)):
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
-        won = lifecycle.claim([hint.id for hint in chosen], queue, names, wanted, clock.now())
+        fresh = [hint.id for hint in chosen if hint.id not in held]
+        won = lifecycle.claim(fresh, queue, names, wanted, clock.now())
         taken = {task.pk for task in won}
         if len(won) == len(hints):
             later(lambda hints=hints: index.confirm(hints))

@@ -50,6 +50,24 @@ def test_a_stale_hint_among_good_ones_is_forgotten():
     assert index.depth("default") == 0
 
 
+def test_what_a_claim_has_won_it_does_not_win_again_though_a_repair_puts_it_back_meanwhile(monkeypatch):
+    index = whole("default", "mail")
+    tasks = [create(after(n)) for n in range(2)]
+    take, rounds = RedisIndex.take, []
+
+    def take_after_repair(self: RedisIndex, queue: str, *args: Any, **options: Any) -> list[Hint]:
+        rounds.append(queue)
+        if rounds.count("default") == 2:
+            index.add([hint_of(task) for task in tasks])
+        return take(self, queue, *args, **options)
+
+    monkeypatch.setattr(RedisIndex, "take", take_after_repair)
+
+    assert claim(4, caller(queues={"default", "mail"})) == tasks
+
+    assert rounds.count("default") > 1 and index.depth("default") == 0
+
+
 def test_an_entry_in_the_wrong_lane_is_forgotten_and_blocks_nobody():
     index = whole()
     moved, good = create(), create(after(1), name="other")
