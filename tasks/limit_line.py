@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from dtq_site.foundation.database import through_index
 from tasks.domain.limits import Kind, Limit, Scope
@@ -158,12 +158,22 @@ def fronts(limits: Collection[Limit], queue: str) -> dict[Limit, Place]:
     return found
 
 
-def first_in_line(limit: Limit, count: int) -> list[UUID]:
-    """The first tasks that wait for a limit, so many of each queue: one that nobody serves holds up no other."""
-    waiting = LimitWaiter.objects.filter(limit=str(limit))
-    queues = [limit.name] if limit.scope is Scope.QUEUE else waiting.values_list("queue", flat=True).distinct()
-    lines = [waiting.filter(queue=queue).order_by("rank", "task_id") for queue in queues]
-    return [task_id for line in lines for task_id in line.values_list("task_id", flat=True)[:count]]
+def first_in_line(limit: Limit, count: int, most: int) -> list[UUID]:
+    """The first tasks that wait for a limit, so many of each queue: one that nobody serves holds up no other. Of more than
+    `most` in all the others have to wait for another look.
+    """
+    found: list[UUID] = []
+    if min(count, most) <= 0:
+        return found
+    for queue in [limit.name] if limit.scope is Scope.QUEUE else _queues_waiting_for(limit):
+        line = LimitWaiter.objects.filter(limit=str(limit), queue=queue).order_by("rank", "task_id")
+        found += line.values_list("task_id", flat=True)[: min(count, most - len(found))]
+    return found
+
+
+def _queues_waiting_for(limit: Limit) -> QuerySet[Queue]:
+    waiters = LimitWaiter.objects.filter(limit=str(limit), queue=OuterRef("name"))
+    return Queue.objects.filter(Exists(waiters)).values_list("name", flat=True)
 
 
 def ahead_of(task: Task, limit: Limit) -> int:

@@ -33,13 +33,15 @@ class _Keeper(Duty):
         return not self._after
 
     def perform(self, now: datetime) -> float:
-        """Look at a page of those limits that tasks wait for."""
+        """Look at a page of those limits that tasks wait for, again at once if more may be woken than were."""
         awaited = limit_line.awaited(self.kind, self._after, PAGE)
-        self._after = str(awaited[-1]) if len(awaited) == PAGE else ""
         woken, rest = self.wake(awaited, now) if awaited else (0, self.period_seconds)
         if woken:
             self.progress.treat(woken)
             self.observer.emit(f"{self.kind}s.relieved", woken=woken)
+        if woken >= lifecycle.MOST_WOKEN:
+            return 0.0
+        self._after = str(awaited[-1]) if len(awaited) == PAGE else ""
         return rest
 
     @abstractmethod

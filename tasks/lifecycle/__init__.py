@@ -20,7 +20,7 @@ from tasks.lifecycle.holding import (
     release,
     renew,
 )
-from tasks.lifecycle.limiting import Plan, fill_places, holds_places, spend_tokens, wake_strays
+from tasks.lifecycle.limiting import MOST_WOKEN, Plan, fill_places, holds_places, spend_tokens, wake_strays
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
 from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
 from tasks.lifecycle.outcomes import settle
@@ -28,6 +28,7 @@ from tasks.lifecycle.requests import cancel, cancel_all, delete, reassign, retry
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
 
 __all__ = [
+    "MOST_WOKEN",
     "Claim",
     "ClaimedTask",
     "Plan",

@@ -21,7 +21,7 @@ from tasks.domain import rates
 from tasks.domain.limits import Kind, Limit, Rule, Scope
 from tasks.domain.states import MOVES, Hold
 from tasks.lifecycle.effects import follow
-from tasks.lifecycle.rows import locked
+from tasks.lifecycle.rows import BULKY, locked
 from tasks.lifecycle.waking import make_awaited_ready
 from tasks.models import Task
 from tasks.tokens import microseconds, tokens
@@ -72,7 +72,7 @@ def give_up(places: Mapping[Limit, int], now: datetime) -> list[Task]:
 
 @repeats_lock_conflicts
 def fill_places(awaited: Collection[Limit], now: datetime) -> int:
-    """Wake the first that wait for these caps, as many as there are places free; returns how many."""
+    """Wake the first that wait for these caps, as many as there are places free; returns how many, at most MOST_WOKEN."""
     limits.refresh()
     rules = {cap: limits.of(cap) for cap in awaited}
     running = limit_line.running([cap for cap, rule in rules.items() if rule is not None], now)
@@ -91,7 +91,8 @@ def spend_tokens(
 ) -> tuple[int, float | None]:
     """Wake the first that wait for tokens of these rates, as many as there are tokens.
 
-    Returns how many, and in how many seconds there is another token. `planned` is the caller's memory from call to call.
+    Returns how many, at most MOST_WOKEN, and in how many seconds there is another token. `planned` is the caller's memory
+    from call to call.
     """
     now_us = microseconds(now)
     holding = {limit: plan for limit, plan in planned.items() if plan.holds_at(now_us)}
@@ -114,7 +115,7 @@ def _spend(
         rate = rates_of[limit]
         plan = max(planned.get(limit, Plan(0, 0)), Plan(now_us + bucket.full_in_us, now_us))
         there, _ = rates.take(rate, plan.full_at_us, now_us, MOST_WOKEN)
-        found = limit_line.first_in_line(limit, there)
+        found = limit_line.first_in_line(limit, there, MOST_WOKEN - len(firsts))
         _, full_at = rates.take(rate, plan.full_at_us, now_us, len(found))
         plans[limit] = Plan(full_at, plan.begun_at_us)
         next_at.append(rates.token_at(rate, full_at, now_us))
@@ -138,9 +139,11 @@ def return_tokens(unstarted: Collection[Task], now: datetime) -> None:
 
 
 def _firsts(counts: Mapping[Limit, int]) -> list[UUID]:
-    """The first that wait for these limits, so many for each."""
-    wanted = sorted((limit, count) for limit, count in counts.items() if count > 0)
-    return [task_id for limit, count in wanted for task_id in limit_line.first_in_line(limit, min(count, MOST_WOKEN))]
+    """The first that wait for these limits, so many for each, and MOST_WOKEN in all."""
+    found: list[UUID] = []
+    for limit, count in sorted(counts.items()):
+        found += limit_line.first_in_line(limit, count, MOST_WOKEN - len(found))
+    return found
 
 
 def _wake_and_tell(task_ids: Collection[UUID], now: datetime) -> int:
@@ -153,7 +156,9 @@ def _wake(task_ids: Collection[UUID], now: datetime) -> list[Task]:
     """Make tasks ready that wait for limits."""
     if not task_ids:
         return []
-    rows = locked(task_ids)  # those too that wait no more: nobody may stand in line anew before the old place is gone
+    rows = locked(
+        task_ids, without=BULKY
+    )  # those too that wait no more: nobody may stand in line anew before the old place is gone
     limit_line.leave_line(task_ids)
     woken = [task for task in rows if task.status in MOVES["wake"].sources and task.hold == Hold.LIMIT]
     make_awaited_ready(woken, _WAITS, now)

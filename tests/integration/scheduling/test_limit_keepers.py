@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from dtq_site.foundation.observer import Observer, Recorder
 from scheduling.duties import limit_keepers
@@ -12,6 +14,7 @@ from scheduling.duties.limit_keepers import CapKeeper, RateKeeper
 from tasks import lifecycle, limits, queues
 from tasks import tokens as token_module
 from tasks.domain.states import Hold, TaskStatus
+from tasks.lifecycle import limiting
 from tasks.models import LimitWaiter, Task
 from tasks.tokens import Tokens
 from tests.support.factories import (
@@ -130,6 +133,41 @@ def test_the_keeper_of_rates_looks_at_its_period_while_nobody_waits():
     duty, heard = make(RateKeeper)
 
     assert (duty.perform(START), heard.events) == (pytest.approx(0.1), [])
+
+
+@pytest.mark.parametrize("kind", [CapKeeper, RateKeeper])
+def test_of_those_that_lifted_limits_let_go_on_a_bounded_number_does_in_one_transaction(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+):
+    for module in (lifecycle, limiting):
+        monkeypatch.setattr(module, "MOST_WOKEN", 3)
+    said = {"concurrency_limit": 1} if kind is CapKeeper else {"rate_limit": "1/d", "burst": 1}
+    for queue in ("a", "b"):
+        limit(queue, **said)
+        claim([create(queue=queue) for _ in range(5)])
+        limit(queue, **dict.fromkeys(said))
+    duty, heard = make(kind)
+
+    rests = [duty.perform(after(1)) for _ in range(3)]
+
+    assert rests == [0.0, 0.0, duty.period_seconds]
+    assert [event.facts["woken"] for event in heard.events] == [3, 3, 2]
+    assert Task.objects.filter(status=TaskStatus.QUEUED).count() == 8
+
+
+def test_whose_line_is_next_is_found_without_reading_the_whole_line():
+    limits.configure_handler("job", {"concurrency_limit": 1})
+    (running,) = claim([create()])
+    for queue in ("default", "mail"):
+        claim([create(queue=queue) for _ in range(20)])
+    held = lease_of(running)
+
+    with CaptureQueriesContext(connection) as seen:
+        settle(completed(held), now=after(1))
+
+    reads = [query["sql"] for query in seen if LimitWaiter._meta.db_table in query["sql"]]
+    assert Task.objects.filter(status=TaskStatus.QUEUED).count() == 2
+    assert [sql for sql in reads if sql.startswith("SELECT") and "LIMIT 1" not in sql] == []
 
 
 def test_each_keeper_minds_its_own_lines():

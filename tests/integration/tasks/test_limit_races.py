@@ -154,8 +154,8 @@ def test_a_task_that_waits_anew_while_it_is_woken_for_its_old_place_keeps_its_ne
     (running,) = claim([first, task])
     cap, read, leave = Limit(Kind.CAP, Scope.QUEUE, "default"), limit_line.first_in_line, limit_line.leave_line
 
-    def read_before_the_end(limit: Limit, count: int) -> list[uuid.UUID]:
-        return [first.pk, task.pk] if limit == cap else read(limit, count)
+    def read_before_the_end(limit: Limit, *counts: int) -> list[uuid.UUID]:
+        return [first.pk, task.pk] if limit == cap else read(limit, *counts)
 
     with ThreadPoolExecutor(1) as pool:
         claims = []
