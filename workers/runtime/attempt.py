@@ -140,10 +140,13 @@ class HeldAttempts:
                 self._release_row(attempt)
             return attempt
 
-    def forget_returned(self) -> None:
-        """Hold no longer what the keeper has given back."""
-        for row in self.table.rows(State.RETURNED) if self.table.count(State.RETURNED) else ():
-            self.remove(self._by_row[row].lease)
+    def forget_returned(self) -> list[Lease]:
+        """Hold no longer what the keeper has given back; returns the leases."""
+        rows = self.table.rows(State.RETURNED) if self.table.count(State.RETURNED) else []
+        returned = [self._by_row[row].lease for row in rows]
+        for lease in returned:
+            self.remove(lease)
+        return returned
 
     def _release_row(self, attempt: Attempt) -> None:
         row = attempt.forget()

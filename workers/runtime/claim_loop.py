@@ -54,7 +54,8 @@ class ClaimLoop(Service):
         """Claim what can start soon; returns at once after work, waits for the bell when there is none."""
         if not self._reporter.caught_up:
             return CATCH_UP_SECONDS
-        self._held.forget_returned()
+        if returned := self._held.forget_returned():
+            self._transport.forget(returned)
         wanted = self._wanted()
         if wanted <= 0:
             return 60.0  # the executor wakes the loop when it runs low

@@ -99,6 +99,9 @@ class Transport(Protocol):
     def release(self, leases: Sequence[Lease]) -> None:
         """Give back tasks that have not been started, cancelled ones too."""
 
+    def forget(self, leases: Sequence[Lease]) -> None:
+        """The keeper has given these tasks back: keep nothing of them any more. Never raises."""
+
     def forfeit(self, leases: Sequence[Lease]) -> None:
         """Say that attempts had begun and go on no more: their process is dead, or they were cancelled and have stopped."""
 

@@ -90,6 +90,9 @@ class DirectTransport:
         """See Transport."""
         _reaching(lambda: gateway.release(leases))
 
+    def forget(self, leases: Sequence[Lease]) -> None:
+        """See Transport. Nothing is kept here."""
+
     def forfeit(self, leases: Sequence[Lease]) -> None:
         """See Transport."""
         _reaching(lambda: gateway.forfeit(leases))

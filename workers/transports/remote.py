@@ -106,6 +106,10 @@ class RemoteTransport:
         self._reach.ask(lambda: self._api.release(leases))
         self._journal.let_go(leases)
 
+    def forget(self, leases: Sequence[Lease]) -> None:
+        """See Transport."""
+        self._journal.let_go(leases)
+
     def forfeit(self, leases: Sequence[Lease]) -> None:
         """See Transport."""
         self._reach.ask(lambda: self._api.forfeit(leases))

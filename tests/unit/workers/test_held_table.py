@@ -110,10 +110,10 @@ def test_an_attempt_that_is_over_answers_so_when_its_row_is_anothers():
 
 def test_what_the_keeper_has_given_back_is_held_no_longer():
     table, attempts, (first, second) = held(2)
-    row = first.row
+    row, lease = first.row, first.lease
     table.state[row] = State.RETURNED
 
-    attempts.forget_returned()
+    assert attempts.forget_returned() == [lease]
 
     assert table.rows() == [second.row] and attempts.room == 7
     assert table.state[row] == State.FREE and first.to_end

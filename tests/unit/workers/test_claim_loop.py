@@ -1,0 +1,31 @@
+"""What a worker does between two tasks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+from dtq_site.foundation.clock import LeaseTimer
+from dtq_site.foundation.observer import Observer
+from tests.unit.workers.making import lease
+from tests.unit.workers.remote_world import World, won
+from workers.runtime.attempt import HeldAttempts
+from workers.runtime.claim_loop import ClaimLoop
+from workers.runtime.held_table import HeldTable, State
+from workers.runtime.look_ahead import RunTimes
+
+
+def test_what_the_keeper_has_given_back_no_heir_finds_on_this_disk(world: World):
+    world.client.answers["claim_tasks"] = won(1, 2)
+    held = HeldAttempts(HeldTable(10))
+    first, _ = held.add(world.claim(), LeaseTimer.sent_at())
+    executor = SimpleNamespace(run_times=RunTimes(), low_water=0)
+    reporter = SimpleNamespace(caught_up=True)
+    loop = ClaimLoop(Observer(), world.transport, held, executor, reporter, slots=1, lease=timedelta(minutes=1))
+    held.table.state[first.row] = State.RETURNED
+
+    loop.run_once()
+
+    assert world.on_disk() == [2]
+    assert set(world.journal._held) == {lease(2)}
+    assert held.table.count(State.RETURNED) == 0
