@@ -98,9 +98,11 @@ def _gauges() -> Iterator[Metric]:
     depths = tasks.depths()
     depth = GaugeMetricFamily("dtq_queue_depth", "Ready tasks of a queue.", labels=["queue"])
     oldest = GaugeMetricFamily("dtq_queue_oldest_seconds", "How long its oldest ready task waits.", labels=["queue"])
-    for queue in tasks.queues():
+    queues = tasks.queues()
+    ready = tasks.oldest_ready(queues)
+    for queue in queues:
         depth.add_metric([queue.name], depths.get(queue.name, 0))
-        oldest.add_metric([queue.name], oldest_seconds(queue, now))
+        oldest.add_metric([queue.name], oldest_seconds(ready.get(queue.name), now))
     yield from (depth, oldest)
     limited = GaugeMetricFamily("dtq_tasks_limited", "Tasks that wait for a limit.", labels=["kind"])
     for kind, waiting in limit_line.count().items():

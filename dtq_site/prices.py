@@ -35,6 +35,7 @@ PRICES: Mapping[str, Price] = {
     "Query.handlerLimits": Price(items=20),
     "Queue.depth": Price(points=5),
     "Queue.processing": Price(points=5),
+    "Queue.oldestQueuedAt": Price(points=5),
     "Query.workers": Price(items=50),
     "Query.schedules": Price(items=50),
     "Query.users": Price(sized_by="limit", most=accounts.MOST),

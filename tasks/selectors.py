@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Func, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
+from django.db.models import Count, Exists, F, Func, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from accounts.identity import Identity
 from accounts.roles import Role
+from dtq_site.foundation.clock import from_milliseconds
+from tasks.domain.priority import HIGHEST, level_ms
 from tasks.domain.states import TaskStatus
 from tasks.filters import TaskFilter, created_since
 from tasks.listing import Page, TaskOrder, page
@@ -148,10 +150,35 @@ def _tasks_in_queue(status: TaskStatus) -> Coalesce:
     return Coalesce(Subquery(tasks.values("queue").annotate(tasks=Count("*")).values("tasks")), 0)
 
 
-def oldest_queued(names: Sequence[str]) -> dict[str, datetime]:
-    """Since when the task has been ready that waits longest, for each queue with a QUEUED task."""
-    rows = Task.objects.filter(queue__in=names, status=TaskStatus.QUEUED)
-    return dict(rows.order_by().values_list("queue").annotate(Min("queued_at")))
+def oldest_ready(queues: Collection[Queue]) -> dict[str, datetime]:
+    """Since when the task has been ready that waits longest, for each of the queues with a QUEUED task.
+
+    A line may have a million tasks, so none of this looks at all of them where priority is strict: the oldest of each priority
+    is the first of its stretch of the line.
+    """
+    line = Task.objects.filter(queue=OuterRef("name"), status=TaskStatus.QUEUED)
+    names = [queue.name for queue in queues]
+    occupied = Queue.objects.filter(Exists(line), name__in=names).values_list("name", "ageing_seconds")
+    found = {name: _oldest_ready_ms(name, ageing_seconds) for name, ageing_seconds in occupied}
+    return {name: from_milliseconds(ready_ms) for name, ready_ms in found.items() if ready_ms is not None}
+
+
+def _oldest_ready_ms(queue: str, ageing_seconds: int | None) -> int | None:
+    line = Task.objects.filter(queue=queue, status=TaskStatus.QUEUED)
+    if ageing_seconds is None:
+        return min(_firsts_of_priorities(line.order_by("rank", "id")), default=None)
+    oldest: int | None = line.aggregate(oldest=Min("ready_ms"))["oldest"]
+    return oldest
+
+
+def _firsts_of_priorities(line: QuerySet[Task]) -> Iterator[int]:
+    """Since when the first task of each priority has been ready: one step by the index for each that the line has."""
+    least, level = 0, level_ms(None)
+    while first := line.filter(rank__gte=least).values_list("priority", "ready_ms", "rank").first():
+        priority, ready_ms, rank = first
+        yield ready_ms
+        # A place that was given by an ageing which has ended lies elsewhere.
+        least = max((HIGHEST - priority + 1) * level, rank + 1)
 
 
 # --- the whole installation ----------------------------------------------------------------------------------------

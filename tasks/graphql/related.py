@@ -127,7 +127,7 @@ def with_counts(queues: Sequence[models.Queue], info: GraphQLResolveInfo) -> Seq
             queue.depth = counts[queue.name, TaskStatus.QUEUED]
             queue.processing = counts[queue.name, TaskStatus.PROCESSING]
     if "oldestQueuedAt" in selection:
-        oldest = selectors.oldest_queued(names)
+        oldest = selectors.oldest_ready(queues)
         for queue in queues:
             queue.oldest_queued_at = oldest.get(queue.name)
     return queues

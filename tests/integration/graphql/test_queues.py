@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.identity import Identity
+from dtq_site.foundation.clock import from_milliseconds
 from dtq_site.foundation.scalars import DateTime
 from tasks.models import Queue
 from tests.integration.graphql.making import data, finish, make_task, refusal, start
@@ -36,11 +37,23 @@ def test_queues_are_counted_over_all_teams(viewer: Identity):
             "paused": False,
             "depth": 2,
             "processing": 1,
-            "oldestQueuedAt": DateTime.serialize(first.queued_at),
+            "oldestQueuedAt": DateTime.serialize(from_milliseconds(first.ready_ms)),
         },
     ]
-    assert len(queries) == 3
+    assert len(queries) == 6  # the oldest takes one for each of the two priorities, and one beyond
     assert data('{ queue(name: "mail") { depth } }', viewer) == {"queue": {"depth": 2}}
+
+
+def test_a_long_line_is_not_gone_through_for_its_oldest(viewer: Identity):
+    tasks = [make_task(queue="mail", priority=number % 2) for number in range(40)]
+
+    with CaptureQueriesContext(connection) as queries:
+        shown = data('{ queue(name: "mail") { oldestQueuedAt } }', viewer)["queue"]
+
+    assert shown == {"oldestQueuedAt": DateTime.serialize(from_milliseconds(tasks[0].ready_ms))}
+    assert len(queries) == 5
+    assert not any("MIN(" in query["sql"] for query in queries)
+    assert all("LIMIT 1" in query["sql"] for query in queries if "ready_ms" in query["sql"])
 
 
 def test_names_alone_take_one_query(viewer: Identity):

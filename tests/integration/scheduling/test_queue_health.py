@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 
 from scheduling.duties.queue_health import QueueHealth
-from scheduling.queue_reports import QueueReport, oldest_seconds, reports
+from scheduling.queue_reports import QueueReport, reports
 from tasks import queues
-from tasks.models import Queue, Task
+from tasks.models import Task
 from tests.integration.scheduling.performing import make_duty
 from tests.support.factories import START, ManualClock, after, claim, create, waiting
 from workers import presence
@@ -45,7 +45,7 @@ def test_the_oldest_is_found_among_all_priorities_with_and_without_ageing(ageing
     for number in range(30):
         create(after(100 - number), queue="mail", priority=[-100, -3, 0, 1, 5, 7, 20, 99, 100][number % 9])
 
-    assert oldest_seconds(Queue.objects.get(name="mail"), after(200)) == pytest.approx(129)
+    assert report("mail", 200).oldest_seconds == pytest.approx(129)
 
 
 def test_places_that_an_ageing_has_left_behind_do_not_hold_it_up():
@@ -53,7 +53,7 @@ def test_places_that_an_ageing_has_left_behind_do_not_hold_it_up():
         create(after(50), queue="mail", priority=priority)
     Task.objects.filter(priority=100).update(rank=Task.objects.get(priority=-100).rank + 7)
 
-    assert oldest_seconds(Queue.objects.get(name="mail"), after(60)) == pytest.approx(10)
+    assert report("mail", 60).oldest_seconds == pytest.approx(10)
 
 
 def test_it_tells_of_each_queue_that_is_not_empty_and_warns_of_one_whose_oldest_waits_too_long():
