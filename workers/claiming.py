@@ -31,6 +31,8 @@ _QUEUES_SECONDS = 0.5
 _LONGEST_QUEUES_SECONDS = 2.0
 _PAUSED = 0
 _ROW_TRIES = 4
+_PARKING_SECONDS = 0.25
+"""For how long a claim passes over tasks of a queue that have to wait: then other queues have their turn."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _claim_hinted(
     has just put it back.
     """
     index = redis_index()
-    ask, names = limit, caller.names
+    ask, names, until = limit, caller.names, elapsed_clock() + _PARKING_SECONDS
     while names and (hints := index.take(queue, names, ask, taker=caller.worker_id)):
         chosen = _still_ready(hints)[:limit] if ask > limit else hints
         fresh = [hint.id for hint in chosen if hint.id not in held]
@@ -156,7 +158,7 @@ def _claim_hinted(
         if won:
             return won
         if parked := _parked(chosen):
-            names = _behind(parked, names)
+            names = _behind(parked, names) if elapsed_clock() < until else frozenset()
             continue
         if left:  # ready, and refused all the same: the queue was paused a moment ago
             forget_queues()
@@ -173,7 +175,7 @@ def forget_queues() -> None:
 
 def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
     """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
-    attempt, names = 0, caller.names
+    attempt, names, until = 0, caller.names, elapsed_clock() + _PARKING_SECONDS
     while names and attempt < _ROW_TRIES:
         hints = database_index.take(queue, names, limit, team_id=caller.team_id)
         if not hints:
@@ -184,7 +186,7 @@ def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Cl
             redis_index().drop([hint for hint in hints if hint.id in taken])
             return won
         if parked := _parked(hints):
-            names = _behind(parked, names)
+            names = _behind(parked, names) if elapsed_clock() < until else frozenset()
             continue
         attempt += 1
         forget_queues()  # or they were refused because the queue was paused a moment ago

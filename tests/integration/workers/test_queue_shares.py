@@ -7,9 +7,12 @@ from collections import Counter
 
 import pytest
 
-from tasks import queues
+from tasks import lifecycle, queues
+from tasks.handling import registry
+from tasks.models import LimitWaiter
 from tasks.queue.redis_index import RedisIndex
-from tests.integration.workers.claims import by_queue, caller, claim, fill
+from tests.integration.workers.claims import by_queue, caller, claim, fill, whole
+from tests.support.factories import START, forget_what_processes_remember, new_task
 from workers import claiming
 
 
@@ -54,3 +57,30 @@ def test_a_queue_is_asked_once_if_it_is_empty_and_a_single_one_once_for_all(monk
     assert sorted(asked[1:]) == ["a", "b", "c", "c"]
     assert claim(6, caller(queues={"a", "b", "c"})) == []
     assert sorted(asked[5:]) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("from_database", [False, True])
+def test_very_many_that_have_to_wait_for_a_limit_of_their_key_keep_no_claim_from_other_queues(
+    from_database, monkeypatch
+):
+    monkeypatch.setattr(registry, "_handlers", {})
+    monkeypatch.setattr(claiming, "_PARKING_SECONDS", 0)
+
+    @registry.task("job", max_running=1, per="{account}")
+    def job(account: str) -> None: ...
+
+    whole("long", "short")
+    ann = lifecycle.create([new_task(queue="long", limit_key="ann") for _ in range(20)], START)
+    bob = lifecycle.create([new_task(queue="long", limit_key="bob")], START)
+    assert claim(1, caller(queues=["long"]), from_database=from_database) == ann[:1]
+    lifecycle.create([new_task(queue="short", limit_key="cid")], START)
+    forget_what_processes_remember()
+
+    won = claim(4, from_database=from_database)
+    waiting = LimitWaiter.objects.count()
+    while not (others := claim(4, from_database=from_database)):
+        assert LimitWaiter.objects.count() <= waiting + 4
+        waiting = LimitWaiter.objects.count()
+
+    assert by_queue(won) == {"short": 1}
+    assert others == bob
