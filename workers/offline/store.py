@@ -257,15 +257,27 @@ class Store:
         unused = self._value("PRAGMA freelist_count") * self._value("PRAGMA page_size")
         return bool(shutil.disk_usage(self.path.parent).free >= size + max(0, size - unused) + RESERVE_BYTES)
 
+    def _makes_room(self, size: int) -> bool:
+        return (self._empty_log() and self._has_room(size)) or (self._shrink() and self._has_room(size))
+
     def _empty_log(self) -> bool:
         return not self._value("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _shrink(self) -> bool:
+        """Give the disk back what of the file is not used any more, if what is used can be copied: the log needs room, too."""
+        unused = self._value("PRAGMA freelist_count")
+        used = (self._value("PRAGMA page_count") - unused) * self._value("PRAGMA page_size")
+        if not unused or shutil.disk_usage(self.path.parent).free < used + RESERVE_BYTES:
+            return False
+        self._connection.execute("VACUUM")
+        return self._empty_log()
 
     @contextmanager
     def _transaction(self, *added: Sequence[Row]) -> Iterator[None]:
         """All or nothing. Raises StoreFull for rows to be `added` for which the disk has no room."""
         with self._lock, translated():
             size = sum(len(value) for rows in added for row in rows for value in row if isinstance(value, str))
-            if size and not (self._has_room(size) or (self._empty_log() and self._has_room(size))):
+            if size and not (self._has_room(size) or self._makes_room(size)):
                 raise StoreFull("the disk has no room for it")
             self._connection.execute("BEGIN IMMEDIATE")
             try:

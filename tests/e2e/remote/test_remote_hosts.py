@@ -60,8 +60,8 @@ def test_on_a_disk_without_any_room_nothing_runs_and_when_there_is_room_again_al
 
 
 def test_on_a_disk_that_fills_up_more_is_held_than_fits_and_nothing_is_lost(start_remote, on_small_disk, enqueue):
+    tasks = [enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(10)]  # all of them there for the first claim
     worker = start_remote("--concurrency", "1", "--prefetch", "100", "--offline-for", "10m", within=on_small_disk)
-    tasks = [enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(10)]
 
     worker.wait_for("journal.full")
 

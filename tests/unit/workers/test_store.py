@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -90,6 +91,24 @@ def test_a_full_file_takes_nothing_of_what_does_not_fit_and_keeps_the_rest(path)
     store.forget_outcomes([lease(1)])
     store.keep([outcome(3, "x" * 300_000)], [])
     assert store.outcomes(100) == [outcome(2), outcome(3, "x" * 300_000)]
+
+
+def test_on_a_small_disk_a_file_gives_back_what_it_no_longer_uses(path, monkeypatch):
+    def disk_of_a_megabyte(folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=MEGABYTE - sum(file.stat().st_size for file in folder.iterdir()))
+
+    monkeypatch.setattr("workers.offline.store.shutil.disk_usage", disk_of_a_megabyte)
+    store = open_store(path)
+    for number in range(4):
+        store.keep([outcome(number, "x" * 120_000)], [])
+    store.forget_outcomes([lease(number) for number in range(4)])
+
+    store.keep([outcome(5, "x" * 330_000)], [])
+
+    assert [each.lease for each in store.outcomes(10)] == [lease(5)]
+    with pytest.raises(StoreFull):
+        store.keep([outcome(6, "x" * 330_000)], [])
+    assert [each.lease for each in store.outcomes(10)] == [lease(5)]
 
 
 def test_every_commit_reaches_the_disk(path):
