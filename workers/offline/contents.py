@@ -68,7 +68,8 @@ def _lines(connection: sqlite3.Connection) -> Iterator[str]:
     for row in map(read_claimed, connection.execute("SELECT * FROM claimed ORDER BY position")):
         left = timer.remaining_seconds(row.sent, row.task.lease_seconds)
         lease = f"lease for {left:.0f} s" if left > 0 else f"lease ended {-left:.0f} s ago"
-        yield f"held      {row.task.lease.task_id} {row.task.name}: {'begun' if row.begun else 'not begun'}, {lease}"
+        stage = "given up" if row.given_up else "begun" if row.begun else "not begun"
+        yield f"held      {row.task.lease.task_id} {row.task.name}: {stage}, {lease}"
     for outcome in map(read_outcome, connection.execute("SELECT * FROM outcome ORDER BY position")):
         yield f"outcome   {outcome.lease.task_id} {outcome.kind}" + (f": {outcome.error}" if outcome.error else "")
     for creation in map(read_creation, connection.execute("SELECT * FROM creation ORDER BY position")):

@@ -65,6 +65,10 @@ class Journal:
         """Note that handlers may have done anything. What cannot be noted is run again, should this process die."""
         self._note(leases, lambda store, those: store.begin(those))
 
+    def give_up(self, leases: Iterable[Lease]) -> None:
+        """Note that tasks are about to be given back: whether the server hears of it or not, nobody here runs them any more."""
+        self._note(leases, lambda store, those: store.give_up(those))
+
     def extend(self, renewals: Mapping[Lease, tuple[float, Readings]]) -> None:
         """Note how long leases last by now."""
         self._note(renewals, lambda store, those: store.extend({each: renewals[each] for each in those}))

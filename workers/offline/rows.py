@@ -23,12 +23,13 @@ UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 class ClaimedRow:
     """A claimed task and its lease, which counts from when the three clocks read `sent`.
 
-    One whose handler has not begun, or only just, may be run by whoever finds it.
+    One whose handler has not begun, or only just, may be run by whoever finds it; one that was given up may be another's.
     """
 
     task: LeasedTask
     begun: bool
     sent: tuple[float, float, float]
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,15 @@ def read_progress(row: Row) -> tuple[Lease, int]:
 
 # --- what is held --------------------------------------------------------------------------------------------------
 
+UNBEGUN, BEGUN, GIVEN_UP = 0, 1, 2
+"""The values of the column `begun`."""
+
 
 def claimed_row(task: LeasedTask, sent: tuple[float, float, float]) -> Row:
     """The row of a claimed task, without its position."""
     more = {**vars(task), "team_id": str(task.team_id)}  # `asdict` would copy the payload to its last leaf
     del more["lease"], more["lease_seconds"]
-    return (*lease_row(task.lease), compact(more), False, task.lease_seconds, *sent)
+    return (*lease_row(task.lease), compact(more), UNBEGUN, task.lease_seconds, *sent)
 
 
 def read_claimed(row: Row) -> ClaimedRow:
@@ -127,7 +131,7 @@ def read_claimed(row: Row) -> ClaimedRow:
     more: Mapping[str, Any] = json.loads(text)
     task = LeasedTask(**{**more, "team_id": UUID(more["team_id"])}, lease=read_lease(row), lease_seconds=lease_seconds)
     monotonic, boot, wall = sent
-    return ClaimedRow(task, bool(begun), (monotonic, boot, wall))
+    return ClaimedRow(task, begun == BEGUN, (monotonic, boot, wall), begun == GIVEN_UP)
 
 
 # --- what is to be created -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ CREATE TABLE claimed (
     fencing_token INTEGER NOT NULL,
     claim_id TEXT NOT NULL,
     task TEXT NOT NULL, -- JSON: what else its handler needs
-    begun INTEGER NOT NULL, -- whether its handler may have done anything
+    begun INTEGER NOT NULL, -- 1: its handler may have done anything; 2: it is being given back; else 0
     lease_seconds REAL NOT NULL, -- from the moment at which the three clocks read as follows
     sent_monotonic REAL NOT NULL,
     sent_boot REAL NOT NULL,

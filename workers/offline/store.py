@@ -22,6 +22,8 @@ from tasks.domain.outcome import Outcome
 from workers.offline.errors import StoreDamaged, StoreFull, StoreTooNew, translated
 from workers.offline.files import with_logs
 from workers.offline.rows import (
+    BEGUN,
+    GIVEN_UP,
     UNREADABLE,
     AskedClaim,
     ClaimedRow,
@@ -157,8 +159,15 @@ class Store:
 
     def begin(self, leases: Iterable[Lease]) -> None:
         """Note that handlers of claimed tasks may have done anything."""
+        self._mark(BEGUN, leases)
+
+    def give_up(self, leases: Iterable[Lease]) -> None:
+        """Note that claimed tasks are being given back: from now on they may be another worker's."""
+        self._mark(GIVEN_UP, leases)
+
+    def _mark(self, begun: int, leases: Iterable[Lease]) -> None:
         with self._transaction():
-            self._many(f"UPDATE claimed SET begun = 1 WHERE {_LEASE}", map(lease_row, leases))
+            self._many(f"UPDATE claimed SET begun = {begun} WHERE {_LEASE}", map(lease_row, leases))
 
     def extend(self, renewals: Mapping[Lease, tuple[float, tuple[float, float, float]]]) -> None:
         """Note how long leases last: the seconds, and the clocks' readings from which they count."""

@@ -42,7 +42,7 @@ class Adoption:
         ended = self._folder.kept_leases()
         rows = store.claimed()
         store.let_go([row.task.lease for row in rows if row.task.lease in ended])
-        unbegun = [row for row in rows if not (row.begun or row.task.begin_first or row.task.lease in ended)]
+        unbegun = [row for row in rows if _may_run(row) and row.task.lease not in ended]
         ours = self._confirmed(unbegun[: self._held.room // 2])
         self._journal.adopt(store, ours)
         self._adopt(ours)
@@ -85,13 +85,21 @@ class Adoption:
 
     def keeps(self, store: Store) -> bool:
         """Whether the file must stay for what was adopted from it."""
-        if self._journal.adopted_from(store):
+        if self.runs_of(store):
             self._kept.append(store)
             return True
         return False
+
+    def runs_of(self, store: Store) -> bool:
+        """Whether something that was adopted from the file is still held."""
+        return bool(self._journal.adopted_from(store))
 
     def tidy(self) -> None:
         """Give up the files of which nothing is held any more."""
         for emptied in [each for each in self._kept if not self._journal.adopted_from(each)]:
             self._kept.remove(emptied)
             self._folder.discard(emptied)
+
+
+def _may_run(row: ClaimedRow) -> bool:
+    return not (row.begun or row.given_up or row.task.begin_first)

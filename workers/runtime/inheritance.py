@@ -34,9 +34,9 @@ class Inheritance:
 
     def deliver_some(self) -> float:
         """Deliver a batch, if anybody has left one; returns the seconds until there may be more. Raises Unreachable."""
+        if (pause := self._look_at - elapsed_clock()) > 0:
+            return pause
         if self._store is None:
-            if (pause := self._look_at - elapsed_clock()) > 0:
-                return pause
             if self._adoption is not None:
                 self._adoption.tidy()
             self._store = self._folder.inherit()
@@ -59,9 +59,11 @@ class Inheritance:
             self._folder.set_aside(store, error)
         except StoreError as error:
             self._observer.emit("outbox.unusable", file=str(store.path), error=str(error))
-            self._folder.release(store)
             self._look_at = elapsed_clock() + LOOK_SECONDS
             self.caught_up = True
+            if self._adoption is not None and self._adoption.runs_of(store):
+                return  # it stays this process's, whose journal writes to it
+            self._folder.release(store)
         except Unreachable:
             raise
         except Exception:

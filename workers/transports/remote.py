@@ -102,7 +102,8 @@ class RemoteTransport:
         return self._reach.ask(lambda: self._api.renew(leases, lease))
 
     def release(self, leases: Sequence[Lease]) -> None:
-        """See Transport."""
+        """See Transport. The disk hears of it first: the reply may be lost, and this process with it."""
+        self._journal.give_up(leases)
         self._reach.ask(lambda: self._api.release(leases))
         self._journal.let_go(leases)
 

@@ -16,8 +16,10 @@ from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tests.unit.workers.making import claimed, files_in, in_a_process_that_is_killed, lease, make_folder, outcome
 from workers.domain.card import WorkerCard
+from workers.offline.errors import StoreFull
 from workers.offline.journal import Journal
 from workers.offline.rows import AskedClaim, ClaimedRow
+from workers.offline.store import Store
 from workers.runtime.adoption import Adoption
 from workers.runtime.attempt import HeldAttempts
 from workers.runtime.held_table import HeldTable
@@ -100,12 +102,15 @@ def heir(path: Path) -> Heir:
     return Heir(path)
 
 
-def left_by_the_dead(path: Path, *numbers: int, begun: Sequence[int] = (), first: Sequence[int] = ()) -> None:
+def left_by_the_dead(
+    path: Path, *numbers: int, begun: Sequence[int] = (), first: Sequence[int] = (), given_up: Sequence[int] = ()
+) -> None:
     def hold() -> None:
         store = make_folder(path)[0].new_store()
         tasks = [replace(claimed(number), begin_first=number in first) for number in numbers]
         store.hold(tasks, LeaseTimer.sent_at())
         store.begin([lease(number) for number in begun])
+        store.give_up([lease(number) for number in given_up])
 
     in_a_process_that_is_killed(hold)
 
@@ -146,6 +151,19 @@ def test_without_the_server_it_is_run_by_its_own_clock_and_the_rest_is_told_late
 
 def test_one_that_must_be_known_to_begin_is_given_back(heir, path):
     left_by_the_dead(path, 1, 2, first=[1])
+
+    heir.inherit()
+
+    assert (heir.runs, heir.server.told) == ([2], [("release", [1])])
+
+
+def test_what_was_being_given_back_is_not_run_even_while_the_server_is_away_but_given_back(heir, path):
+    left_by_the_dead(path, 1, 2, given_up=[1])
+    heir.server.away = True
+    with pytest.raises(Unreachable):
+        heir.inherit()
+    assert heir.runs == [2]
+    heir.server.away = False
 
     heir.inherit()
 
@@ -214,6 +232,32 @@ def test_an_adopted_task_counts_as_begun_for_the_next_heir_and_its_file_goes_whe
     heir.inheritance._look_at = 0.0
     heir.inherit()
 
+    assert files_in(path) == []
+
+
+def test_an_heir_gives_up_nothing_that_it_runs_when_its_disk_fills_up(heir, path, monkeypatch):
+    def left() -> None:
+        store = make_folder(path)[0].new_store()
+        store.hold([claimed(1)], LeaseTimer.sent_at())
+        store.keep([outcome(2)], [])
+
+    def no_room(store: Store, leases: object) -> None:
+        raise StoreFull("the disk has no room for it")
+
+    in_a_process_that_is_killed(left)
+    with monkeypatch.context() as full:
+        full.setattr(Store, "forget_outcomes", no_room)
+        heir.inherit()
+    assert (heir.runs, heir.inheritance.caught_up) == ([1], True)
+    heir.inheritance._look_at = 0.0
+
+    heir.inherit()
+
+    assert heir.runs == [1]
+    assert heir.server.told == [("report", [2]), ("report", [2])]
+    heir.journal.let_go([lease(1)])
+    heir.inheritance._look_at = 0.0
+    heir.inherit()
     assert files_in(path) == []
 
 

@@ -114,6 +114,22 @@ def test_a_server_that_has_forgotten_the_worker_is_told_of_it_and_asked_again(wo
     assert said["input"]["declarations"] == [{"name": "job", "maxRetries": 2}]
 
 
+def test_what_is_given_back_is_marked_on_disk_before_the_server_is_told(world):
+    world.client.answers["claim_tasks"] = won(1, 2)
+    world.claim()
+    world.client.answers["release_tasks"] = [Unreachable("the reply was lost"), {"releaseTasks": 1}]
+
+    with pytest.raises(Unreachable):
+        world.transport.release([lease(1)])
+    assert [(row.task.lease, row.given_up) for row in world.journal._store.claimed()] == [
+        (lease(1), True),
+        (lease(2), False),
+    ]
+    world.transport.release([lease(1)])
+
+    assert world.on_disk() == [2]
+
+
 def test_a_handler_does_not_wait_for_a_server_that_was_away_a_moment_ago(world):
     world.client.answers |= {"take_lock": Unreachable("cut"), "heartbeat": {}}
 
