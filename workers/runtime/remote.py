@@ -81,7 +81,7 @@ class RemoteWorkers:
         def build_keeper(tables: Sequence[HeldTable]) -> Keeper:
             return Keeper(
                 observer,
-                RemoteKeeping(self._client(), self._card(ids[0], 0), folder),
+                RemoteKeeping(observer, self._client(), self._card(ids[0], 0), folder),
                 tables,
                 folder.kept_leases,
                 lease=self.offline_for,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import Outcome
 from workers.domain.card import WorkerCard
+from workers.offline.errors import StoreError
 from workers.offline.folder import OutboxFolder
 from workers.transports.base import Renewal
 from workers.transports.graphql_client import GraphQLClient
@@ -17,7 +19,8 @@ from workers.transports.worker_api import WorkerApi
 class RemoteKeeping:
     """The Keeping of a remote worker. Of the dead it says nothing to the server: their files do, to whoever inherits them."""
 
-    def __init__(self, client: GraphQLClient, card: WorkerCard, folder: OutboxFolder) -> None:
+    def __init__(self, observer: Observer, client: GraphQLClient, card: WorkerCard, folder: OutboxFolder) -> None:
+        self._observer = observer
         self._api = WorkerApi(client, card)
         self._folder = folder
 
@@ -34,10 +37,17 @@ class RemoteKeeping:
         self._api.release(leases)
 
     def doom(self, outcomes: Sequence[Outcome]) -> None:
-        """See Keeping. On disk before the process is killed, so that its heir finds them."""
-        store = self._folder.new_store()
-        store.keep(outcomes, [])
-        self._folder.release(store)
+        """See Keeping. On disk before the process is killed, so that its heir finds them; else it finds that they were lost."""
+        try:
+            store = self._folder.new_store()
+            try:
+                store.keep(outcomes, [])
+            except StoreError:
+                self._folder.discard(store)
+                raise
+            self._folder.release(store)
+        except (OSError, StoreError) as error:
+            self._observer.emit("outbox.unusable", error=str(error))
 
     def settle_dead(self, outcomes: Sequence[Outcome], lost: Sequence[Lease], unstarted: Sequence[Lease]) -> None:
         """See Keeping."""

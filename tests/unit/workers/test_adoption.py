@@ -15,7 +15,7 @@ from dtq_site.foundation.observer import Observer, Recorder
 from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tests.unit.workers.making import claimed, files_in, in_a_process_that_is_killed, lease, make_folder, outcome
-from workers.domain.card import WorkerCard
+from tests.unit.workers.remote_world import CARD
 from workers.offline.errors import StoreFull
 from workers.offline.journal import Journal
 from workers.offline.rows import AskedClaim, ClaimedRow
@@ -210,7 +210,7 @@ def test_how_far_the_dead_were_is_told_before_their_outcomes(heir, path):
 
 def test_the_outcome_of_a_handler_that_must_be_killed_is_on_disk_before_and_takes_the_place_of_a_loss(heir, path):
     left_by_the_dead(path, 1, 2, begun=[1, 2])
-    keeping = RemoteKeeping(heir.server, WorkerCard(UUID(int=1), "w", "h", 1, (), {}, 1, "remote", "1"), heir.folder)
+    keeping = RemoteKeeping(Observer(heir.heard), heir.server, CARD, heir.folder)
 
     keeping.doom([outcome(1)])
     keeping.settle_dead([outcome(1)], [lease(2)], [])
@@ -219,6 +219,22 @@ def test_the_outcome_of_a_handler_that_must_be_killed_is_on_disk_before_and_take
 
     assert sorted(heir.server.told) == [("forfeit", [2]), ("report", [1])]
     assert heir.runs == []
+
+
+def test_a_handler_that_must_be_killed_is_so_on_a_full_disk_too_and_nothing_is_left_open(heir, path, monkeypatch):
+    def no_room(store: Store, *told: object) -> None:
+        raise StoreFull("the disk has no room for it")
+
+    monkeypatch.setattr(Store, "keep", no_room)
+    keeping = RemoteKeeping(Observer(heir.heard), heir.server, CARD, heir.folder)
+
+    for _ in range(2):
+        keeping.doom([outcome(1)])
+
+    assert [event.facts["error"] for event in heir.heard.named("outbox.unusable")] == [
+        "the disk has no room for it"
+    ] * 2
+    assert (files_in(path), heir.folder._held) == ([], {})
 
 
 def test_an_adopted_task_counts_as_begun_for_the_next_heir_and_its_file_goes_when_it_is_settled(heir, path):
