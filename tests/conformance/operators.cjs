@@ -138,6 +138,50 @@ const SCENES = {
     return { said };
   },
 
+  async "hear nothing more and notice it"(page) {
+    let silent = false;
+    await page.clock.install();
+    await page.routeWebSocket(/graphql/, (socket) => {
+      const further = socket.connectToServer();
+      socket.onMessage((message) => silent || further.send(message));
+      further.onMessage((message) => silent || socket.send(message));
+    });
+    await signIn(page, "/");
+    await page.locator("[data-part=workers] tr").first().waitFor();
+    silent = true;
+    const banner = page.locator("[data-part=outage]");
+    for (let tries = 0; tries < 20 && !(await banner.isVisible()); tries += 1) await page.clock.fastForward(5000);
+    const said = (await banner.textContent()).includes("takes too long");
+    silent = false;
+    await page.clock.fastForward(60_000);
+    await banner.waitFor({ state: "hidden" });
+    await page.getByText("Live", { exact: true }).waitFor();
+    return { said };
+  },
+
+  async "be refused a token, and given one"(page) {
+    let refused = 0;
+    let loaded = 0;
+    let refusing = false;
+    page.on("load", () => (loaded += 1));
+    await page.route("**/sign-in/token", (route) => {
+      if (!refusing) return route.continue();
+      refused += 1;
+      return route.fulfill({ status: 403 });
+    });
+    await signIn(page, "/");
+    refusing = true;
+    loaded = 0;
+    await page.reload();
+    const banner = page.locator("[data-part=outage]");
+    await banner.waitFor();
+    const said = (await banner.textContent()).includes("reload it");
+    refusing = false;
+    await page.getByRole("button", { name: "Try now" }).click();
+    await page.getByText("Live", { exact: true }).waitFor();
+    return { said, loaded, patient: refused < 8 };
+  },
+
   async "sign out in one window"(page) {
     await signIn(page, "/");
     const other = await page.context().newPage();
@@ -156,7 +200,10 @@ const SCENES = {
   const page = await context.newPage();
   const complaints = [];
   const hosts = new Set();
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
+  page.on("console", (message) => {
+    const expected = scene === "be refused a token, and given one" && message.text().includes("403");
+    if (["error", "warning"].includes(message.type()) && !expected) complaints.push(message.text());
+  });
   page.on("pageerror", (error) => complaints.push(error.message));
   for (const event of ["request", "websocket"]) page.on(event, (each) => hosts.add(new URL(each.url()).host));
   const saw = await SCENES[scene](page);

@@ -113,5 +113,15 @@ def test_a_lost_connection_is_told_and_mended(play: Play, committed_db: None):
     assert play("lose the connection and find it again", Role.VIEWER) == {"said": "No connection"}
 
 
+def test_a_connection_that_leads_nowhere_is_told_and_mended(play: Play, committed_db: None):
+    assert play("hear nothing more and notice it", Role.VIEWER) == {"said": True}
+
+
+def test_a_page_that_is_refused_a_token_tries_again_patiently(play: Play, committed_db: None):
+    saw = play("be refused a token, and given one", Role.VIEWER)
+
+    assert saw == {"said": True, "loaded": 1, "patient": True}
+
+
 def test_signing_out_ends_every_window_and_no_token_is_left_in_the_browser(play: Play, committed_db: None):
     assert play("sign out in one window", Role.VIEWER) == {"stored": []}

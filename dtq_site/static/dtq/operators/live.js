@@ -1,11 +1,13 @@
 // The page's one connection to the API: graphql-transport-ws, over which queries and mutations go too.
 //
 // The access token is kept in memory only. It is exchanged for the next one before it runs out: a second socket is opened, and
-// when it is acknowledged everything moves over to it. When a socket is lost, its subscriptions begin anew on the next one.
+// when it is acknowledged everything moves over to it. When a socket is lost, its subscriptions begin anew on the next one; one
+// that leaves a question unanswered counts as lost.
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 const ANSWER_MS = 20_000;
+const SILENCE = "The server takes too long to answer.";
 
 export class Refusal extends Error {
   constructor(error) {
@@ -23,6 +25,7 @@ export class Live extends EventTarget {
   #next = 1;
   #pause = FIRST_PAUSE_MS;
   #timer = null;
+  #attempts = 0;
 
   // `settings`: the addresses `endpoint` and `token`, and a `csrf` token.
   constructor(settings) {
@@ -34,6 +37,7 @@ export class Live extends EventTarget {
   // Connects, again and again until it works; may be called at any time to try at once.
   async connect() {
     clearTimeout(this.#timer);
+    const attempt = ++this.#attempts;
     try {
       const token = await this.#token();
       await this.#open(token.accessToken);
@@ -41,19 +45,20 @@ export class Live extends EventTarget {
       this.#timer = setTimeout(() => this.connect(), token.expiresIn * 800);
       this.#become("live");
     } catch (error) {
-      this.#retry(error.message);
+      if (attempt === this.#attempts) this.#retry(error.message); // a later one knows better
     }
   }
 
   // The answer to a query or a mutation; rejects with Refusal, or with Lost when nobody can tell what became of it.
   ask(query, variables = {}) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#finish(id, reject, new Lost("The server takes too long to answer.")), ANSWER_MS);
+      const timer = setTimeout(() => this.#giveUp(id, operation), ANSWER_MS);
       const settle = (act) => (value) => {
         clearTimeout(timer);
         act(value);
       };
-      const id = this.#add({ query, variables, once: true, next: settle(resolve), error: settle(reject) });
+      const operation = { query, variables, once: true, next: settle(resolve), error: settle(reject) };
+      const id = this.#add(operation);
     });
   }
 
@@ -86,6 +91,14 @@ export class Live extends EventTarget {
     act(value);
   }
 
+  // Its socket may lead nowhere, which no event tells.
+  #giveUp(id, operation) {
+    this.#finish(id, operation.error, new Lost(SILENCE));
+    if (!operation.socket) return;
+    operation.socket.close();
+    this.#drop(operation.socket, SILENCE);
+  }
+
   #take({ id, type, payload }) {
     const operation = this.#operations.get(id);
     if (!operation) return;
@@ -105,13 +118,15 @@ export class Live extends EventTarget {
 
   async #token() {
     const { token, csrf } = this.#settings;
-    const response = await fetch(token, { method: "POST", headers: { "X-CSRFToken": csrf } }).catch(() => {
+    const request = { method: "POST", headers: { "X-CSRFToken": csrf }, signal: AbortSignal.timeout(ANSWER_MS) };
+    const response = await fetch(token, request).catch(() => {
       throw new Lost("The server cannot be reached.");
     });
-    if (response.status === 401 || response.status === 403) {
+    if (response.status === 401) {
       location.reload(); // the session has ended: the same address now shows the way in
       return new Promise(() => {});
     }
+    if (response.status === 403) throw new Lost("The server refuses this page; reload it.");
     if (!response.ok) throw new Lost(`The server answers with status ${response.status}.`);
     return response.json();
   }
@@ -121,14 +136,21 @@ export class Live extends EventTarget {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url, "graphql-transport-ws");
     return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new Lost(SILENCE));
+        socket.close();
+      }, ANSWER_MS);
       socket.onopen = () => socket.send(JSON.stringify({ type: "connection_init", payload: { token: accessToken } }));
       socket.onmessage = ({ data }) => {
         const message = JSON.parse(data);
-        if (message.type === "connection_ack") resolve(this.#adopt(socket));
-        else if (message.type === "ping") socket.send('{"type":"pong"}');
+        if (message.type === "connection_ack") {
+          clearTimeout(timer);
+          resolve(this.#adopt(socket));
+        } else if (message.type === "ping") socket.send('{"type":"pong"}');
         else this.#take(message);
       };
       socket.onclose = ({ code, reason }) => {
+        clearTimeout(timer);
         const why = reason || (code === 1006 ? "The connection was cut." : `The server closed the connection (${code}).`);
         reject(new Lost(why));
         this.#drop(socket, why);
