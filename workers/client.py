@@ -26,6 +26,7 @@ from dtq_site.foundation.observer import Observer
 from tasks.domain.states import TERMINAL
 from tasks.handling.port import EnqueueRequest
 from workers.domain.requested import RequestedTask
+from workers.offline.errors import StoreDamaged
 from workers.offline.folder import OutboxFolder
 from workers.offline.journal import Journal
 from workers.offline.rows import Creation
@@ -133,14 +134,19 @@ class Client:
         self._graphql.close()
 
     def _deliver_from(self, folder: OutboxFolder, store: Store) -> None:
+        """Create what scripts have left in the file. What workers have left in it is for workers."""
         try:
-            while waiting := store.creations(AT_ONCE):
+            while (waiting := store.creations(AT_ONCE)) and all(each.parent is None for each in waiting):
                 self._create_each(waiting)
                 store.forget_creations(waiting)
-        except Unreachable:
+            give_up = folder.discard if store.is_empty else folder.pass_over
+        except StoreDamaged as error:
+            folder.set_aside(store, error)
+            return
+        except BaseException:
             folder.release(store)
             raise
-        folder.discard(store)
+        give_up(store)
 
     def _create_each(self, creations: Sequence[Creation]) -> None:
         """Create them; one that the server refuses holds up no other."""

@@ -32,7 +32,7 @@ class OutboxFolder:
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._held: dict[Path, int] = {}
-        self._refused: set[Path] = set()
+        self._passed_over: set[Path] = set()
 
     def prepare(self) -> None:
         """Make the folder, for this user alone. An event says so if nothing can be kept in it."""
@@ -56,7 +56,7 @@ class OutboxFolder:
     def inherit(self) -> Store | None:
         """A file that a process has left, this one's until it is given up; None if there is none that can be read."""
         for path in self._files():
-            if path not in self._refused and self._hold(path):
+            if path not in self._passed_over and self._hold(path):
                 if store := self._opened(path):
                     return store
                 self._let_go(path)
@@ -68,7 +68,7 @@ class OutboxFolder:
         except StoreDamaged as error:
             self._rename(path, error)
         except StoreTooNew as error:
-            self._refused.add(path)
+            self._passed_over.add(path)
             self._observer.emit("outbox.too_new", file=str(path), error=str(error))
         except StoreError as error:
             self._observer.emit("outbox.unusable", file=str(path), error=str(error))
@@ -78,6 +78,11 @@ class OutboxFolder:
         """Hold the file no longer; what is kept in it is left to whoever finds it."""
         store.close()
         self._let_go(store.path)
+
+    def pass_over(self, store: Store) -> None:
+        """As `release`, and inherit it no more: what is left in it is for others."""
+        self._passed_over.add(store.path)
+        self.release(store)
 
     def discard(self, store: Store) -> None:
         """Remove the file: all that was kept in it has been taken."""
