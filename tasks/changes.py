@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from accounts import audit
 from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
-from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle, limits, queues
+from tasks.domain.states import TaskStatus
 from tasks.models import HandlerLimits, Queue, Task
 
 
 @repeats_lock_conflicts
 def delete_task(task: Task, by: Identity) -> None:
-    """Remove a task that has ended; raises as `lifecycle.delete` does, or Conflict while an attempt of it holds places."""
-    if lifecycle.holds_places(task, database_clock.now()):
-        raise Conflict("Its worker has not acknowledged that it was cancelled, so it still counts for limits.")
-    lifecycle.delete(task.pk)
-    audit.record(by, "task.deleted", f"task:{task.pk}", {"name": task.name})
+    """Remove a task that has ended; raises as `lifecycle.delete` does."""
+    lifecycle.delete(task.pk, database_clock.now())
+    _record(by, "deleted", task)
+
+
+@repeats_lock_conflicts
+def cancel_task(task: Task, by: Identity, now: datetime) -> Task:
+    """Call it off; raises as `lifecycle.cancel` does. To cancel again what is cancelled is no change, and leaves no entry."""
+    cancelled = lifecycle.cancel(task.pk, now)
+    if task.status != TaskStatus.CANCELLED:
+        _record(by, "cancelled", task)
+    return cancelled
+
+
+@repeats_lock_conflicts
+def retry_task(task: Task, by: Identity, now: datetime) -> Task:
+    """Run it again; raises as `lifecycle.retry` does."""
+    retried = lifecycle.retry(task.pk, now)
+    _record(by, "retried", task)
+    return retried
+
+
+@repeats_lock_conflicts
+def reassign_task(task: Task, by: Identity, now: datetime) -> Task:
+    """Keep it no longer for its worker; raises as `lifecycle.reassign` does."""
+    reassigned = lifecycle.reassign(task.pk, now)
+    _record(by, "reassigned", task)
+    return reassigned
+
+
+def _record(by: Identity, done: str, task: Task) -> None:
+    audit.record(by, f"task.{done}", f"task:{task.pk}", {"name": task.name})
 
 
 @repeats_lock_conflicts

@@ -88,7 +88,9 @@ class TaskRetention(Removal):
             TaskStatus.FAILED: options.failed_retention,
             TaskStatus.DEAD_LETTER: options.dead_letter_retention,
         }
-        return self._count([lifecycle.remove_ended({status}, now - age, CHUNK) for status, age in kept.items()])
+        removed = [lifecycle.remove_ended({status}, now - age, CHUNK, now) for status, age in kept.items()]
+        self.progress.treat(sum(each.count for each in removed))
+        return any(each.may_be_more for each in removed)
 
 
 class LogRetention(Removal):

@@ -178,13 +178,18 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
 
 
 @repeats_lock_conflicts
-def delete(task_id: UUID) -> None:
+def delete(task_id: UUID, now: datetime) -> None:
     """Remove a task that has ended, with all that is remembered of it.
 
-    Raises NotFound, or Conflict before its end and while tasks that depend on it have not ended.
+    Raises NotFound, or Conflict before its end, while an attempt of it holds places and while tasks that depend on it have not
+    ended.
     """
     task = the(task_id)
     require(task, "delete", "has not ended; cancel it first")
+    if holds_places(task, now):
+        raise Conflict(
+            "Its worker has not acknowledged that it was cancelled, so it still counts for limits.", status=task.status
+        )
     if dependencies.needed([task]):
         raise Conflict("Tasks that depend on it have not ended; cancel them first.", status=task.status)
     audit.forget([task_id])

@@ -15,7 +15,7 @@ from tasks.domain.priority import HIGHEST, rank
 from tasks.domain.states import MOVES, PROMOTABLE_HOLDS, TERMINAL, Hold, TaskStatus
 from tasks.lifecycle import dependencies
 from tasks.lifecycle.effects import add_after_commit, follow, follow_ready
-from tasks.lifecycle.rows import NO_LEASE, assign, chosen_by_key, erase, locked, return_to_line, write
+from tasks.lifecycle.rows import BULKY, NO_LEASE, assign, chosen_by_key, erase, locked, return_to_line, write
 from tasks.models import Queue, Task
 from tasks.queue.index import Hint
 
@@ -127,17 +127,28 @@ def withdraw_occurrence(task_id: UUID) -> bool:
     return bool(erase(Task.objects.filter(guard, pk=task_id)))
 
 
+class Removed(NamedTuple):
+    """How many tasks were removed, and whether there may be more."""
+
+    count: int
+    may_be_more: bool
+
+
 @repeats_lock_conflicts
-def remove_ended(statuses: Collection[TaskStatus], before: datetime, limit: int) -> int:
-    """Delete tasks that ended before a moment, a chunk at a time, but for those of which others depend that have not ended;
-    returns how many.
+def remove_ended(statuses: Collection[TaskStatus], before: datetime, limit: int, now: datetime) -> Removed:
+    """Delete tasks that ended before a moment, a chunk at a time.
+
+    Those stay of which others depend that have not ended, cancelled ones whose attempt may still run, and the cancelled
+    occurrence of a schedule until it would have been due: without it the schedule would make it anew.
     """
     # Its end is the last change of a task, and the changes stand in an index.
     old = Q(status__in=TERMINAL.intersection(statuses), updated_at__lt=before, completed_at__lt=before)
+    old &= Q(lease_expires_at=None) | Q(lease_expires_at__lte=now)
+    old &= Q(schedule_id=None) | Q(scheduled_at=None) | Q(scheduled_at__lte=now)
     chosen = list(Task.objects.filter(old & ~dependencies.is_needed()).values_list("pk", flat=True)[:limit])
-    rows = locked(chosen, old)
+    rows = locked(chosen, old, without=BULKY)
     needed = dependencies.needed(rows)  # by tasks that were created or retried meanwhile
     found = [task.pk for task in rows if task.pk not in needed]
     audit.forget(found)
     dependencies.forget(found)
-    return erase(Task.objects.filter(old, pk__in=found))
+    return Removed(erase(Task.objects.filter(old, pk__in=found)), may_be_more=len(chosen) == limit)

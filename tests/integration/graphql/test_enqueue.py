@@ -144,7 +144,7 @@ def test_a_cancelled_task_ends_the_watch(monkeypatch: pytest.MonkeyPatch):
 def test_a_deleted_task_ends_the_watch(monkeypatch: pytest.MonkeyPatch):
     def delete(task: Task) -> None:
         lifecycle.cancel(task.pk, database_clock.now())
-        lifecycle.delete(task.pk)
+        lifecycle.delete(task.pk, database_clock.now())
 
     with pytest.raises(CommandError, match=r"^The task was deleted\.$"):
         watched(monkeypatch, delete)

@@ -175,7 +175,7 @@ def test_a_parent_that_is_gone_is_shown_no_more(user):
     parent = make_task()
     made = create(user, dependsOn=[str(parent.pk)])
     lifecycle.cancel(parent.pk, database_clock.now())
-    lifecycle.delete(parent.pk)
+    lifecycle.delete(parent.pk, database_clock.now())
 
     found = data("query ($id: ID!) { task(id: $id) { status dependsOn { id } } }", user, id=made["id"])["task"]
 

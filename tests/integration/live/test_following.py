@@ -130,7 +130,7 @@ def test_who_follows_a_task_that_is_deleted_is_told_that_no_more_comes(connect: 
     followed = client.start(f'subscription {{ taskUpdated(id: "{task.pk}") {{ status }} }}')
     client.next(followed)
 
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, database_clock.now())
 
     assert client.receive() == {"id": followed, "type": "complete"}
 

@@ -182,7 +182,7 @@ def test_a_slot_that_waits_goes_on_when_the_task_before_is_deleted():
     schedule, running = running_since_one("QUEUE_ONE")
     schedules.fire(schedule.pk, at(14))
     end(running, at(14, 1))
-    lifecycle.delete(running.pk)
+    lifecycle.delete(running.pk, at(14, 1))
 
     assert schedules.due(at(14, 2)) == [schedule.pk]
     assert schedules.fire(schedule.pk, at(14, 2)) == Firing((at(14),))

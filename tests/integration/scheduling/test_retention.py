@@ -233,10 +233,10 @@ def test_what_is_locked_by_somebody_is_removed_later_and_nothing_is_lost(monkeyp
     old, retried = in_state(TaskStatus.FAILED), in_state(TaskStatus.FAILED)
     locked = lifecycle.upkeep.locked
 
-    def retried_meanwhile(*given: Any) -> list[Task]:
+    def retried_meanwhile(*given: Any, **columns: Any) -> list[Task]:
         monkeypatch.setattr(lifecycle.upkeep, "locked", locked)
         lifecycle.retry(retried.pk, FAR)
-        return locked(*given)
+        return locked(*given, **columns)
 
     monkeypatch.setattr(lifecycle.upkeep, "locked", retried_meanwhile)
     make_duty(TaskRetention)[0].perform(FAR)

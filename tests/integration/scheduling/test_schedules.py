@@ -141,7 +141,7 @@ def test_an_occurrence_that_was_cancelled_and_deleted_is_skipped_too():
     schedule = make()
     task = coming(schedule)
     cancel(task, at(12, 45))
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, at(12, 45))
 
     assert schedules.fire(schedule.pk, at(13))
 

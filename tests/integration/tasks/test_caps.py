@@ -366,6 +366,20 @@ def test_a_retried_task_counts_where_its_cancelled_attempt_may_still_run():
     assert lifecycle.fill_places([OF_QUEUE], START + LEASE) == 1
 
 
+def test_a_cancelled_task_that_counts_for_a_cap_is_not_deleted():
+    cap_queue(1)
+    (running,) = claim([create()])
+    lifecycle.cancel(running.pk, after(1))
+    before = row(running)
+
+    with pytest.raises(Conflict):
+        lifecycle.delete(running.pk, after(14))
+
+    assert row(running) == before
+    lifecycle.delete(running.pk, START + LEASE)
+    assert not Task.objects.filter(pk=running.pk).exists()
+
+
 # --- changes of limits ---------------------------------------------------------------------------------------------
 
 

@@ -420,14 +420,14 @@ def test_a_task_whose_children_have_not_ended_is_not_deleted():
     before = row(parent)
 
     with pytest.raises(Conflict, match="depend on it have not ended"):
-        lifecycle.delete(parent.pk)
+        lifecycle.delete(parent.pk, START)
     assert row(parent) == before
 
     end(child)
-    lifecycle.delete(parent.pk)
+    lifecycle.delete(parent.pk, START)
     assert list(Task.objects.values_list("pk", flat=True)) == [child.pk]
 
-    lifecycle.delete(child.pk)
+    lifecycle.delete(child.pk, START)
     assert Dependency.objects.count() == 0
 
 
@@ -438,9 +438,11 @@ def test_retention_passes_over_what_others_still_need():
     end(done, discarded)
     old = in_state(COMPLETED)
 
-    removed = [lifecycle.remove_ended({COMPLETED, TaskStatus.FAILED}, after(60), limit) for limit in (1, 100)]
+    removed = [
+        lifecycle.remove_ended({COMPLETED, TaskStatus.FAILED}, after(60), limit, after(60)) for limit in (1, 100)
+    ]
 
-    assert removed == [1, 0]
+    assert removed == [(1, True), (0, False)]
     assert set(Task.objects.values_list("pk", flat=True)) == {needed.pk, done.pk, child.pk}
     assert not Task.objects.filter(pk=old.pk).exists()
 
@@ -449,7 +451,7 @@ def test_a_cancelled_child_whose_parent_is_gone_can_be_retried():
     parent = create()
     child = depending_on(parent)
     end(parent, discarded)
-    lifecycle.delete(parent.pk)
+    lifecycle.delete(parent.pk, START)
 
     assert lifecycle.retry(child.pk, after(1)).status == QUEUED
 

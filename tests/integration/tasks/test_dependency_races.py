@@ -162,7 +162,7 @@ def test_a_parent_is_deleted_or_depended_on_but_not_both():
 
     def delete(number: int) -> None:
         try:
-            lifecycle.delete(leases[number].task_id)
+            lifecycle.delete(leases[number].task_id, START)
             deleted.add(number)
         except Conflict:
             pass

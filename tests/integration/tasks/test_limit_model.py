@@ -142,12 +142,10 @@ class CapMachine(RuleBasedStateMachine):
     @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete", "put off", "other key", "move", "urgent"]))
     def ask(self, data: st.DataObject, verb: str) -> None:
         pk = data.draw(st.sampled_from(self.ids))
-        if verb == "delete" and lifecycle.holds_places(self.row(pk), self.now):
-            return
         verbs = {
             "cancel": lambda: lifecycle.cancel(pk, self.now),
             "retry": lambda: lifecycle.retry(pk, self.now),
-            "delete": lambda: lifecycle.delete(pk),
+            "delete": lambda: lifecycle.delete(pk, self.now),
             "put off": lambda: lifecycle.update(pk, {"scheduled_at": self.now + timedelta(seconds=3)}, self.now),
             "other key": lambda: lifecycle.update(pk, {"limit_key": "bob"}, self.now),
             "move": lambda: lifecycle.update(pk, {"queue": "other"}, self.now),

@@ -182,7 +182,7 @@ class LockMachine(RuleBasedStateMachine):
         verbs = {
             "cancel": lambda: lifecycle.cancel(pk, self.now),
             "retry": lambda: lifecycle.retry(pk, self.now),
-            "delete": lambda: lifecycle.delete(pk),
+            "delete": lambda: lifecycle.delete(pk, self.now),
             "put off": lambda: lifecycle.update(pk, {"scheduled_at": self.now + timedelta(seconds=3)}, self.now),
             "other lock": lambda: lifecycle.update(pk, {"lock": "b"}, self.now),
             "urgent": lambda: lifecycle.update(pk, {"priority": 20}, self.now),

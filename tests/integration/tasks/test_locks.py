@@ -266,7 +266,7 @@ def test_a_cancelled_attempt_holds_its_lock_until_its_worker_has_heard_or_its_le
 def test_deleting_a_cancelled_task_frees_no_lock_of_an_attempt_that_may_still_run():
     task, waiting = run(), wait()
     lifecycle.cancel(task.pk, after(1))
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, START)
 
     assert lifecycle.hand_over(["a"], after(14)) == 0
     assert state(waiting) == WAITING

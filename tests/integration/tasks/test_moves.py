@@ -47,7 +47,7 @@ VERBS: dict[str, Callable[[Task], object]] = {
     "retry": lambda task: lifecycle.retry(task.pk, LATE),
     "update": lambda task: lifecycle.update(task.pk, {"title": "new"}, LATE),
     "withdraw": lambda task: lifecycle.withdraw_occurrence(task.pk),
-    "delete": lambda task: lifecycle.delete(task.pk),
+    "delete": lambda task: lifecycle.delete(task.pk, LATE),
     # no moves: they leave the state alone
     "renew": lambda task: lifecycle.renew([lease(task)], LEASE, LATE),
     "begin": lambda task: lifecycle.mark_begun([lease(task)], LATE),

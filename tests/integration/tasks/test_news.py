@@ -125,7 +125,7 @@ def test_a_task_that_is_gone_ends_its_followers():
     interest, everything = follower(task), stream()
     lifecycle.cancel(task.pk, START)
     look(source, [interest, everything])
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, START)
     said(source, Change.UPDATED, task)
 
     (news,) = source.look([interest, everything], None)

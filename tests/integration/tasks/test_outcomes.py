@@ -162,7 +162,7 @@ def test_a_report_for_a_task_that_is_gone_is_stale():
     task = claimed()
     lease = lease_of(task)
     lifecycle.cancel(task.pk, after(1))
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, after(1))
 
     assert settle(completed(lease), now=after(2)) == [STALE_LEASE]
 

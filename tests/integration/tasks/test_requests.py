@@ -38,7 +38,7 @@ ALIVE = [TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.PROCESSING]
         lambda id_: lifecycle.cancel(id_, START),
         lambda id_: lifecycle.retry(id_, START),
         lambda id_: lifecycle.update(id_, {"priority": 1}, START),
-        lifecycle.delete,
+        lambda id_: lifecycle.delete(id_, START),
     ],
     ids=["cancel", "retry", "update", "delete"],
 )
@@ -272,7 +272,7 @@ def test_a_moment_and_a_priority_can_change_together():
 def test_what_has_ended_can_be_deleted(status):
     task = in_state(status)
 
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, START)
 
     assert not Task.objects.exists()
 
@@ -283,7 +283,7 @@ def test_what_has_not_ended_cannot(status):
     before = row(task)
 
     with pytest.raises(Conflict):
-        lifecycle.delete(task.pk)
+        lifecycle.delete(task.pk, START)
 
     assert row(task) == before
 
@@ -291,7 +291,7 @@ def test_what_has_not_ended_cannot(status):
 def test_a_holder_of_a_deleted_task_has_lost_it():
     task = claimed()
     lifecycle.cancel(task.pk, after(1))
-    lifecycle.delete(task.pk)
+    lifecycle.delete(task.pk, START)
 
     assert lifecycle.renew([lease_of(task)], LEASE, after(2)) == {lease_of(task): RenewalVerdict.LOST}
     assert settle(completed(lease_of(task)), now=after(2)) == ["STALE_LEASE"]

@@ -1,11 +1,14 @@
 """Reaping ended leases, promoting what is due, removing what has been kept long enough."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from tasks import lifecycle
 from tasks.domain.states import Hold, TaskStatus
+from tasks.lifecycle import upkeep
+from tasks.lifecycle.rows import locked
 from tasks.models import Task, TaskAttempt
 from tests.support.factories import (
     LEASE,
@@ -233,9 +236,45 @@ def test_ended_tasks_are_removed_in_chunks_with_what_is_remembered_of_them():
     young = in_state(TaskStatus.FAILED, after(100))
     alive = [in_state(status) for status in (TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.PROCESSING)]
     other = in_state(TaskStatus.COMPLETED)
-    removed = [lifecycle.remove_ended({TaskStatus.FAILED, TaskStatus.QUEUED}, after(50), 2) for _ in range(3)]
+    removed = [
+        lifecycle.remove_ended({TaskStatus.FAILED, TaskStatus.QUEUED}, after(50), 2, after(50)) for _ in range(3)
+    ]
 
-    assert removed == [2, 1, 0]
+    assert removed == [(2, True), (1, False), (0, False)]
     assert set(Task.objects.all()) == {young, other, *alive}
     assert TaskAttempt.objects.filter(task_id__in=[task.pk for task in old]).count() == 0
     assert TaskAttempt.objects.filter(task=young).count() == 1
+
+
+def test_a_cancelled_task_stays_until_its_attempt_cannot_run_any_more():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+
+    assert lifecycle.remove_ended({TaskStatus.CANCELLED}, after(2), 10, after(14)) == (0, False)
+    assert lifecycle.remove_ended({TaskStatus.CANCELLED}, after(2), 10, after(15)) == (1, False)
+
+
+def test_a_cancelled_occurrence_of_a_schedule_stays_until_it_would_have_been_due():
+    coming = waiting(hold=Hold.SCHEDULE)
+    Task.objects.filter(pk=coming.pk).update(schedule_id=uuid4())
+    other = waiting()
+    for task in (coming, other):
+        lifecycle.cancel(task.pk, after(1))
+
+    assert lifecycle.remove_ended({TaskStatus.CANCELLED}, after(2), 10, after(59)) == (1, False)
+    assert list(Task.objects.all()) == [coming]
+    assert lifecycle.remove_ended({TaskStatus.CANCELLED}, after(2), 10, after(60)) == (1, False)
+
+
+def test_a_task_that_was_retried_meanwhile_does_not_end_the_removal(monkeypatch):
+    for _ in range(3):
+        in_state(TaskStatus.FAILED)
+
+    def lock_late(task_ids, *guard, **columns):
+        lifecycle.retry(task_ids[0], after(51))
+        return locked(task_ids, *guard, **columns)
+
+    monkeypatch.setattr(upkeep, "locked", lock_late)
+
+    assert lifecycle.remove_ended({TaskStatus.FAILED}, after(50), 2, after(51)) == (1, True)
+    assert sorted(reread(task).status for task in Task.objects.all()) == [TaskStatus.FAILED, TaskStatus.QUEUED]
