@@ -150,6 +150,11 @@ class Client:
 
     def _create_each(self, creations: Sequence[Creation]) -> None:
         """Create them; one that the server refuses holds up no other."""
+        are_linked = any(each.request.key is not None for each in creations)
+        for some in [creations] if are_linked else wire.portions(creations, host_now()):
+            self._create_some(some)
+
+    def _create_some(self, creations: Sequence[Creation]) -> None:
         try:
             self._create(creations)
         except ServerRefused as error:
@@ -157,7 +162,7 @@ class Client:
                 self.refused.append((creations[0].key, error.message))
                 return
             for creation in creations:
-                self._create_each([creation])
+                self._create_some([creation])
 
     def _create(self, creations: Sequence[Creation]) -> list[RequestedTask]:
         now = host_now()

@@ -117,6 +117,8 @@ def _data_of(response: httpx.Response) -> dict[str, Any]:
         errors = data = None
     if errors:
         _raise(errors[0])
+    if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        raise ServerRefused("PAYLOAD_TOO_LARGE", "something on the way to the server takes no request of this size")
     if response.status_code == httpx.codes.UNAUTHORIZED:
         raise TokenRefused("the server answered 401")
     if not isinstance(data, dict):

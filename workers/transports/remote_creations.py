@@ -16,6 +16,7 @@ from tasks.handling.port import EnqueueRequest
 from workers.domain.requested import RequestedTask
 from workers.offline.journal import Journal
 from workers.offline.rows import Creation
+from workers.transports import wire
 from workers.transports.base import Unreachable
 from workers.transports.graphql_client import ServerRefused
 from workers.transports.reach import Reach
@@ -77,9 +78,10 @@ class RemoteCreations:
 
     def create(self, creations: Sequence[Creation]) -> None:
         """Create tasks that were asked for while the server was away. What it refuses is told, and holds up no other."""
-        for (parent, _), those in groupby(creations, key=lambda creation: (creation.parent, creation.call)):
+        for (parent, call), those in groupby(creations, key=lambda creation: (creation.parent, creation.call)):
             if parent is not None:
-                self._create(parent, list(those))
+                for some in [list(those)] if call else wire.portions(list(those), self._now()):
+                    self._create(parent, some)
                 continue
             for creation in those:
                 self._tell_refused(creation, "FORBIDDEN", "A script asked for it, in a store that is a worker's.")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from dtq_site.foundation import strict_json
+from dtq_site.foundation.batches import by_weight
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome, OutcomeKind, shortened
 from workers.domain.card import WorkerCard
 from workers.offline.rows import Creation
 from workers.transports.base import Note
+
+MOST_BYTES = 1_000_000
+"""How much one request carries: the server refuses what is a few times as much, and proxies on the way may what is a bit more."""
 
 _UNTOLD_TEAM = UUID(int=0)
 """A remote worker is not told the team of a task: the server knows it."""
@@ -66,6 +71,16 @@ def write_records(notes: Sequence[Note], progress: Mapping[Lease, int]) -> list[
         untold = {**write_lease(lease), "attempt": 1}  # the number goes with log lines, of which there are none
         records.setdefault(lease, untold)["progress"] = percent
     return list(records.values())
+
+
+def weight(value: Mapping[str, Any]) -> int:
+    """How many bytes of a request the value takes."""
+    return len(strict_json.compact(value).encode())
+
+
+def portions(creations: Sequence[Creation], now: datetime) -> Iterator[list[Creation]]:
+    """Creations in groups that one request can carry."""
+    return by_weight(((each, weight(write_creation(each, now))) for each in creations), MOST_BYTES)
 
 
 def write_creation(creation: Creation, now: datetime) -> dict[str, Any]:

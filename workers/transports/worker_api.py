@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
-from dtq_site.foundation import strict_json
 from dtq_site.foundation.batches import by_weight
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.locks import LockAnswer, LockVerdict
@@ -26,8 +25,6 @@ Item = TypeVar("Item")
 
 MOST_CLAIMED = 100
 MOST_ITEMS = 1000
-MOST_BYTES = 1_000_000
-"""How much one request carries: the server refuses what is a few times as much."""
 
 
 class WorkerApi:
@@ -92,7 +89,7 @@ class WorkerApi:
         """Deliver outcomes."""
         written = {outcome.lease: wire.write_outcome(outcome) for outcome in outcomes}
         verdicts: dict[Lease, OutcomeVerdict] = {}
-        for some in _by_size(list(written), lambda lease: _weight(written[lease])):
+        for some in _by_size(list(written), lambda lease: wire.weight(written[lease])):
             answer = self._ask("report_outcomes", outcomes=[written[lease] for lease in some])
             verdicts |= _verdicts(some, answer)
         return verdicts
@@ -103,8 +100,8 @@ class WorkerApi:
         """Deliver all of that, the outcomes last; in one request, if it can carry that."""
         records = wire.write_records(notes, progress)
         written = {outcome.lease: wire.write_outcome(outcome) for outcome in outcomes}
-        weight = sum(len(note.message) for note in notes) + sum(map(_weight, written.values()))
-        if not (records and written) or max(len(records), len(written)) > MOST_ITEMS or weight > MOST_BYTES:
+        weight = sum(len(note.message) for note in notes) + sum(map(wire.weight, written.values()))
+        if not (records and written) or max(len(records), len(written)) > MOST_ITEMS or weight > wire.MOST_BYTES:
             self.record(notes, progress)
             return self.report(outcomes)
         answer = self._ask("report_outcomes_and_progress", records=records, outcomes=list(written.values()))
@@ -154,10 +151,6 @@ def _verdicts(leases: Iterable[Lease], answer: Mapping[str, Any]) -> dict[Lease,
     return {lease: OutcomeVerdict(each["verdict"]) for lease, each in said}
 
 
-def _weight(value: Mapping[str, Any]) -> int:
-    return len(strict_json.compact(value))
-
-
 def _written(leases: Iterable[Lease]) -> list[dict[str, Any]]:
     return [wire.write_lease(lease) for lease in leases]
 
@@ -171,6 +164,6 @@ def _by_size(items: Sequence[Item], size: Callable[[Item], int]) -> Iterable[lis
     """Groups that one request can carry."""
     return (
         portion
-        for group in by_weight(((item, size(item)) for item in items), MOST_BYTES)
+        for group in by_weight(((item, size(item)) for item in items), wire.MOST_BYTES)
         for portion in _portions(group)
     )

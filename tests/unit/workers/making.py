@@ -39,8 +39,8 @@ def claimed(number: int, **payload: Any) -> LeasedTask:
     return LeasedTask(lease(number), "job", payload, 1, 60.0, 15.0, False, UUID(int=9))
 
 
-def creation(key: str) -> Creation:
-    return Creation(EnqueueRequest("job", {}, idempotency_key=key), datetime(2030, 1, 1, 12, tzinfo=UTC), lease(7))
+def creation(key: str, **payload: Any) -> Creation:
+    return Creation(EnqueueRequest("job", payload, idempotency_key=key), datetime(2030, 1, 1, 12, tzinfo=UTC), lease(7))
 
 
 def open_store(path: Path, most_bytes: int = MEGABYTE) -> Store:

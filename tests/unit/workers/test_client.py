@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.workers.making import creation, files_in, in_a_process_that_is_killed, lease, make_folder, outcome
+from tests.unit.workers.making import (
+    MEGABYTE,
+    creation,
+    files_in,
+    in_a_process_that_is_killed,
+    lease,
+    make_folder,
+    outcome,
+)
 from workers.client import Client
 from workers.transports.graphql_client import ServerRefused
 
@@ -19,11 +27,12 @@ class Server:
 
     def __init__(self) -> None:
         self.created: list[str] = []
-        self.most_bytes = 1_048_576
+        self.requests = 0
 
     def ask(self, name: str, said: Mapping[str, Any]) -> dict[str, Any]:
-        if len(str(said)) > self.most_bytes:
+        if len(str(said).encode()) > MEGABYTE:
             raise ServerRefused("PAYLOAD_TOO_LARGE", "too much")
+        self.requests += 1
         self.created += [each["idempotencyKey"] for each in said["inputs"]]
         return {"createTasks": [{"id": each["idempotencyKey"], "status": "QUEUED"} for each in said["inputs"]]}
 
@@ -79,3 +88,14 @@ def test_a_file_with_a_row_that_cannot_be_read_is_set_aside_once(client, server,
 
     assert (server.created, files_in(path)) == ([], [])
     assert (path / "outbox-0.sqlite3.damaged-1").exists()
+
+
+def test_what_waits_goes_in_requests_of_a_size_that_proxies_take(client, server, path):
+    large = [replace(creation(f"{number}", text="ü" * 10_000), parent=None) for number in range(60)]
+    in_a_process_that_is_killed(lambda: make_folder(path, 16 * MEGABYTE)[0].new_store().request(large[:50]))
+    in_a_process_that_is_killed(lambda: make_folder(path, 16 * MEGABYTE)[0].new_store().request(large[50:]))
+
+    assert client.deliver()
+
+    assert server.created == [f"{number}" for number in range(60)]
+    assert (server.requests, client.refused) == (3, [])

@@ -108,6 +108,15 @@ def test_a_refusal_says_by_its_type_whether_to_ask_again(server, client, status,
         assert (raised.value.code, raised.value.field, raised.value.message) == (code, "limit", "no")
 
 
+def test_what_a_proxy_takes_for_too_large_is_refused(server, client):
+    server.status, server.body = 413, b"<html>413 Request Entity Too Large</html>"
+
+    with pytest.raises(ServerRefused) as refusal:
+        client.ask("task", {"id": "1"})
+
+    assert refusal.value.code == "PAYLOAD_TOO_LARGE"
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(502, b"<html>bad gateway</html>"), (404, b"not here"), (200, b"[]"), (200, b'{"data": null}'), (200, b'{"da')],

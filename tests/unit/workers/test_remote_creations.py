@@ -64,6 +64,23 @@ def test_a_child_that_the_server_refuses_is_told_and_holds_up_no_other(world):
     assert world.journal.wanted(10) == []
 
 
+def test_children_are_created_in_requests_of_a_size_that_proxies_take(world):
+    world.client.answers["enqueue_tasks"] = Unreachable("cut")
+    requests = [EnqueueRequest("job", {"text": "ü" * 1000}, idempotency_key=f"{number}") for number in range(45)]
+    world.transport.enqueue(claimed(1), requests)
+    linked = [EnqueueRequest("job", {"text": "ü" * 1000}, key=f"{number}") for number in range(3)]
+    world.transport.enqueue(claimed(1), linked)
+    world.client.answers["enqueue_tasks"] = {"enqueueTasks": []}
+    world.client.asked.clear()
+
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr("workers.transports.wire.MOST_BYTES", 50_000)
+        world.transport.create_wanted()
+
+    assert [len(said["inputs"]) for said in world.client.named("enqueue_tasks")] == [24, 21, 3]
+    assert world.journal.wanted(100) == []
+
+
 def test_children_that_depend_on_each_other_are_created_together_or_not_at_all(world):
     world.client.answers["enqueue_tasks"] = Unreachable("cut")
     first = EnqueueRequest("job", {}, key="first")
