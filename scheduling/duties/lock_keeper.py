@@ -42,8 +42,9 @@ class LockKeeper(Duty):
         """Look at the locks that have ended and at a page of those that are waited for."""
         awaited = locks.awaited(self._after, PAGE)
         self._after = awaited[-1] if len(awaited) == PAGE else ""
-        woken = lifecycle.hand_over({*awaited, *locks.ended(now, PAGE)}, now)
+        ended = locks.ended(now, PAGE)
+        woken = lifecycle.hand_over({*awaited, *ended}, now)
         if woken:
             self.progress.treat(woken)
             self.observer.emit("locks.handed_over", woken=woken)
-        return self.period_seconds
+        return 0.0 if len(ended) == PAGE else self.period_seconds

@@ -11,6 +11,8 @@ from scheduling.runtime.duty import LOOK_SECONDS, Duty
 from tasks import lifecycle
 from workers.gateway import retry_policy
 
+BATCH = 500
+
 
 class Reaper(Duty):
     """Reaps leases that have ended, but none that could not be renewed because the database was away."""
@@ -38,13 +40,13 @@ class Reaper(Duty):
         return up_since is not None and now - up_since >= settings.DTQ_WORKERS.lease
 
     def perform(self, now: datetime) -> float:
-        """Reap, unless leaders have been renewing for less than one lease: then workers may only have been cut off."""
+        """Reap a batch, unless leaders have been renewing for less than one lease: then workers may only have been cut off."""
         if not self._is_trusted(now):
             return self.period_seconds
-        reaped = lifecycle.reap(retry_policy(), jitter, now)
+        reaped = lifecycle.reap(retry_policy(), jitter, now, BATCH)
         self.progress.treat(len(reaped))
         for task in reaped:
             self.observer.emit(
                 "lease.reaped", task=str(task.pk), name=task.name, now=task.status, losses=task.lost_leases
             )
-        return self.period_seconds
+        return 0.0 if len(reaped) == BATCH else self.period_seconds

@@ -118,3 +118,14 @@ def test_retention_forgets_locks_that_nobody_has_taken_for_a_day():
 
     assert before == {"free", "held", "awaited"}
     assert set(NamedLock.objects.values_list("name", flat=True)) == {"held", "awaited"}
+
+
+def test_after_a_full_page_of_locks_that_have_ended_the_keeper_goes_on_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock_keeper, "PAGE", 2)
+    for name in "abc":
+        (running,) = claim([create(lock=name)])
+        lifecycle.cancel(running.pk, after(1))
+    duty, _ = make(LockKeeper)
+
+    assert [duty.perform(after(15)) for _ in range(2)] == [0.0, 1.0]
+    assert NamedLock.objects.exclude(holder_id=None).count() == 0
