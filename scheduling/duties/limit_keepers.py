@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
 
-from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.observer import Observer
 from scheduling.runtime.duty import Duty
 from scheduling.runtime.leader import Leader
@@ -16,6 +17,7 @@ from tasks import lifecycle, limit_line
 from tasks.domain.limits import Kind, Limit
 
 PAGE = 500
+SHORTEST_REST_SECONDS = 0.001
 
 
 class _Keeper(Duty):
@@ -26,6 +28,7 @@ class _Keeper(Duty):
     def __init__(self, observer: Observer, clock: Clock, leader: Leader) -> None:
         super().__init__(observer, clock, leader)
         self._after = ""
+        self._look_again_at = math.inf
 
     @property
     def is_through(self) -> bool:
@@ -33,15 +36,23 @@ class _Keeper(Duty):
         return not self._after
 
     def perform(self, now: datetime) -> float:
-        """Look at a page of those limits that tasks wait for, again at once if more may be woken than were."""
+        """Look at a page of those limits that tasks wait for, again at once if more may be woken than were; rest after the
+        last page only.
+        """
+        began = elapsed_clock()
         awaited = limit_line.awaited(self.kind, self._after, PAGE)
-        woken, rest = self.wake(awaited, now) if awaited else (0, self.period_seconds)
+        woken, seconds = self.wake(awaited, now) if awaited else (0, self.period_seconds)
         if woken:
             self.progress.treat(woken)
             self.observer.emit(f"{self.kind}s.relieved", woken=woken)
         if woken >= lifecycle.MOST_WOKEN:
             return 0.0
-        self._after = str(awaited[-1]) if len(awaited) == PAGE else ""
+        self._look_again_at = min(self._look_again_at, began + seconds)
+        if len(awaited) == PAGE:
+            self._after = str(awaited[-1])
+            return 0.0
+        rest = max(self._look_again_at - elapsed_clock(), SHORTEST_REST_SECONDS)
+        self._after, self._look_again_at = "", math.inf
         return rest
 
     @abstractmethod

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.observer import Observer
 from scheduling.runtime.duty import Duty
 from scheduling.runtime.leader import Leader
@@ -16,6 +16,8 @@ BATCH = 1000
 
 GATHERING_SECONDS = 0.02
 """How long it rests at least after a promotion: what is due shortly after each other goes together."""
+
+SHORTEST_REST_SECONDS = 0.001
 
 UNTOLD_SECONDS = 0.1
 """How often it looks while nobody can tell it of a task that is due sooner."""
@@ -53,6 +55,7 @@ class Promoter(Duty):
 
     def perform(self, now: datetime) -> float:
         """Promote what is due, a batch of it."""
+        began = elapsed_clock()
         self._sleeps_until = None  # whatever is heard from here on the look at the rows may miss
         promoted = lifecycle.promote(now, BATCH)
         self.progress.treat(promoted)
@@ -60,9 +63,11 @@ class Promoter(Duty):
         if promoted and due is not None and due <= now:
             return 0.0
         rest = self.period_seconds if self._is_told else min(UNTOLD_SECONDS, self.period_seconds)
+        took = elapsed_clock() - began
         if due is not None:  # one that is overdue waits for a worker to hear of its cancellation
-            rest = min(rest, (due - now).total_seconds() if due > now else UNTOLD_SECONDS)
+            until_due = max((due - now).total_seconds() - took, SHORTEST_REST_SECONDS)
+            rest = min(rest, until_due if due > now else UNTOLD_SECONDS)
         if promoted:
             rest = max(rest, GATHERING_SECONDS)
-        self._sleeps_until = now + timedelta(seconds=rest)
+        self._sleeps_until = now + timedelta(seconds=took + rest)
         return rest

@@ -39,6 +39,14 @@ def tokens_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Tokens._ask
 
 
+@pytest.fixture(autouse=True)
+def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The machine's clock, which stands still but for what a test adds."""
+    reading = [0.0]
+    monkeypatch.setattr(limit_keepers, "elapsed_clock", lambda: reading[0])
+    return reading
+
+
 def make(kind: Any) -> tuple[Any, Recorder]:
     heard = Recorder()
     return kind(Observer(heard), ManualClock(), None), heard
@@ -199,3 +207,24 @@ def test_the_keeper_of_caps_wakes_who_waits_for_a_limit_and_stands_in_no_line(mo
 
     assert [state(task) for task in tasks[1:]] == [WAITING, WAITING, READY, READY, WAITING]
     assert sum(event.facts["woken"] for event in heard.named("limits.strays_woken")) == 2
+
+
+def test_the_keeper_of_rates_rests_after_its_last_page_by_the_least_of_all_and_less_what_its_rounds_took(
+    elapsed: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limit_keepers, "PAGE", 1)
+    for queue, rate in (("a", "20/s"), ("b", "1/d")):
+        limit(queue, rate_limit=rate, burst=1)
+        claim([create(queue=queue) for _ in range(2)])
+    duty, _ = make(RateKeeper)
+    spend = lifecycle.spend_tokens
+
+    def spend_slowly(*given: Any) -> Any:
+        elapsed[0] += 0.004
+        return spend(*given)
+
+    monkeypatch.setattr(lifecycle, "spend_tokens", spend_slowly)
+
+    rests = [duty.perform(after(0.02)) for _ in range(3)]
+
+    assert rests == [0.0, 0.0, pytest.approx(0.03 - 0.008)]

@@ -14,7 +14,8 @@ from django.db import connection
 from redis import Redis
 
 from dtq_site.foundation.observer import Observer
-from scheduling.duties.promoter import GATHERING_SECONDS, UNTOLD_SECONDS, Promoter
+from scheduling.duties import promoter as promoter_module
+from scheduling.duties.promoter import GATHERING_SECONDS, SHORTEST_REST_SECONDS, UNTOLD_SECONDS, Promoter
 from scheduling.runtime import due_listener
 from scheduling.runtime.due_listener import DueListener
 from tasks import lifecycle
@@ -37,12 +38,35 @@ from tests.support.factories import (
 from tests.support.waiting import eventually
 
 
+@pytest.fixture(autouse=True)
+def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The machine's clock, which stands still but for what a test adds."""
+    reading = [0.0]
+    monkeypatch.setattr(promoter_module, "elapsed_clock", lambda: reading[0])
+    return reading
+
+
 def told() -> tuple[Promoter, Any]:
     """A promoter that is told of every task that waits, and its leader."""
     leader = Leading()
     duty, _ = make_duty(Promoter, leader)
     duty.be_told(True)
     return duty, leader
+
+
+def test_what_a_round_took_is_part_of_its_rest(elapsed: list[float], monkeypatch: pytest.MonkeyPatch):
+    duty, _ = told()
+    create(scheduled_at=after(0.5))
+    next_due = lifecycle.next_due
+
+    def look_slowly() -> datetime | None:
+        elapsed[0] += 0.2
+        return next_due()
+
+    monkeypatch.setattr(lifecycle, "next_due", look_slowly)
+
+    assert duty.perform(START) == pytest.approx(0.3)
+    assert duty.perform(after(0.4)) == pytest.approx(SHORTEST_REST_SECONDS)
 
 
 def test_it_sleeps_until_the_next_task_is_due_but_not_for_longer_than_its_period():
