@@ -134,21 +134,21 @@ class TasksMutation(WorkflowMutation, BulkMutation, HandlerLimitsMutation):
     @requires(Role.USER)
     def resolve_cancel_task(root: None, info: GraphQLResolveInfo, id: str) -> models.Task:
         """Cancel it."""
-        task = lifecycle.cancel(visible_task(info, id).pk, info.context.clock.now())
+        task = changes.cancel_task(visible_task(info, id), info.context.identity, info.context.clock.now())
         return with_related([task], info)[0]
 
     @staticmethod
     @requires(Role.USER)
     def resolve_retry_task(root: None, info: GraphQLResolveInfo, id: str) -> models.Task:
         """Start it anew."""
-        task = lifecycle.retry(visible_task(info, id).pk, info.context.clock.now())
+        task = changes.retry_task(visible_task(info, id), info.context.identity, info.context.clock.now())
         return with_related([task], info)[0]
 
     @staticmethod
     @requires(Role.USER)
     def resolve_reassign_task(root: None, info: GraphQLResolveInfo, id: str) -> models.Task:
         """Hold it no longer."""
-        task = lifecycle.reassign(visible_task(info, id).pk, info.context.clock.now())
+        task = changes.reassign_task(visible_task(info, id), info.context.identity, info.context.clock.now())
         return with_related([task], info)[0]
 
     @staticmethod

@@ -8,7 +8,8 @@ import pytest
 
 from accounts.identity import Identity
 from accounts.models import AuditEntry
-from tests.integration.graphql.making import data, finish, make_task, refusal
+from tasks.models import Task
+from tests.integration.graphql.making import data, finish, make_task, refusal, start
 from tests.integration.graphql.subjects import a_cancelled_task, a_schedule
 
 
@@ -47,6 +48,23 @@ def test_what_is_deleted(admin: Identity, user: Identity):
     assert entries() == [
         (admin.user_id, admin.username, "task.deleted", f"task:{task.pk}", {"name": "send-email"}),
         (user.user_id, user.username, "schedule.deleted", f"schedule:{schedule.pk}", {"name": "daily-report"}),
+    ]
+
+
+def test_what_is_done_to_single_tasks(user: Identity):
+    task, held = make_task(), start(make_task())
+    Task.objects.filter(pk=held.pk).update(held_until=held.lease_expires_at)
+    by_id = "mutation ($id: ID!) {{ {}(id: $id) {{ id }} }}"
+
+    for field, each in [("cancelTask", task), ("cancelTask", task), ("retryTask", task), ("reassignTask", held)]:
+        data(by_id.format(field), user, id=str(each.pk))
+    assert refusal(by_id.format("retryTask"), user, id=str(task.pk))[0] == "CONFLICT"
+
+    facts = {"name": "send-email"}
+    assert entries() == [
+        (user.user_id, user.username, "task.cancelled", f"task:{task.pk}", facts),
+        (user.user_id, user.username, "task.retried", f"task:{task.pk}", facts),
+        (user.user_id, user.username, "task.reassigned", f"task:{held.pk}", facts),
     ]
 
 

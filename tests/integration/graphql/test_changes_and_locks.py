@@ -15,6 +15,7 @@ from accounts.identity import Identity
 from accounts.models import AuditEntry, User, WorkerToken
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
+from tasks.domain.outcome import OutcomeKind
 from tasks.models import Queue, Task
 from tests.integration.graphql.making import data, finish, make_identity, make_task, refusal
 
@@ -24,6 +25,8 @@ PAUSE = 'mutation { pauseQueue(name: "mail") { paused } }'
 RESUME = 'mutation { resumeQueue(name: "mail") { paused } }'
 UPDATE = 'mutation { updateQueue(name: "mail", input: {weight: 7}) { weight } }'
 DELETE = "mutation ($id: ID!) { deleteTask(id: $id) }"
+CANCEL = "mutation ($id: ID!) { cancelTask(id: $id) { status } }"
+RETRY = "mutation ($id: ID!) { retryTask(id: $id) { status } }"
 REVOKE = "mutation ($id: ID!) { revokeWorkerToken(id: $id) { id } }"
 ROTATE = "mutation ($id: ID!) { rotateWorkerToken(id: $id, overlapSeconds: 0) { token { id } } }"
 
@@ -38,6 +41,8 @@ CHANGES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "resume": (lambda: make_task(queue="mail"), RESUME, "queue.resumed"),
     "update": (lambda: make_task(queue="mail"), UPDATE, "queue.changed"),
     "delete": (lambda: finish(make_task(queue="mail")), DELETE, "task.deleted"),
+    "cancel": (lambda: make_task(queue="mail"), CANCEL, "task.cancelled"),
+    "retry": (lambda: finish(make_task(queue="mail"), OutcomeKind.DISCARDED, error="No use."), RETRY, "task.retried"),
     "revoke": (make_token, REVOKE, "worker_token.revoked"),
     "rotate": (make_token, ROTATE, "worker_token.issued"),
 }
