@@ -19,7 +19,7 @@ from tasks.lifecycle.admission import admit, is_conditional
 from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.freeing import free_all, held_among
-from tasks.lifecycle.limiting import return_tokens
+from tasks.lifecycle.limiting import return_after_commit
 from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
 from tasks.lifecycle.statements import claim_of, claimed_task
 from tasks.models import Task
@@ -146,7 +146,7 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
     columns = ["attempts", *return_to_line(released, now)]
     write(released, guard & Q(status__unindexed__in=MOVES["release"].sources), columns)
     _withdraw(cancelled, guard)
-    return_tokens(released, now)
+    return_after_commit(released, now)
     follow([*released, *free_all(places, now)])
     return len(held)
 

@@ -13,18 +13,20 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 
 from dtq_site.foundation.database import repeats_lock_conflicts
 from tasks import limit_line, limits
 from tasks.domain import rates
-from tasks.domain.limits import Kind, Limit, Rule, Scope
+from tasks.domain.limits import Kind, Limit, Scope
+from tasks.domain.rates import Rate
 from tasks.domain.states import MOVES, Hold
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.rows import BULKY, locked
 from tasks.lifecycle.waking import make_awaited_ready
 from tasks.models import Task
-from tasks.tokens import microseconds, tokens
+from tasks.tokens import Wanted, microseconds, tokens
 
 MOST_WOKEN = 1000
 
@@ -123,19 +125,26 @@ def _spend(
     return _wake_and_tell(firsts, now), plans, next_at
 
 
-def return_tokens(unstarted: Collection[Task], now: datetime) -> None:
-    """Give back the tokens of tasks that were claimed and have not begun."""
+def return_after_commit(unstarted: Collection[Task], now: datetime) -> None:
+    """Give back the tokens of tasks that were claimed and have not begun, once that is certain."""
     if not unstarted:
         return
     limits.refresh()
     unused: Counter[Limit] = Counter()
-    rules: dict[Limit, Rule] = {}
+    rates_of: dict[Limit, Rate] = {}
     for task in unstarted:
-        found = limits.applying_to(task.queue, task.name, task.limit_key)
-        rules |= found
-        unused.update(limit for limit in found if limit.kind is Kind.RATE)
+        for limit, rule in limits.applying_to(task.queue, task.name, task.limit_key).items():
+            if limit.kind is Kind.RATE and rule.rate is not None:
+                unused[limit] += 1
+                rates_of[limit] = rule.rate
     if unused:
-        tokens().take({limit: (rate, -unused[limit]) for limit in unused if (rate := rules[limit].rate)}, now)
+        wanted = {limit: (rates_of[limit], -count) for limit, count in unused.items()}
+        transaction.on_commit(lambda: _give_back(wanted, now), robust=True)
+
+
+@repeats_lock_conflicts
+def _give_back(wanted: Wanted, now: datetime) -> None:
+    tokens().take(wanted, now)
 
 
 def _firsts(counts: Mapping[Limit, int]) -> list[UUID]:

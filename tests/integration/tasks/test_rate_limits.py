@@ -11,7 +11,7 @@ from tasks.domain.limits import Kind, Limit, Scope
 from tasks.domain.rates import read_rate
 from tasks.domain.states import Hold, TaskStatus
 from tasks.handling import registry
-from tasks.lifecycle import limiting
+from tasks.lifecycle import holding, limiting
 from tasks.models import LimitWaiter, Task
 from tasks.tokens import Tokens, microseconds
 from tests.support.factories import (
@@ -133,6 +133,22 @@ def test_a_task_that_is_given_back_unstarted_gives_its_token_back():
     assert [task.pk for task in claim(tasks, after(1))] == [second.pk]
     assert state(first) == RUNNING
     assert state(tasks[2]) == WAITING
+
+
+def test_a_release_that_is_repeated_gives_tokens_back_once(monkeypatch: pytest.MonkeyPatch):
+    limit_queue("1/d", 3)
+    tasks = [create() for _ in range(5)]
+    won = claim(tasks[:3])
+    follow = holding.follow
+
+    def lose(moved: list[Task]) -> None:
+        monkeypatch.setattr(holding, "follow", follow)
+        raise OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
+
+    monkeypatch.setattr(holding, "follow", lose)
+
+    assert lifecycle.release([lease_of(won[2])], after(1)) == 1
+    assert [task.pk for task in claim(tasks[2:], after(2))] == [tasks[2].pk]
 
 
 def test_a_token_is_not_spent_on_a_task_that_lacks_something_else():
