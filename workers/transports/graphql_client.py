@@ -37,7 +37,7 @@ class NotDone(Unreachable):
 
 
 class TokenRefused(NotDone):
-    """The server does not take the token: it is wrong, has expired or was revoked."""
+    """The server does not take the token: it is wrong, has expired or was revoked; or there is none that can be read."""
 
 
 class ServerRefused(DTQError):
@@ -77,7 +77,7 @@ class GraphQLClient:
         """The data that the operation of that name answers. Raises Unreachable or ServerRefused."""
         body = strict_json.compact({"query": operation(name), "variables": variables}).encode()
         timeout = httpx.Timeout(self._answer_seconds + waits_seconds, connect=CONNECT_SECONDS)
-        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        headers = {"Authorization": self._authorization(), "Content-Type": "application/json"}
         try:
             response = self._http.post(
                 self._url, content=body, headers=headers, timeout=timeout, extensions={"trace": self._note_stream}
@@ -86,6 +86,12 @@ class GraphQLClient:
             kind = NotDone if isinstance(error, _NEVER_SENT) else Unreachable
             raise kind(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         return _data_of(response)
+
+    def _authorization(self) -> bytes:
+        try:
+            return f"Bearer {self._token()}".encode("ascii")
+        except (OSError, UnicodeError) as error:
+            raise TokenRefused(f"the token cannot be read: {error}") from error
 
     def interrupt(self) -> None:
         """End what other threads wait for: their requests fail as unreachable."""

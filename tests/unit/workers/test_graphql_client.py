@@ -108,6 +108,22 @@ def test_a_refusal_says_by_its_type_whether_to_ask_again(server, client, status,
         assert (raised.value.code, raised.value.field, raised.value.message) == (code, "limit", "no")
 
 
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", "geheim\u00fc".encode()])
+def test_a_token_that_cannot_be_read_for_a_moment_is_read_again(server, tmp_path, content):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    client = GraphQLClient(server.url, path.read_text)
+
+    with pytest.raises(TokenRefused, match="cannot be read"):
+        client.ask("task", {"id": "1"})
+    assert server.asked == []
+    path.write_text("secret")
+
+    assert client.ask("task", {"id": "1"}) == {"answer": 42}
+    assert server.tokens == ["Bearer secret"]
+
+
 def test_what_a_proxy_takes_for_too_large_is_refused(server, client):
     server.status, server.body = 413, b"<html>413 Request Entity Too Large</html>"
 
