@@ -33,6 +33,7 @@ class OutboxFolder:
         self._lock = threading.Lock()
         self._held: dict[Path, int] = {}
         self._passed_over: set[Path] = set()
+        self._foreign: set[Path] = set()
 
     def prepare(self) -> None:
         """Make the folder, for this user alone. An event says so if nothing can be kept in it."""
@@ -136,7 +137,12 @@ class OutboxFolder:
         with self._lock:
             if path in self._held:
                 return False
-            descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            lock = path.with_suffix(".lock")
+            try:
+                descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            except PermissionError as error:
+                self._tell_foreign(lock, error)
+                return False
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -144,6 +150,14 @@ class OutboxFolder:
                 return False
             self._held[path] = descriptor
             return True
+
+    def _tell_foreign(self, lock: Path, error: OSError) -> None:
+        """Another user's: who holds it cannot be seen. A folder in which nothing can be made is no reason to look further."""
+        if not lock.exists():
+            raise error
+        if lock not in self._foreign:
+            self._foreign.add(lock)
+            self._observer.emit("outbox.foreign", file=str(lock), error=str(error))
 
     def _let_go(self, path: Path) -> None:
         with self._lock:

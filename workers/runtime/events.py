@@ -10,6 +10,7 @@ LEVELS = {
     "keeper.died": "error",
     "outbox.set_aside": "error",
     "outbox.too_new": "error",
+    "outbox.foreign": "warning",
     "outbox.unusable": "error",
     "outbox.full": "error",
     "outbox.left": "warning",

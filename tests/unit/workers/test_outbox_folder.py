@@ -214,3 +214,25 @@ def test_processes_that_start_at_once_inherit_every_file_once(path):
         found += ours.recv()
     assert sorted(lease.fencing_token for lease in found) == [0, 1, 2, 3]
     assert files_in(path) == []
+
+
+def test_a_file_of_another_user_counts_as_held_and_is_told_of_once(path, monkeypatch):
+    left_by_the_dead(path, 1)
+    left_by_the_dead(path, 2)
+    really_open = os.open
+
+    def refusing(file: Path, *how: int) -> int:
+        if Path(file).name == "outbox-0.lock":
+            raise PermissionError(f"no right to {file}")
+        return really_open(file, *how)
+
+    monkeypatch.setattr("workers.offline.folder.os.open", refusing)
+    folder, heard = make_folder(path)
+
+    inherited = [folder.inherit() for _ in range(2)]
+    fresh = folder.new_store()
+
+    assert [store.path.name for store in inherited if store] == ["outbox-1.sqlite3"]
+    assert fresh.path.name == "outbox-2.sqlite3"
+    assert len(heard.named("outbox.foreign")) == 1
+    assert files_in(path) == ["outbox-0.sqlite3", "outbox-1.sqlite3", "outbox-2.sqlite3"]
