@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from dtq_site.foundation.backoff import spread
+from dtq_site.foundation.errors import PayloadTooLarge
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.locks import LockAnswer
@@ -176,7 +177,12 @@ class RemoteTransport:
         """See Transport. They came with the claim, unless they were too large for that."""
         if task.parent_results is not None:
             return task.parent_results
-        return self._reach.ask_for_handler(lambda: self._api.parent_results(task.lease))
+        try:
+            return self._reach.ask_for_handler(lambda: self._api.parent_results(task.lease))
+        except ServerRefused as error:
+            if error.code == PayloadTooLarge.code:
+                raise PayloadTooLarge(error.message, field=error.field) from error
+            raise
 
     # --- locks -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dtq_site.foundation.errors import PayloadTooLarge
 from tasks.domain.locks import LockAnswer, LockVerdict
 from tasks.domain.outcome import OutcomeKind, OutcomeVerdict
 from tests.unit.workers.making import claimed, lease, note, outcome
@@ -178,3 +179,15 @@ def test_what_parents_have_returned_came_with_the_claim_or_is_asked_for(world):
     assert world.transport.results(replace(claimed(1), parent_results={"first": 1})) == {"first": 1}
     assert world.client.asked == []
     assert world.transport.results(claimed(1)) == {"first": 7}
+
+
+def test_what_parents_have_returned_that_is_too_large_is_so_here_too_and_other_refusals_stay(world):
+    world.client.answers["parent_results"] = [
+        ServerRefused("PAYLOAD_TOO_LARGE", "it is too much", "lease"),
+        ServerRefused("NOT_FOUND", "no such task", "lease"),
+    ]
+
+    with pytest.raises(PayloadTooLarge, match="it is too much"):
+        world.transport.results(claimed(1))
+    with pytest.raises(ServerRefused, match="no such task"):
+        world.transport.results(claimed(1))
