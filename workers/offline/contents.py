@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dtq_site.foundation.clock import LeaseTimer
-from workers.offline.files import opened_to_read
+from workers.offline.files import VERSION, opened_to_read, steps_from
 from workers.offline.rows import UNREADABLE, read_claimed, read_creation, read_outcome
 
 _TABLES = {
@@ -52,11 +52,26 @@ def _is_file_of_rows(path: Path) -> bool:
 
 def _contents(path: Path) -> Contents:
     try:
-        with closing(opened_to_read(path)) as connection:
+        with closing(_copy_of(path)) as connection:
             counts = {kind: _count(connection, table) for table, kind in _TABLES.items()}
             return Contents(path, counts, list(_lines(connection)))
     except (sqlite3.Error, *UNREADABLE) as error:
         return Contents(path, {}, [], str(error))
+
+
+def _copy_of(path: Path) -> sqlite3.Connection:
+    """The file in memory, and there of the present version."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        with closing(opened_to_read(path)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.backup(copy)
+        if version < VERSION:
+            copy.executescript(steps_from(version))
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

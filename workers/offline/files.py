@@ -1,4 +1,4 @@
-"""The files of a store as such: which there are, and what can be read of one that another process holds."""
+"""The files of a store as such: which there are, of which version, and what can be read of one that another process holds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from pathlib import Path
 
 from tasks.domain.lease import Lease
 from workers.offline.rows import UNREADABLE, read_lease
+
+_SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.sql", "schema_3.sql")]
+"""What makes of a file of one version one of the next; the first makes one of an empty file."""
+
+VERSION = len(_SCHEMAS)
+
+
+def steps_from(version: int) -> str:
+    """The script that makes of a file of that version one of the present version, or leaves it as it is."""
+    steps = "".join(path.read_text() for path in _SCHEMAS[version:])
+    return f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT"
 
 
 def with_logs(path: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from uuid import UUID
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome
 from workers.offline.errors import StoreDamaged, StoreFull, StoreTooNew, translated
-from workers.offline.files import with_logs
+from workers.offline.files import VERSION, steps_from, with_logs
 from workers.offline.rows import (
     BEGUN,
     GIVEN_UP,
@@ -44,10 +44,6 @@ from workers.transports.base import Note
 
 Item = TypeVar("Item")
 
-_SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.sql", "schema_3.sql")]
-"""What makes of a file of one version one of the next; the first makes one of an empty file."""
-
-VERSION = len(_SCHEMAS)
 TABLES = ("outcome", "note", "progress", "claimed", "asked", "creation")
 _LOG_BYTES = 256 * 1024
 """From what size on the log is emptied into the file: a small disk must not be filled by the log alone."""
@@ -85,8 +81,7 @@ class Store:
         self._value(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // self._value('PRAGMA page_size')}")
         self._value(f"PRAGMA max_page_count = {most_bytes // self._value('PRAGMA page_size')}")
         if version < VERSION:
-            steps = "".join(path.read_text() for path in _SCHEMAS[version:])
-            self._connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT")
+            self._connection.executescript(steps_from(version))
 
     # --- what is to be told ----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from dtq_site.foundation.observer import Observer, Recorder
 from tasks.domain.lease import Lease
 from tests.unit.workers.making import MEGABYTE, files_in, lease, make_folder, note, outcome
+from workers.offline import files
 from workers.offline import store as stores
 from workers.offline.errors import StoreError
 from workers.offline.outbox import Outbox
@@ -200,7 +201,7 @@ def test_what_cannot_be_removed_is_told_and_taken_all_the_same(outbox, heard, mo
 
 
 def test_a_new_file_that_is_damaged_at_once_is_told_and_not_tried_without_end(outbox, path, heard, monkeypatch):
-    monkeypatch.setattr(stores, "_SCHEMAS", [Path(os.devnull)] * stores.VERSION)
+    monkeypatch.setattr(files, "_SCHEMAS", [Path(os.devnull)] * files.VERSION)
     outbox.outcomes += [outcome(1)]
 
     assert not outbox.keep()

@@ -14,6 +14,7 @@ import pytest
 from tasks.domain.lease import LeasedTask
 from tasks.handling.port import EnqueueRequest
 from tests.unit.workers.making import in_a_process_that_is_killed, lease, open_store, outcome
+from workers.offline import files
 from workers.offline import store as stores
 from workers.offline.errors import StoreDamaged, StoreFull
 from workers.offline.rows import AskedClaim, ClaimedRow, Creation
@@ -114,8 +115,9 @@ def test_a_file_is_empty_only_when_nothing_of_any_kind_is_kept(path):
 
 def test_a_file_of_the_first_version_is_brought_up_to_date_with_what_it_keeps(path, monkeypatch):
     with monkeypatch.context() as earlier:
-        earlier.setattr(stores, "_SCHEMAS", stores._SCHEMAS[:1])
-        earlier.setattr(stores, "VERSION", 1)
+        earlier.setattr(files, "_SCHEMAS", files._SCHEMAS[:1])
+        for module in (files, stores):
+            earlier.setattr(module, "VERSION", 1)
         Store(path, 2**20).close()
     with sqlite3.connect(path) as first:
         assert first.execute("PRAGMA user_version").fetchone() == (1,)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -51,6 +54,26 @@ def test_a_file_that_cannot_be_read_is_told_and_hides_no_other(path):
 
     assert broken == f"{path}/outbox-0.sqlite3: cannot be read: file is not a database"
     assert head == f"{path}/outbox-1.sqlite3: 1 outcomes to report"
+
+
+OUTCOME = f"INSERT INTO outcome VALUES (1, '{UUID(int=3)}', 3, '{UUID(int=4)}', 'FAILED', 1, 'null', 'no', NULL)"
+REQUEST = '{"name": "job", "payload": {}, "depends_on": []}'
+CREATION = f"INSERT INTO creation VALUES (1, 'key', '{REQUEST}', '2030-01-01', NULL)"
+
+
+@pytest.mark.parametrize(("version", "row", "said"), [(1, OUTCOME, "outcome"), (2, CREATION, "to create key job")])
+def test_a_file_of_an_earlier_version_is_read_and_left_as_it_is(path, version, row, said):
+    path.mkdir()
+    names = ["schema.sql", "schema_2.sql"][:version]
+    steps = "".join((ROOT / "workers/offline" / name).read_text() for name in names)
+    with closing(sqlite3.connect(path / "outbox-0.sqlite3")) as connection:
+        connection.executescript(f"{steps} {row}; PRAGMA user_version = {version};")
+    before = (path / "outbox-0.sqlite3").read_bytes()
+
+    head, line = describe(path)
+
+    assert "cannot be read" not in head and line.strip().startswith(said)
+    assert (path / "outbox-0.sqlite3").read_bytes() == before
 
 
 def test_where_nothing_is_kept_it_says_so_and_makes_nothing(path):
