@@ -191,6 +191,15 @@ def with_unmet_needs(tasks: Iterable[Task]) -> set[UUID]:
     return set(edges.values_list("child_id", flat=True).distinct())
 
 
+def parents_gone(tasks: Iterable[Task]) -> dict[UUID, UUID]:
+    """Those of the locked rows that depend on a task which was deleted and never completed for them, with its id: they must
+    not run again. The parents that are there stay, for their rows are locked.
+    """
+    edges, ended = _ended_parents([task.pk for task in tasks])
+    gone = [edge for edge in edges if ended[edge.parent_id] is None and edge.on_failure != OnFailure.RUN]
+    return {edge.child_id: edge.parent_id for edge in gone}
+
+
 def wait_anew(task: Task, now: datetime) -> None:
     """Have a locked row wait for its parents. Columns: PLACE."""
     assign(task, now, status=TaskStatus.PENDING, hold=Hold.DEPENDENCY, queued_at=None)

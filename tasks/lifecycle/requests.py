@@ -92,18 +92,27 @@ def reassign(task_id: UUID, now: datetime) -> Task:
 @repeats_lock_conflicts
 def retry(task_id: UUID, now: datetime) -> Task:
     """Run an ended task again, now, with all its attempts anew; one that depends on others that have not completed waits for
-    these. Raises NotFound, or Conflict from another state.
+    these. Raises NotFound, or Conflict from another state or if one of these was deleted.
     """
     task = the(task_id)
     require(task, "retry", "is not FAILED, DEAD_LETTER or CANCELLED")
+    for parent_id in dependencies.parents_gone([task]).values():
+        raise Conflict(
+            f"Task {parent_id}, on which it depends, was deleted and had not completed for it; create the task anew.",
+            status=task.status,
+        )
     _retry([task], now)
     return task
 
 
 @repeats_lock_conflicts
 def retry_all(task_ids: Collection[UUID], wanted: Q, now: datetime) -> int:
-    """Run those of the tasks again that have ended, but for completed ones, and are still as wanted; returns how many."""
-    tasks = _locked_by_key(task_ids, wanted & Q(status__in=MOVES["retry"].sources))
+    """Run those of the tasks again that have ended, but for completed ones and those that depend on deleted ones, and are still
+    as wanted; returns how many.
+    """
+    ended = _locked_by_key(task_ids, wanted & Q(status__in=MOVES["retry"].sources))
+    refused = dependencies.parents_gone(ended)
+    tasks = [task for task in ended if task.pk not in refused]
     _retry(tasks, now)
     return len(tasks)
 

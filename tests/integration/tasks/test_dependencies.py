@@ -447,13 +447,32 @@ def test_retention_passes_over_what_others_still_need():
     assert not Task.objects.filter(pk=old.pk).exists()
 
 
-def test_a_cancelled_child_whose_parent_is_gone_can_be_retried():
+def test_a_cancelled_child_whose_parent_is_gone_and_never_completed_is_not_run_again():
     parent = create()
     child = depending_on(parent)
     end(parent, discarded)
     lifecycle.delete(parent.pk, START)
+    before = row(child)
 
-    assert lifecycle.retry(child.pk, after(1)).status == QUEUED
+    with pytest.raises(Conflict, match=f"^Task {parent.pk}, on which it depends, was deleted"):
+        lifecycle.retry(child.pk, after(1))
+
+    assert lifecycle.retry_all([child.pk], Q(), after(1)) == 0
+    assert row(child) == before
+
+
+def test_a_child_of_a_parent_that_is_gone_is_run_again_if_that_had_completed_or_did_not_matter():
+    finished, broken = create(), create()
+    of_finished, of_broken = depending_on(finished), depending_on(broken, on_dependency_failure="RUN")
+    end(finished)
+    lifecycle.cancel(of_broken.pk, after(1))
+    end(broken, discarded)
+    lifecycle.cancel(of_finished.pk, after(1))
+    for parent in (finished, broken):
+        lifecycle.delete(parent.pk, after(1))
+
+    assert lifecycle.retry(of_finished.pk, after(2)).status == QUEUED
+    assert lifecycle.retry_all([of_broken.pk], Q(), after(2)) == 1
 
 
 # --- the duty's part -----------------------------------------------------------------------------------------------
