@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth import logout
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
 from django.dispatch import receiver
@@ -75,6 +75,12 @@ def access_token(request: HttpRequest) -> JsonResponse:
     lifetime = min(TOKEN_LIFETIME, settings.DTQ_ACCOUNTS.jwt_expiration)
     token = tokens.issue_access(request.user, _session_id(request), lifetime)
     return JsonResponse({"accessToken": token, "expiresIn": int(lifetime.total_seconds())})
+
+
+@receiver(user_logged_in)
+def _begin_session(request: HttpRequest, **_: Any) -> None:
+    """Before any page can ask for a token: two that ask at once would make two ids, of which one is lost."""
+    _session_id(request)
 
 
 @receiver(user_logged_out)

@@ -128,6 +128,19 @@ def test_a_page_gets_a_token_that_is_short_lived():
     assert timedelta(0) < access.expires_at - host_now() <= TOKEN_LIFETIME
 
 
+def test_pages_that_are_opened_at_once_after_the_sign_in_share_a_session():
+    make_user("ann")
+    client, other = Client(), Client()
+
+    enter(client)
+    before = dict(client.session)
+    other.cookies = client.cookies.copy()
+    ids = {authentication.authenticate(token_of(each)).session_id for each in (client, other)}
+
+    assert len(ids) == 1
+    assert dict(client.session) == before
+
+
 def test_all_tokens_of_a_session_end_when_its_owner_signs_out():
     make_user("ann")
     client, other = Client(), Client()
