@@ -7,6 +7,7 @@ counted, and the answers bear the headers of the settings. Pages still go Django
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from functools import cache
 from io import BytesIO
@@ -21,6 +22,7 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import resolve
 from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware
 
+from accounts.worker_tokens import PREFIX
 from dtq_site.api.http import READING_METHODS, wants_page
 from dtq_site.api.options import ApiOptions
 from dtq_site.api.view import View
@@ -30,6 +32,11 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+_TOKEN = re.compile(rb"bearer +(?:[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}|%b[\w-]{20,}) *" % PREFIX.encode(), re.IGNORECASE)
+"""What a header must look like for more of a body to be kept in memory than of a stranger's: who bears a forged one is refused
+only when the body is there."""
 
 
 class GraphQLEdge:
@@ -54,8 +61,8 @@ class GraphQLEdge:
         if scope["method"] in READING_METHODS and wants_page(ASGIRequest(scope, BytesIO())):
             await self._pages(scope, receive, send)
             return
-        names_somebody = any(name == b"authorization" for name, _ in scope["headers"])
-        body = await _read_body(receive, self._options.request_bytes(signed_in=names_somebody))
+        bears_token = any(name == b"authorization" and _TOKEN.fullmatch(value) for name, value in scope["headers"])
+        body = await _read_body(receive, self._options.request_bytes(signed_in=bears_token))
         if body is None:
             return
         response = await _unless_gone(self._counted(ASGIRequest(scope, BytesIO(body))), receive)

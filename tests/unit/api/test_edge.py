@@ -141,10 +141,12 @@ def test_no_more_is_kept_of_a_body_than_shows_that_it_is_too_large_for_who_sends
         return HttpResponse()
 
     chunks = (CHANGE.ljust(150), b" " * 51, b" " * 1000)
-    through_edge(Exchange(chunks=chunks, authorization="Bearer any"), measuring)
+    tokens = [".".join(["x" * 43] * 3), "dtqw_" + "x" * 43]
+    for header in [f"Bearer {tokens[0]}", f"bearer {tokens[1]}", "x", "Bearer any", f"Basic {tokens[0]}", tokens[1]]:
+        through_edge(Exchange(chunks=chunks, authorization=header), measuring)
     through_edge(Exchange(chunks=chunks), measuring)
 
-    assert seen == [LIMIT + 1, UNSIGNED_LIMIT + 1]
+    assert seen == [LIMIT + 1] * 2 + [UNSIGNED_LIMIT + 1] * 5
     assert through_edge(Exchange(chunks=chunks)).status == 413
     assert changes == []
 
