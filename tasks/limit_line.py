@@ -65,11 +65,14 @@ def set_full_at(moments: Mapping[Limit, int]) -> None:
 
 
 def forget_old(now: datetime, limit: int = 500) -> int:
-    """Remove rows that were made long ago and for which nobody waits; returns how many. Who needs one makes it anew."""
+    """Remove rows that were made long ago, for which nobody waits, and of rates those whose bucket is full; returns how many.
+    Who needs one makes it anew.
+    """
     awaited = LimitWaiter.objects.values("limit").distinct()
-    old = LimitState.objects.filter(made_at__lt=now - FORGOTTEN_AFTER).exclude(limit__in=awaited)
+    is_full = Q(full_at_us__lt=int(now.timestamp() * 1_000_000))
+    old = LimitState.objects.filter(is_full, made_at__lt=now - FORGOTTEN_AFTER).exclude(limit__in=awaited)
     chosen = list(old.values_list("limit", flat=True)[:limit])
-    rows = LimitState.objects.filter(limit__in=chosen)
+    rows = LimitState.objects.filter(is_full, limit__in=chosen)
     return rows._raw_delete(rows.db) or 0
 
 

@@ -15,6 +15,7 @@ from tasks.domain.limits import Kind, Limit, Scope
 from tasks.domain.states import Hold, TaskStatus
 from tasks.handling import registry
 from tasks.models import HandlerLimits, LimitState, LimitWaiter, Queue, Task
+from tasks.tokens import microseconds
 from tests.support.factories import (
     LEASE,
     POLICY,
@@ -448,3 +449,10 @@ def test_rows_of_limits_are_forgotten_after_a_day_unless_somebody_waits():
     assert limit_line.forget_old(after(86_401)) == 1
     assert list(LimitState.objects.values_list("limit", flat=True)) == [str(OF_QUEUE)]
     assert Queue.objects.get(name="default").concurrency_limit == 1
+
+
+def test_the_row_of_a_rate_is_not_forgotten_before_its_bucket_is_full():
+    LimitState.objects.create(limit="rate/queue/art", full_at_us=microseconds(after(90_000)), made_at=START)
+
+    assert limit_line.forget_old(after(90_000)) == 0
+    assert limit_line.forget_old(after(90_001)) == 1
