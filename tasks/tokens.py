@@ -1,7 +1,8 @@
 """The tokens of rates, for the whole installation: in Redis, or in rows of the database while Redis is away.
 
 Each side knows nothing of what the other has given out. So whenever one takes the other's place, or Redis has lost its data,
-a bucket may be full again: a burst gets through that should not have, and nothing more.
+a bucket may be full again: a burst gets through that should not have. And each process judges by itself whether Redis is
+away: while some are cut off from it and others are not, both sides give tokens out, up to twice the rate in all.
 """
 
 from __future__ import annotations
