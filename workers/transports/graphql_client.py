@@ -87,9 +87,9 @@ class GraphQLClient:
             raise kind(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         return _data_of(response)
 
-    def _authorization(self) -> bytes:
+    def _authorization(self) -> str:
         try:
-            return f"Bearer {self._token()}".encode("ascii")
+            return f"Bearer {self._token()}".encode("ascii").decode()
         except (OSError, UnicodeError) as error:
             raise TokenRefused(f"the token cannot be read: {error}") from error
 
