@@ -140,6 +140,10 @@ class HeldAttempts:
                 self._release_row(attempt)
             return attempt
 
+    def withdrawn(self) -> set[Lease]:
+        """What the keeper has taken out of the line to give it back, or has given back."""
+        return {self.table.lease(row) for row in self.table.rows(State.WITHDRAWN, State.RETURNED)}
+
     def forget_returned(self) -> list[Lease]:
         """Hold no longer what the keeper has given back; returns the leases."""
         rows = self.table.rows(State.RETURNED) if self.table.count(State.RETURNED) else []

@@ -1,4 +1,4 @@
-"""Notes on disk, while tasks run, what a successor must know of them: which have begun, and how long their leases last."""
+"""Notes on disk what a successor must know of tasks: which have begun or are given back, and how long their leases last."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Journaling(Service):
         self._held = held
         self._journal = journal
         self._begun: set[Lease] = set()
+        self._withdrawn: set[Lease] = set()
         self._noted: dict[Lease, tuple[float, ClockReadings]] = {}
         self._extend_at = elapsed_clock() + EXTENDED_EVERY_SECONDS
 
@@ -38,6 +39,10 @@ class Journaling(Service):
         if fresh := [lease for lease in late if lease not in self._begun]:
             self._journal.begin(fresh)
             self._begun |= set(fresh)
+        withdrawn = self._held.withdrawn()
+        if given_back := withdrawn - self._withdrawn:
+            self._journal.give_up(given_back)
+        self._withdrawn = withdrawn
         self._extend()
         return TICK_SECONDS
 

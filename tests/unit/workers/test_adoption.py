@@ -22,7 +22,7 @@ from workers.offline.rows import AskedClaim, ClaimedRow
 from workers.offline.store import Store
 from workers.runtime.adoption import Adoption
 from workers.runtime.attempt import HeldAttempts
-from workers.runtime.held_table import HeldTable
+from workers.runtime.held_table import HeldTable, State
 from workers.runtime.inheritance import Inheritance
 from workers.runtime.journaling import Journaling
 from workers.transports.base import Note, Renewal, Unreachable
@@ -305,3 +305,18 @@ def test_what_runs_for_long_and_how_far_leases_last_is_noted_for_an_heir(path):
     noting._extend_at = 0.0
     noting.run_once()
     assert journal._store.claimed()[1].sent == again
+
+
+def test_what_the_keeper_gives_back_is_noted_for_an_heir_at_once(path):
+    journal = Journal(Observer(Recorder()), make_folder(path)[0])
+    held = HeldAttempts(HeldTable(10))
+    sent = LeaseTimer.sent_at()
+    tasks = [claimed(number) for number in (1, 2, 3)]
+    assert journal.hold(tasks, sent)
+    first, second, _ = held.add(tasks, sent)
+    noting = Journaling(Observer(Recorder()), held, journal)
+    held.table.state[first.row], held.table.state[second.row] = State.WITHDRAWN, State.RETURNED
+
+    noting.run_once()
+
+    assert [row.given_up for row in journal._store.claimed()] == [True, True, False]
