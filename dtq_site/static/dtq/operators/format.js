@@ -26,10 +26,17 @@ export function age(seconds) {
   return seconds < 10 ? `${Math.floor(seconds)} s` : duration(Math.floor(seconds));
 }
 
-export const since = (moment, now = Date.now()) => Math.max((now - new Date(moment)) / 1000, 0);
+// The present by the server's clock, as far as it has told it: that of this machine may be wrong.
+let ahead = 0;
+export const keepTime = (serverMoment) => {
+  ahead = new Date(serverMoment) - Date.now();
+};
+export const present = () => Date.now() + ahead;
+
+export const since = (moment, now = present()) => Math.max((now - new Date(moment)) / 1000, 0);
 
 // How long ago, or in how long: `12 s ago`, `in 3 min`.
-export function relative(moment, now = Date.now()) {
+export function relative(moment, now = present()) {
   if (!moment) return "–";
   const seconds = (new Date(moment) - now) / 1000;
   if (Math.abs(seconds) < 1) return "now";

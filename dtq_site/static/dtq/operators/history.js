@@ -42,7 +42,7 @@ class Past {
     return this.stretches.at(-2)?.at ?? null;
   }
 
-  add(history, from) {
+  add(history, span) {
     this.step = history.stepSeconds;
     this.totals = history.totals;
     const fresh = history.at.map((at, index) => ({
@@ -54,7 +54,8 @@ class Past {
       ...Object.fromEntries(["wait", "run"].map((name) => [name, SHARES.map((share) => history[name][share][index])])),
     }));
     const known = this.after === null ? [] : this.stretches.slice(0, -1);
-    this.stretches = [...known, ...fresh].filter((stretch) => stretch.time >= from);
+    const now = fresh.at(-1)?.time ?? 0; // the server's, whatever the clock of this machine says
+    this.stretches = [...known, ...fresh].filter((stretch) => stretch.time >= now - span);
   }
 
   // Tasks a second over the last stretches that make up half a minute at least.
@@ -89,12 +90,13 @@ async function look() {
   const { history } = await live.ask(QUERY, { seconds, after: asked.after });
   if (asked !== past) return; // another range was chosen meanwhile
   asked.queriedAt = Date.now();
-  asked.add(history, Date.now() / 1000 - seconds);
+  asked.add(history, seconds);
+  if (history.at.length) format.keepTime(history.at.at(-1));
   draw();
 }
 
 function draw() {
-  const to = Math.max(past.stretches.at(-1)?.time ?? 0, Date.now() / 1000 - 1);
+  const to = past.stretches.at(-1)?.time ?? Date.now() / 1000;
   const from = to - RANGES[range()][0];
   const settled = past.stretches.filter((stretch, index) => index < past.stretches.length - 1 || stretch.seconds >= OPEN_SECONDS);
   const at = settled.map((stretch) => stretch.time);

@@ -75,7 +75,7 @@ const rank = (worker) => (worker.offlineSince ? 0 : worker.isOnline ? 1 : 2);
 
 function workerState(worker) {
   if (worker.offlineSince) {
-    const leases = worker.leaseExpiresAt && new Date(worker.leaseExpiresAt) > new Date();
+    const leases = worker.leaseExpiresAt && new Date(worker.leaseExpiresAt) > format.present();
     const words = `for ${format.coarse(format.since(worker.offlineSince))}${leases ? `, its leases end ${format.relative(worker.leaseExpiresAt)}` : ""}`;
     return cell(el("span", {}, badge("bad", "offline"), el("small.quiet", {}, ` ${words}`)), words);
   }
@@ -93,7 +93,7 @@ function runsNow(worker, own) {
     return el("a.running", { href: taskUrl(task.id), title: task.name }, task.title, el("small", {}, `${progress} ${age}`));
   });
   const more = hidden > 0 && el("a.quiet", { href: listUrl({ status: "PROCESSING", worker: worker.id }) }, `${hidden} more`);
-  return cell(el("span.runs", {}, ...tasks, more || null), shown.map((task) => [task.id, task.progress, Math.floor(format.since(task.startedAt ?? Date.now()))]), hidden);
+  return cell(el("span.runs", {}, ...tasks, more || null), shown.map((task) => [task.id, task.progress, Math.floor(format.since(task.startedAt ?? format.present()))]), hidden);
 }
 
 // --- schedules ---------------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ export function showDeadLetters(groups, again) {
       again();
     });
     return [
-      cell(el("a.gist", { href: list }, group.gist || "no error text"), group.gist),
+      cell(el("a.gist", { href: list }, group.gist || "no error text"), group.gist, list),
       group.name,
       format.count(group.count),
       cell(el("a", { href: taskUrl(group.latestId) }, format.relative(group.latestAt)), format.relative(group.latestAt), group.latestId),

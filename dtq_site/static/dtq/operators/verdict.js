@@ -87,6 +87,11 @@ export function showVerdict(state) {
     node.dataset.level = finding.level;
     say(node.querySelector("strong"), finding.title);
     say(node.querySelector("span"), finding.text);
+    const link = node.querySelector("a");
+    if (link && link.getAttribute("href") !== finding.look.href) {
+      link.href = finding.look.href;
+      say(link, finding.look.text);
+    }
   });
 }
 
