@@ -182,6 +182,22 @@ const SCENES = {
     return { said, loaded, patient: refused < 8 };
   },
 
+  async "look at what workers keep"(page) {
+    await signIn(page, `/tasks/${ids[0]}`);
+    await badge(page, "Running").waitFor();
+    const kept = await buttons(page);
+    await page.goto(`${server}/tasks/${ids[1]}`);
+    await badge(page, "Running").waitFor();
+    return { kept, cutOff: await buttons(page) };
+  },
+
+  async "look with a clock that is two hours ahead"(page) {
+    await page.clock.install({ time: Date.now() + 7_200_000 });
+    await signIn(page, "/");
+    await page.locator(".tile", { hasText: "Waiting" }).getByText(/oldest for (< 1|\d+) s/).waitFor();
+    return {};
+  },
+
   async "sign out in one window"(page) {
     await signIn(page, "/");
     const other = await page.context().newPage();

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
+from scheduling import samples
 from tasks.domain.states import TaskStatus
 from tasks.models import Queue, Task
 from tests.integration.accounts.making import PASSWORD, make_user
 from tests.support.factories import claim as start
 from tests.support.factories import create, failed, in_state, lease_of, reread, settle
 from tests.support.factories import make_team as team
+from workers import presence
+from workers.domain.card import WorkerCard
 
 Play = Callable[..., dict[str, Any]]
 
@@ -121,6 +125,32 @@ def test_a_page_that_is_refused_a_token_tries_again_patiently(play: Play, commit
     saw = play("be refused a token, and given one", Role.VIEWER)
 
     assert saw == {"said": True, "loaded": 1, "patient": True}
+
+
+def test_a_task_is_reassigned_only_if_its_worker_is_cut_off(play: Play, committed_db: None):
+    now = database_clock.now()
+    tasks = []
+    for name, heard in (("near", now + timedelta(minutes=5)), ("far", now - timedelta(hours=1))):
+        card = WorkerCard(uuid4(), name, "host", 1, (), {}, 5, "remote", "1")
+        presence.sign_on(card, heard)
+        made = create(now, team=team("red"), queue=name)
+        tasks += start([made], now, worker=card.id, lease=timedelta(minutes=5))
+    Task.objects.update(held_until=now + timedelta(hours=1))
+
+    saw = play("look at what workers keep", Role.USER, *tasks)
+
+    assert saw == {
+        "kept": ["Copy", "Cancel", "Duplicate…"],
+        "cutOff": ["Copy", "Reassign", "Cancel", "Duplicate…"],
+    }
+
+
+def test_ages_go_by_the_clock_of_the_server(play: Play, committed_db: None):
+    now = database_clock.now()
+    create(now)
+    samples.take({}, now)
+
+    assert play("look with a clock that is two hours ahead", Role.VIEWER) == {}
 
 
 def test_signing_out_ends_every_window_and_no_token_is_left_in_the_browser(play: Play, committed_db: None):

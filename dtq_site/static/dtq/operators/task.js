@@ -49,7 +49,7 @@ function refuse(text) {
 
 function take({ task: found, explain }) {
   const first = task === null;
-  task = found;
+  task = { ...found, code: explain.reasons[0].code };
   page.removeAttribute("aria-busy");
   document.title = `${task.title} · DTQ`;
   say(part("title"), task.title);
@@ -206,12 +206,15 @@ async function create(event) {
   return undefined;
 }
 
+// Whether the worker that keeps the task has not been heard of, so that another one could have it sooner.
+const isCutOff = () => task.status === "PROCESSING" && task.heldUntil && (task.code === "HELD_FOR_WORKER" || !task.worker?.isOnline);
+
 let offered = "";
 function showActions() {
   if (!mayChange) return;
   const offers = [
     RETRIABLE.includes(task.status) && ["Retry", "primary", retry],
-    task.heldUntil && task.status === "PROCESSING" && ["Reassign", "plain", reassign],
+    isCutOff() && ["Reassign", "plain", reassign],
     LIVING.includes(task.status) && ["Cancel", "plain", cancel],
     ["Duplicate…", "plain", clone],
   ].filter(Boolean);
