@@ -191,6 +191,26 @@ const SCENES = {
     return { kept, cutOff: await buttons(page) };
   },
 
+  async "follow the link of a group of dead letters, as it becomes"(page) {
+    let answered = null;
+    await page.routeWebSocket(/graphql/, (socket) => {
+      const further = socket.connectToServer();
+      further.onMessage((message) => {
+        if (answered === null) return socket.send(message);
+        return socket.send(message.toString().replace(/"commonText": ?"[^"]*"/, `"commonText": "${answered}"`));
+      });
+    });
+    await page.clock.install();
+    await signIn(page, "/");
+    const link = page.locator("[data-part=dead] a.gist");
+    await link.waitFor();
+    const before = new URL(await link.getAttribute("href"), server).searchParams.get("error");
+    answered = "another text";
+    await page.clock.fastForward(11_000);
+    await page.locator('[data-part=dead] a.gist[href*="another"]').waitFor();
+    return { before };
+  },
+
   async "look with a clock that is two hours ahead"(page) {
     await page.clock.install({ time: Date.now() + 7_200_000 });
     await signIn(page, "/");

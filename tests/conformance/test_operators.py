@@ -145,6 +145,12 @@ def test_a_task_is_reassigned_only_if_its_worker_is_cut_off(play: Play, committe
     }
 
 
+def test_the_link_of_a_group_of_dead_letters_follows_what_they_have_in_common(play: Play, dead: Task):
+    saw = play("follow the link of a group of dead letters, as it becomes", Role.VIEWER, dead)
+
+    assert saw == {"before": "ValueError: broken"}
+
+
 def test_ages_go_by_the_clock_of_the_server(play: Play, committed_db: None):
     now = database_clock.now()
     create(now)
