@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from accounts.identity import Identity
@@ -14,7 +16,8 @@ from tests.integration.graphql.making import data, make_task, refusal, start
 from tests.integration.graphql.working import send_as
 from tests.support.factories import claim, lease_of
 from tests.support.worker_client import WorkerClient, completed
-from workers import selectors
+from workers import presence, selectors
+from workers.domain.card import WorkerCard
 
 pytestmark = pytest.mark.django_db
 
@@ -114,10 +117,14 @@ def test_only_admins_limit_anything(user: Identity, viewer: Identity, worker_acc
     assert list(HandlerLimits.objects.all()) == []
 
 
-def test_a_remote_worker_declares_limits_and_is_held_to_them(worker_account: Identity, user: Identity):
+def test_a_remote_worker_is_held_to_what_the_installation_declares_and_not_to_its_own_word(
+    worker_account: Identity, user: Identity
+):
+    declared = {"rate": "100/m", "burst": 9, "max_running": 1, "per": "{account}"}
+    card = WorkerCard(uuid4(), "w", "host", 1, (), {"sync": declared}, 5, "direct", "1")
+    presence.sign_on(card, database_clock.now())
+    worker = WorkerClient(send_as(worker_account), declarations=[{"name": "sync", "maxRunning": 9, "per": "{nothing}"}])
     selectors._announcements = (float("-inf"), {})
-    declared = {"name": "sync", "rate": "100/m", "burst": 9, "maxRunning": 1, "per": "{account}"}
-    worker = WorkerClient(send_as(worker_account), declarations=[declared])
     ann, again, bob = (make_task(name="sync", payload={"account": account}) for account in ("ann", "ann", "bob"))
 
     claimed = worker.claim(limit=9)

@@ -76,9 +76,9 @@ def test_children_may_depend_on_each_other_by_keys_and_on_others_by_ids(worker: 
 
 
 def test_a_worker_lets_nothing_wait_for_tasks_that_are_none_of_its_business(worker: WorkerClient, user: Identity):
-    others = [make_task(queue="vault"), finish(make_task(queue="vault"), result={"secret": 1}), make_task("blue")]
     make_task()
     (lease,) = worker.claim()
+    others = [make_task(queue="vault"), finish(make_task(queue="vault"), result={"secret": 1}), make_task("blue")]
     count = Task.objects.count()
 
     for other in others:
