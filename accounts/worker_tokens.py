@@ -127,8 +127,11 @@ _followers: list[Callable[[UUID], None]] = []
 
 
 def when_revoked(follow: Callable[[UUID], None]) -> None:
-    """Call `follow` with the id of every token that is revoked, once nobody can use it any more."""
-    _followers.append(follow)
+    """Call `follow` with the id of every token that is revoked, once nobody can use it any more. Asked again it changes
+    nothing: apps may start twice.
+    """
+    if follow not in _followers:
+        _followers.append(follow)
 
 
 def issued(limit: int, offset: int) -> QuerySet[WorkerToken]:

@@ -45,6 +45,9 @@ class ClusterCollector:
         yield from found
 
 
+CLUSTER = ClusterCollector()
+
+
 def _counters(totals: dict[tuple[str, str], float]) -> Iterator[Metric]:
     entered = {status: totals.get((sums.ENTERED, status), 0) for status in TaskStatus}
     states = CounterMetricFamily("dtq_tasks", "Entries of tasks into a state.", labels=["status"])

@@ -35,8 +35,9 @@ def explain(task: Task, now: datetime) -> list[Reason]:
 
 
 def explain_by(part: Part) -> None:
-    """Have a part say its reasons too, after those that are there."""
-    _parts.append(part)
+    """Have a part say its reasons too, after those that are there. Asked again it changes nothing: apps may start twice."""
+    if part not in _parts:
+        _parts.append(part)
 
 
 # --- ended or running ----------------------------------------------------------------------------------------------

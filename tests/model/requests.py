@@ -262,7 +262,7 @@ class Requests:
         self.ask_about_a_task(data, events, lambda id_: lifecycle.update(id_, change, self.now()))
 
     def delete(self, data: st.DataObject) -> None:
-        self.ask_about_a_task(data, {Event.DELETED}, lifecycle.delete)
+        self.ask_about_a_task(data, {Event.DELETED}, lambda id_: lifecycle.delete(id_, self.now()))
 
     def ask_about_a_task(self, data: st.DataObject, events: Iterable[Event], verb: Callable[[UUID], Any]) -> None:
         known = sorted(self.ledger.rows)

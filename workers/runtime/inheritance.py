@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
 from workers.offline.errors import StoreDamaged, StoreError
@@ -48,6 +50,12 @@ class Inheritance:
                 self._adoption.take_over(self._store)
         self._deliver_from(self._store)
         return 0
+
+    def leave(self) -> None:
+        """Remove the files in which nothing is left; the last call."""
+        if self._adoption is not None:
+            with suppress(OSError, StoreError):
+                self._adoption.tidy()
 
     def _deliver_from(self, store: Store) -> None:
         try:

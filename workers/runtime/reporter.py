@@ -156,6 +156,7 @@ class Reporter(Service):
         """Have on disk what was not delivered, for whoever comes next. False, and an event has said why, if that failed."""
         outcomes, log_lines = len(self._outbox.outcomes), len(self._outbox.notes)
         safe = self._outbox.leave()
+        self._inheritance.leave()
         if outcomes or log_lines:
             self.observer.emit("outbox.left", outcomes=outcomes, log_lines=log_lines, on_disk=safe)
         return safe

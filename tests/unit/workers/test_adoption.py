@@ -251,6 +251,17 @@ def test_an_adopted_task_counts_as_begun_for_the_next_heir_and_its_file_goes_whe
     assert files_in(path) == []
 
 
+def test_an_heir_that_leaves_removes_the_files_of_which_all_is_settled_and_no_others(heir, path):
+    left_by_the_dead(path, 1)
+    left_by_the_dead(path, 2)
+    heir.inherit()
+    heir.journal.let_go([lease(1)])
+
+    heir.inheritance.leave()
+
+    assert files_in(path) == ["outbox-1.sqlite3"]
+
+
 def test_an_heir_gives_up_nothing_that_it_runs_when_its_disk_fills_up(heir, path, monkeypatch):
     def left() -> None:
         store = make_folder(path)[0].new_store()
