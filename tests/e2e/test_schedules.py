@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from tests.e2e.test_outage import own, restart, server  # noqa: F401 - fixtures of a database that may be stopped
 from tests.support.processes import Process, Processes
@@ -55,6 +56,22 @@ class Cluster:
     def wait_for_another_than(self, leader: Process) -> None:
         """Wait until a scheduler other than that one leads."""
         eventually(lambda: self.leader is not leader, TAKEOVER_SECONDS)
+
+    @staticmethod
+    def suspend(leader: Process) -> None:
+        """Stop it between two transactions: within one it would keep SQLite's one lock, and nobody could take over."""
+        from scheduling.models import LeaderLease
+
+        def stopped() -> bool:
+            leader.signal(signal.SIGSTOP)
+            try:
+                LeaderLease.objects.filter(name="nobody").update(term=0)
+            except OperationalError:
+                leader.signal(signal.SIGCONT)
+                return False
+            return True
+
+        eventually(stopped, 30)
 
     def schedule(self, count: int, slots: int, every_seconds: int) -> None:
         """Make schedules with that many slots each, the first in three seconds."""
@@ -133,7 +150,7 @@ def test_a_leader_that_was_suspended_past_its_lease_repeats_nothing(cluster: Clu
     for _ in range(2):
         time.sleep(2)
         suspended = cluster.leader
-        suspended.signal(signal.SIGSTOP)
+        cluster.suspend(suspended)
         cluster.wait_for_another_than(suspended)
         suspended.signal(signal.SIGCONT)
 

@@ -258,6 +258,25 @@ def test_a_wait_for_a_lock_that_takes_too_long_is_repeated_and_counted():
     assert conflicts() == {"lock_wait": 1}
 
 
+@pytest.mark.skipif("connection.vendor != 'mysql'")
+def test_locks_of_a_process_that_was_suspended_within_a_transaction_are_freed_by_the_database():
+    Queue.objects.create(name="a", created_at=START)
+    holder = connection.copy()
+    holder.set_autocommit(False)
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT @@idle_transaction_timeout")
+            assert cursor.fetchone() == (60,)
+            cursor.execute("SET SESSION idle_transaction_timeout = 1")
+            cursor.execute("UPDATE tasks_queue SET weight = 9 WHERE name = 'a'")
+
+        Queue.objects.filter(name="a").update(weight=7)  # waits for less than its limit of three seconds
+    finally:
+        holder.close()
+
+    assert Queue.objects.get(name="a").weight == 7
+
+
 # --- clock, keys, connections ----------------------------------------------------------------------------------------
 
 
