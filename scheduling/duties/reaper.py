@@ -44,9 +44,10 @@ class Reaper(Duty):
         if not self._is_trusted(now):
             return self.period_seconds
         reaped = lifecycle.reap(retry_policy(), jitter, now, BATCH)
-        self.progress.treat(len(reaped))
+        cancelled = lifecycle.reap_cancelled(now, BATCH)
+        self.progress.treat(len(reaped) + cancelled)
         for task in reaped:
             self.observer.emit(
                 "lease.reaped", task=str(task.pk), name=task.name, now=task.status, losses=task.lost_leases
             )
-        return 0.0 if len(reaped) == BATCH else self.period_seconds
+        return 0.0 if BATCH in (len(reaped), cancelled) else self.period_seconds

@@ -22,7 +22,7 @@ from tasks.lifecycle.holding import (
 )
 from tasks.lifecycle.limiting import MOST_WOKEN, Plan, fill_places, holds_places, spend_tokens, wake_strays
 from tasks.lifecycle.locking import free_lock, hand_over, take_lock
-from tasks.lifecycle.losses import forfeit, has_ended_leases, reap
+from tasks.lifecycle.losses import forfeit, has_ended_leases, reap, reap_cancelled
 from tasks.lifecycle.outcomes import settle
 from tasks.lifecycle.requests import cancel, cancel_all, delete, reassign, retry, retry_all, update
 from tasks.lifecycle.upkeep import next_due, promote, release_occurrence, remove_ended, rerank, withdraw_occurrence
@@ -50,6 +50,7 @@ __all__ = [
     "note_progress",
     "promote",
     "reap",
+    "reap_cancelled",
     "reassign",
     "recount",
     "release",

@@ -20,7 +20,7 @@ from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.freeing import free_all, held_among
 from tasks.lifecycle.limiting import return_after_commit
-from tasks.lifecycle.rows import NO_LEASE, assign, bearing, borne, return_to_line, write
+from tasks.lifecycle.rows import NO_LEASE, UNCOUNTED, assign, bearing, borne, return_to_line, write
 from tasks.lifecycle.statements import claim_of, claimed_task
 from tasks.models import Task
 
@@ -153,12 +153,6 @@ def release(leases: Sequence[Lease], now: datetime) -> int:
 
 def _withdraw(tasks: Sequence[Task], guard: Q) -> None:
     """Forget the attempts of tasks that were cancelled since; one whose lease was lost was judged then."""
-    held = [task for task in tasks if task.lease_expires_at is not None]
-    earlier = [task for task in held if task.earlier_attempts == task.attempts]  # those that were retried since
-    uncounted = {"attempts": F("attempts") - 1, "version": F("version") + 1, **NO_LEASE}
-    for part, changes in (
-        ([task for task in held if task not in earlier], uncounted),
-        (earlier, {**uncounted, "earlier_attempts": F("earlier_attempts") - 1}),
-        ([task for task in tasks if task not in held], NO_LEASE),
-    ):
-        Task.objects.filter(guard, pk__in=[task.pk for task in part]).update(**changes)
+    rows = Task.objects.filter(guard, pk__in=[task.pk for task in tasks])
+    rows.filter(lease_expires_at=None).update(**NO_LEASE)
+    rows.filter(lease_expires_at__isnull=False).update(**UNCOUNTED)

@@ -18,9 +18,11 @@ from tasks.lifecycle.dependencies import follow_ends
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.freeing import free_all, held_among
 from tasks.lifecycle.rows import (
+    BULKY,
     ENDED,
     NO_LEASE,
     PLACE,
+    UNCOUNTED,
     Jitter,
     assign,
     bearing,
@@ -58,6 +60,23 @@ def has_ended_leases(now: datetime) -> bool:
 def _ended(now: datetime) -> Q:
     released = Q(held_until=None) | Q(held_until__lt=now)
     return Q(released, status__in=MOVES["reap"].sources, lease_expires_at__lt=now)
+
+
+@repeats_lock_conflicts
+def reap_cancelled(now: datetime, limit: int = 500) -> int:
+    """Forget the attempts of cancelled tasks whose workers have not said until the end of the lease that they stopped.
+
+    One that had not begun is not counted: its worker may never have heard that it won the task. Returns how many there were.
+    """
+    ended = Q(status=TaskStatus.CANCELLED, lease_expires_at__lt=now)
+    chosen = Task.objects.filter(ended).order_by("lease_expires_at")[:limit].values_list("pk", flat=True)
+    tasks = locked(list(chosen), ended, without=BULKY)
+    held_by_them = held_among(tasks)
+    rows = Task.objects.filter(ended, pk__in=[task.pk for task in tasks])
+    rows.filter(begun=False).update(**UNCOUNTED)
+    rows.filter(begun=True).update(**NO_LEASE)
+    follow(free_all(held_by_them, now))
+    return len(tasks)
 
 
 PROCESS_DIED = "the process that ran the task died"

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Least
 
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.errors import Conflict, NotFound
@@ -32,6 +33,14 @@ NO_LEASE: dict[str, Any] = {
     "capped": False,
 }
 ENDED: dict[str, Any] = {"hold": Hold.NONE, **NO_LEASE}
+
+UNCOUNTED: dict[str, Any] = {
+    "earlier_attempts": Least(F("earlier_attempts"), F("attempts") - 1),  # first: MySQL assigns from left to right
+    "attempts": F("attempts") - 1,
+    "version": F("version") + 1,
+    **NO_LEASE,
+}
+"""Of a cancelled task, retried since or not, whose attempt had not begun: as if it had never been claimed."""
 
 
 BULKY = ("description", "payload", "result", "error")

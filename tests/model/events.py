@@ -39,6 +39,9 @@ class Event(StrEnum):
 FOLLOWING = frozenset({Event.FREED, Event.FELLED})
 """What an end may bring to tasks that depend on the one that ends; nobody has asked about these."""
 
+REAPED = FOLLOWING | {Event.LOST, Event.WITHDRAWN, Event.STOPPED}
+"""What the end of leases brings."""
+
 
 def event_of(before: Row | None, after: Row | None) -> Event:
     """The one event that explains the change."""

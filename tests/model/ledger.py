@@ -199,15 +199,20 @@ class Ledger:
         book.attempts -= 1
 
     def _stopped(self, book: Book, before: Row, after: Row) -> None:
-        assert lease_of(before) in self.acting.leases, "a stranger says that it has stopped"
+        assert self._may_end(book, before), "a stranger says that it has stopped"
         book.live_until = None
 
     def _withdrawn(self, book: Book, before: Row, after: Row) -> None:
-        assert lease_of(before) in self.acting.leases, "withdrawn by a stranger"
+        assert self._may_end(book, before), "withdrawn by a stranger"
         assert after.attempts == before.attempts - 1
         book.live_until = None
         if before.earlier_attempts < before.attempts:  # else it was retried, and that attempt is among the earlier ones
             book.attempts -= 1
+
+    def _may_end(self, book: Book, before: Row) -> bool:
+        """Whether its holder speaks, or the lease has ended."""
+        ended = book.live_until is not None and book.live_until < self._now()
+        return ended or lease_of(before) in self.acting.leases
 
     def _settled(self, book: Book, before: Row, after: Row) -> None:
         lease = lease_of(before)
@@ -232,8 +237,7 @@ class Ledger:
                 self._follows(book, after, TaskStatus.DEAD_LETTER if used_up else PENDING, book.failures)
 
     def _lost(self, book: Book, before: Row, after: Row) -> None:
-        ended = book.live_until is not None and book.live_until < self._now()
-        assert ended or lease_of(before) in self.acting.leases, "a lease is taken before its end"
+        assert self._may_end(book, before), "a lease is taken before its end"
         book.begun = book.begun or lease_of(before) in self.acting.leases
         book.live_until = None
         book.losses = book.losses + 1 if book.begun else max(book.losses, 1)

@@ -22,7 +22,7 @@ from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.domain.submission import Request
 from tasks.submission import Owner
-from tests.model.events import FOLLOWING, Event
+from tests.model.events import FOLLOWING, REAPED, Event
 from tests.model.faults import Kind, Plan, ProcessDied, plans
 from tests.model.ledger import Acting
 from tests.model.wishes import wanted
@@ -232,7 +232,7 @@ class Requests:
     # --- duties ----------------------------------------------------------------------------------------------------
 
     def reap(self, data: st.DataObject) -> None:
-        acting = Acting(self.now(), FOLLOWING | {Event.LOST})
+        acting = Acting(self.now(), REAPED)
         self.ask(data, acting, lambda: self.world.reaper.perform(self.now()))
 
     def promote(self, data: st.DataObject) -> None:

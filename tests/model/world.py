@@ -31,7 +31,7 @@ from tasks.domain.states import TERMINAL, TaskStatus
 from tasks.models import Dependency, MetricSum, Queue, Task, TaskAttempt, TaskLog
 from tasks.queue import database_index, dispatch, keys, rebuild, redis_index
 from tasks.queue.index import Hint
-from tests.model.events import FOLLOWING, Event
+from tests.model.events import FOLLOWING, REAPED, Event
 from tests.model.faults import Faults, install
 from tests.model.ledger import Acting, Ledger
 from tests.support.factories import LEASE, START, ManualClock, completed, forget_what_processes_remember, make_team
@@ -156,7 +156,7 @@ class World:
             frozenset()
         )  # whatever ends has freed those that needed it, so the keeper finds none
         for duty, events in (
-            (self.reaper, FOLLOWING | {Event.LOST}),
+            (self.reaper, REAPED),
             (self.promoter, frozenset({Event.PROMOTED})),
             (self.dependency_keeper, nothing),
             (self.reconcilers[0], nothing),

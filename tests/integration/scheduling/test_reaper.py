@@ -6,6 +6,7 @@ import pytest
 
 from scheduling.duties import reaper
 from scheduling.duties.reaper import Reaper
+from tasks import lifecycle
 from tasks.domain.states import TaskStatus
 from tests.integration.scheduling.performing import Leading, make_duty
 from tests.support.factories import after, claimed, reread
@@ -31,6 +32,35 @@ def test_then_it_takes_back_what_nobody_renews():
     assert (reread(lost).status, reread(held).status) == (TaskStatus.QUEUED, TaskStatus.PROCESSING)
     (told,) = heard.named("lease.reaped")
     assert told.facts == {"task": str(lost.pk), "name": "job", "now": "QUEUED", "losses": 1}
+
+
+@pytest.mark.parametrize(("begun", "attempts"), [(False, 0), (True, 1)])
+def test_the_attempt_of_a_cancelled_task_that_nobody_acknowledged_is_forgotten_when_its_lease_has_ended(
+    begun, attempts
+):
+    task = claimed(begun=begun)
+    lifecycle.cancel(task.pk, after(1))
+    duty, _ = make_duty(Reaper, Leading(up_since=after(-100)))
+
+    duty.perform(after(14))
+    assert (reread(task).attempts, reread(task).lease_owner) == (1, task.lease_owner)
+    duty.perform(after(16))
+
+    assert (reread(task).status, reread(task).attempts) == (TaskStatus.CANCELLED, attempts)
+    assert (reread(task).lease_owner, reread(task).lease_expires_at, reread(task).begun) == (None, None, False)
+    assert duty.progress.account.treated == 1
+
+
+def test_one_that_was_retried_and_cancelled_again_meanwhile_counts_no_attempt_either():
+    task = claimed()
+    lifecycle.cancel(task.pk, after(1))
+    lifecycle.retry(task.pk, after(2))
+    lifecycle.cancel(task.pk, after(3))
+    duty, _ = make_duty(Reaper, Leading(up_since=after(-100)))
+
+    duty.perform(after(16))
+
+    assert (reread(task).attempts, reread(task).earlier_attempts) == (0, 0)
 
 
 def test_after_a_full_batch_it_goes_on_at_once(monkeypatch: pytest.MonkeyPatch):
