@@ -18,10 +18,11 @@ class WorkerGrant:
 class Identity:
     """An account whose token was valid a moment ago; role and team are those of its row at that time.
 
-    `grant` is what a worker token confines it to; None is no such token.
+    `grant` is what a worker token confines it to; None is no such token. A `user_id` of None is somebody at the server's own
+    terminal, who has no account.
     """
 
-    user_id: UUID
+    user_id: UUID | None
     username: str
     role: Role
     team_id: UUID

@@ -1,4 +1,4 @@
-"""What operators do to queues and single tasks: each change with its entry in the audit log, both or neither."""
+"""What operators do to queues and tasks: each change with its entry in the audit log, both or neither."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from datetime import datetime
 from accounts import audit
 from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
-from tasks import lifecycle, limits, queues
+from tasks import bulk, lifecycle, limits, queues
+from tasks.bulk import BulkVerb
 from tasks.domain.states import TaskStatus
+from tasks.filters import TaskFilter, to_json
 from tasks.models import HandlerLimits, Queue, Task
+
+_DONE = {BulkVerb.CANCEL: "tasks.cancelled", BulkVerb.RETRY: "tasks.retried"}
 
 
 @repeats_lock_conflicts
@@ -47,6 +51,14 @@ def reassign_task(task: Task, by: Identity, now: datetime) -> Task:
 
 def _record(by: Identity, done: str, task: Task) -> None:
     audit.record(by, f"task.{done}", f"task:{task.pk}", {"name": task.name})
+
+
+@repeats_lock_conflicts
+def request_bulk(verb: BulkVerb, wanted: TaskFilter, by: Identity, now: datetime) -> bulk.Answer:
+    """Do it to all tasks that are wanted; see `bulk.request`. Whose tasks they may be is the caller's to say."""
+    answer = bulk.request(verb, wanted, now)
+    audit.record(by, _DONE[verb], "tasks", {"filter": to_json(wanted), "count": answer.count})
+    return answer
 
 
 @repeats_lock_conflicts

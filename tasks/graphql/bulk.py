@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import graphene
 from graphql import GraphQLResolveInfo
 
-from accounts import audit
 from accounts.graphql.arguments import fields_of
-from accounts.identity import Identity
 from accounts.permissions import requires
 from accounts.roles import Role
-from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput
-from tasks import bulk, selectors
+from tasks import bulk, changes, selectors
 from tasks.bulk import CHUNK, BulkVerb
-from tasks.filters import TaskFilter as Wanted
-from tasks.filters import to_json
 from tasks.graphql.inputs import TaskFilter, read_filter
-
-_DONE = {BulkVerb.CANCEL: "tasks.cancelled", BulkVerb.RETRY: "tasks.retried"}
 
 
 class BulkResult(graphene.ObjectType):
@@ -80,11 +72,4 @@ def _perform(
     wanted = selectors.confined(wanted, identity)
     if dry_run:
         return bulk.Answer(bulk.count(verb, wanted, now), 0)
-    return _request(verb, wanted, identity, now)
-
-
-@repeats_lock_conflicts
-def _request(verb: BulkVerb, wanted: Wanted, identity: Identity, now: datetime) -> bulk.Answer:
-    answer = bulk.request(verb, wanted, now)
-    audit.record(identity, _DONE[verb], "tasks", {"filter": to_json(wanted), "count": answer.count})
-    return answer
+    return changes.request_bulk(verb, wanted, identity, now)
