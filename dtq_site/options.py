@@ -57,6 +57,12 @@ class SiteOptions:
         help="the origins of other sites whose pages may use the API and its WebSocket, such as https://app.example.com, "
         "comma-separated; empty is none but our own.",
     )
+    metrics_token: str = option(
+        "",
+        env="DTQ_METRICS_TOKEN",
+        secret=True,
+        help="the bearer token without which /metrics is not read; empty lets everybody read it who reaches the port.",
+    )
     data_folder: str = option(
         "var", env="DTQ_DATA_FOLDER", help="the folder for the embedded Redis, the SQLite file and development mail."
     )

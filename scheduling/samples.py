@@ -94,6 +94,12 @@ def forget(now: datetime) -> int:
     return removed
 
 
+def last_depths() -> dict[str, int]:
+    """How many tasks waited in each queue when the last sample was taken, of the queues of which it tells."""
+    last = MetricSample.objects.order_by("-taken_at").values_list("queues", flat=True).first()
+    return {name: int(depth) for name, (depth, _) in (last or {}).items()}
+
+
 def present_sums() -> dict[str, dict[str, float]]:
     """The sums that are charted, as they are now."""
     kept: dict[str, dict[str, float]] = {metric: {} for metric in CHARTED}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from accounts.identity import Identity
 from scheduling.models import DutyRecord, LeaderLease, Schedule
@@ -41,6 +41,12 @@ def awaited_by_slot_of(task: Task) -> UUID | None:
 def has_leader(now: datetime) -> bool:
     """Whether a scheduler leads."""
     return LeaderLease.objects.filter(expires_at__gt=now).exists()
+
+
+def schedule_counts() -> dict[str, int]:
+    """How many schedules are active, and how many paused."""
+    paused = dict(Schedule.objects.order_by().values_list("paused").annotate(Count("pk")))
+    return {"active": paused.get(False, 0), "paused": paused.get(True, 0)}
 
 
 # --- duties --------------------------------------------------------------------------------------------------------

@@ -205,9 +205,9 @@ def strays(after: Stretch | None, count: int) -> tuple[list[UUID], Stretch | Non
     return [task_id for task_id in limited if task_id not in in_line], found[-1][:2] if len(found) == count else None
 
 
-def count() -> dict[Kind, int]:
-    """How many tasks wait for limits of each kind."""
-    return {kind: LimitWaiter.objects.filter(_of(kind)).count() for kind in Kind}
+def count(most: int) -> dict[Kind, int]:
+    """How many tasks wait for limits of each kind: `most` of more than that, for no more rows are read."""
+    return {kind: LimitWaiter.objects.filter(_of(kind))[:most].count() for kind in Kind}
 
 
 def _of(kind: Kind) -> Q:

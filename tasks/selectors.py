@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tasks.listing import Page, TaskOrder, page
 from tasks.models import Queue, Task, TaskLog
 
 MOST_LOG_LINES = 1000
+MOST_AGEING = 1000
 LARGE_COLUMNS = frozenset({"description", "payload", "result", "error"})
 
 # --- tasks ---------------------------------------------------------------------------------------------------------
@@ -153,8 +155,8 @@ def _tasks_in_queue(status: TaskStatus) -> Coalesce:
 def oldest_ready(queues: Collection[Queue]) -> dict[str, datetime]:
     """Since when the task has been ready that waits longest, for each of the queues with a QUEUED task.
 
-    A line may have a million tasks, so none of this looks at all of them where priority is strict: the oldest of each priority
-    is the first of its stretch of the line.
+    A line may have a million tasks, so none of this looks at all of them: where priority is strict the oldest of each priority
+    is the first of its stretch of the line, and where tasks age only the first MOST_AGEING in line are looked at.
     """
     line = Task.objects.filter(queue=OuterRef("name"), status=TaskStatus.QUEUED)
     names = [queue.name for queue in queues]
@@ -167,7 +169,8 @@ def _oldest_ready_ms(queue: str, ageing_seconds: int | None) -> int | None:
     line = Task.objects.filter(queue=queue, status=TaskStatus.QUEUED)
     if ageing_seconds is None:
         return min(_firsts_of_priorities(line.order_by("rank", "id")), default=None)
-    oldest: int | None = line.aggregate(oldest=Min("ready_ms"))["oldest"]
+    first = line.order_by("rank", "id").values("ready_ms")[:MOST_AGEING]
+    oldest: int | None = first.aggregate(oldest=Min("ready_ms"))["oldest"]
     return oldest
 
 
@@ -187,6 +190,19 @@ def _firsts_of_priorities(line: QuerySet[Task]) -> Iterator[int]:
 def depths() -> dict[str, int]:
     """How many tasks are ready in each queue, empty ones included."""
     return dict(Queue.objects.values_list("name", _tasks_in_queue(TaskStatus.QUEUED)))
+
+
+def counts_up_to(most: int) -> Counter[tuple[str, TaskStatus]]:
+    """How many tasks of each queue are QUEUED, PROCESSING and DEAD_LETTER, by (queue, status): `most` of more than that, for no
+    more rows are read.
+    """
+    states = (TaskStatus.QUEUED, TaskStatus.PROCESSING, TaskStatus.DEAD_LETTER)
+    there = {state: Exists(Task.objects.filter(queue=OuterRef("name"), status=state)) for state in states}
+    found: Counter[tuple[str, TaskStatus]] = Counter()
+    for queue, *occupied in Queue.objects.values_list("name", *there.values()):
+        for state in itertools.compress(states, occupied):
+            found[queue, state] = Task.objects.filter(queue=queue, status=state)[:most].count()
+    return found
 
 
 def active() -> int:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -65,6 +66,24 @@ def silent(now: datetime) -> list[Worker]:
     """The workers that have not signed off and were not heard of lately."""
     unheard = Worker.objects.filter(last_heartbeat__lt=now - settings.DTQ_WORKERS.offline_after)
     return list(unheard.exclude(status=WorkerStatus.STOPPED))
+
+
+class Standing(NamedTuple):
+    """A worker that has not signed off: what it can do, and whether it was heard of lately."""
+
+    id: UUID
+    status: str
+    queues: list[str]
+    concurrency: int
+    is_online: bool
+
+
+def standing(now: datetime) -> list[Standing]:
+    """The workers that have not signed off, without the handlers that they know, which are much to read."""
+    lately = now - settings.DTQ_WORKERS.offline_after
+    rows = Worker.objects.exclude(status=WorkerStatus.STOPPED)
+    facts = rows.values_list("id", "status", "queues", "concurrency", "last_heartbeat")
+    return [Standing(*fact, is_online=heard >= lately) for *fact, heard in facts]
 
 
 def latest_heard(limit: int = 100) -> list[Worker]:
