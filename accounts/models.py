@@ -159,6 +159,12 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "audit entries"
+        indexes = [  # ids grow with time, so each of them has the newest first
+            models.Index(fields=["actor", "id"], name="audit_of_actor"),
+            models.Index(fields=["action", "id"], name="audit_of_action"),
+            models.Index(fields=["target", "id"], name="audit_of_target"),
+            models.Index(fields=["at"], name="audit_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"

@@ -3,26 +3,34 @@
 A request of up to CHUNK tasks is done when it is answered, all or none. A larger one is kept as a row, and the scheduler goes
 through its tasks in the order of their ids, CHUNK at a time, each chunk and the step of the row in one transaction. Each task is
 judged again when it is its turn: it must still meet the filter, and it must have been in such a state before the request.
+
+A request with a rate is always kept, and goes no faster than that, so that what comes back does not bury those who work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import accumulate
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Count, Q
 
+from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
+from dtq_site.foundation.errors import BadInput
 from tasks import lifecycle
+from tasks.domain.rates import Rate, read_rate, take
 from tasks.domain.states import MOVES
 from tasks.filters import TaskFilter, from_json, to_json
 from tasks.listing import TaskOrder, positions
 from tasks.models import BulkRequest, Task
 
 CHUNK = 1000
+PREVIEWED = 5000
+"""How many tasks a preview looks at."""
 
 
 class BulkVerb(StrEnum):
@@ -47,6 +55,42 @@ class Step:
     verb: BulkVerb
     done: int
     finished: bool
+    paced: bool = False
+    """Whether its rate says when the next one is due."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a request would concern now: how many tasks of each (status, queue, name), the most first.
+
+    `is_all` is False if there are more than were looked at.
+    """
+
+    groups: Sequence[tuple[str, str, str, int]]
+    is_all: bool
+
+    @property
+    def count(self) -> int:
+        """How many tasks, of those that were looked at."""
+        return sum(group[-1] for group in self.groups)
+
+
+def read_pace(text: str) -> Rate:
+    """The rate at which a request is to be done, such as "10/s". Raises BadInput."""
+    rate = read_rate(text, field="rate")
+    in_a_second = 1_000_000 // rate.interval_us
+    if in_a_second > CHUNK:
+        raise BadInput(f"The rate {text!r} is above {CHUNK:,} a second; leave it out.", field="rate")
+    return replace(rate, burst=max(1, in_a_second))
+
+
+def preview(verb: BulkVerb, wanted: TaskFilter, now: datetime) -> Preview:
+    """What `request` would concern, of the first PREVIEWED tasks that meet all but the text that is wanted."""
+    narrowed = _narrowed(verb, wanted)
+    found = _next(verb, narrowed, now, None, PREVIEWED + 1)
+    rows = Task.objects.filter(narrowed.text_condition(), pk__in=found[:PREVIEWED])
+    groups = rows.values_list("status", "queue", "name").annotate(tasks=Count("pk")).order_by("-tasks", "queue", "name")
+    return Preview(list(groups), len(found) <= PREVIEWED)
 
 
 def count(verb: BulkVerb, wanted: TaskFilter, now: datetime) -> int:
@@ -55,16 +99,25 @@ def count(verb: BulkVerb, wanted: TaskFilter, now: datetime) -> int:
     return Task.objects.filter(wanted.condition(), _before(verb, now)).count()
 
 
-def request(verb: BulkVerb, wanted: TaskFilter, now: datetime) -> Answer:
-    """Do it, or keep it for the scheduler if it concerns many tasks. Call it in a transaction."""
+def request(verb: BulkVerb, wanted: TaskFilter, now: datetime, pace: Rate | None = None) -> Answer:
+    """Do it, or keep it for the scheduler if it concerns many tasks or has a pace. Call it in a transaction."""
     narrowed = _narrowed(verb, wanted)
-    chosen = _next(verb, narrowed, now, None, CHUNK + 1)
-    if len(chosen) <= CHUNK:
-        done = _do(verb, chosen, narrowed, now, now)
-        return Answer(done, done)
+    if pace is None:
+        chosen = _next(verb, narrowed, now, None, CHUNK + 1)
+        if len(chosen) <= CHUNK:
+            done = _do(verb, chosen, narrowed, now, now)
+            return Answer(done, done)
     (id_,) = ids.new()
-    BulkRequest.objects.create(id=id_, verb=verb, filter=to_json(narrowed), requested_at=now)
+    rate = None if pace is None else str(pace)
+    BulkRequest.objects.create(id=id_, verb=verb, filter=to_json(narrowed), requested_at=now, rate=rate)
     return Answer(count(verb, narrowed, now), 0)
+
+
+def stop(request_id: UUID) -> BulkRequest | None:
+    """Do no more of a kept request; returns it as it was, None if it has been finished meanwhile. Call it in a transaction."""
+    kept = BulkRequest.objects.select_for_update().filter(pk=request_id).first()
+    BulkRequest.objects.filter(pk=request_id).delete()
+    return kept
 
 
 def unfinished() -> list[UUID]:
@@ -79,14 +132,28 @@ def advance(request_id: UUID, now: datetime) -> Step | None:
     if kept is None:
         return None
     verb, wanted = BulkVerb(kept.verb), from_json(kept.filter)
-    chosen = _next(verb, wanted, kept.requested_at, kept.last_id, CHUNK)
-    done = kept.done + _do(verb, chosen, wanted, kept.requested_at, now)
-    finished = len(chosen) < CHUNK
+    found = chosen = _next(verb, wanted, kept.requested_at, kept.last_id, CHUNK)
+    pace, full_at_us, now_us = read_pace(kept.rate) if kept.rate else None, kept.full_at_us, milliseconds(now) * 1000
+    if pace is not None:
+        chosen = _first(found, wanted, take(pace, full_at_us, now_us, CHUNK)[0])
+    done = _do(verb, chosen, wanted, kept.requested_at, now)
+    if pace is not None:
+        _, full_at_us = take(pace, full_at_us, now_us, done)
+    finished = len(chosen) == len(found) < CHUNK
     if finished:
         BulkRequest.objects.filter(pk=request_id).delete()
     else:
-        BulkRequest.objects.filter(pk=request_id).update(last_id=chosen[-1], done=done)
-    return Step(verb, done, finished)
+        last_id = chosen[-1] if chosen else kept.last_id
+        BulkRequest.objects.filter(pk=request_id).update(last_id=last_id, done=kept.done + done, full_at_us=full_at_us)
+    return Step(verb, kept.done + done, finished, pace is not None)
+
+
+def _first(found: Sequence[UUID], wanted: TaskFilter, allowed: int) -> Sequence[UUID]:
+    """Those of the tasks up to which no more than `allowed` have the text that is wanted."""
+    text = wanted.text_condition()
+    hits = set(Task.objects.filter(text, pk__in=found).values_list("pk", flat=True)) if text else set(found)
+    so_far = accumulate(task_id in hits for task_id in found)
+    return [task_id for task_id, count in zip(found, so_far, strict=True) if count <= allowed]
 
 
 _Verb = Callable[[Collection[UUID], Q, datetime], int]

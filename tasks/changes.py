@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from accounts import audit
 from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
 from tasks import bulk, lifecycle, limits, queues
 from tasks.bulk import BulkVerb
+from tasks.domain.rates import Rate
 from tasks.domain.states import TaskStatus
 from tasks.filters import TaskFilter, to_json
 from tasks.models import HandlerLimits, Queue, Task
@@ -54,11 +56,22 @@ def _record(by: Identity, done: str, task: Task) -> None:
 
 
 @repeats_lock_conflicts
-def request_bulk(verb: BulkVerb, wanted: TaskFilter, by: Identity, now: datetime) -> bulk.Answer:
+def request_bulk(
+    verb: BulkVerb, wanted: TaskFilter, by: Identity, now: datetime, pace: Rate | None = None
+) -> bulk.Answer:
     """Do it to all tasks that are wanted; see `bulk.request`. Whose tasks they may be is the caller's to say."""
-    answer = bulk.request(verb, wanted, now)
-    audit.record(by, _DONE[verb], "tasks", {"filter": to_json(wanted), "count": answer.count})
+    answer = bulk.request(verb, wanted, now, pace)
+    facts = {"filter": to_json(wanted), "count": answer.count} | ({"rate": str(pace)} if pace else {})
+    audit.record(by, _DONE[verb], "tasks", facts)
     return answer
+
+
+@repeats_lock_conflicts
+def stop_bulk(request_id: UUID, by: Identity) -> None:
+    """Do no more of a request that is kept; nothing if it has been finished."""
+    kept = bulk.stop(request_id)
+    if kept is not None:
+        audit.record(by, "tasks.stopped", "tasks", {"verb": kept.verb, "filter": kept.filter, "done": kept.done})
 
 
 @repeats_lock_conflicts

@@ -251,3 +251,9 @@ class BulkRequest(models.Model):
     requested_at = models.DateTimeField(help_text="only tasks that were in a state to match then are concerned")
     last_id = models.UUIDField(null=True, help_text="the last task that was looked at")
     done = models.PositiveIntegerField(default=0)
+    rate = models.CharField(
+        max_length=MAX_RATE_TEXT, null=True, help_text="how fast it may go; null: as fast as can be"
+    )
+    full_at_us = models.BigIntegerField(
+        default=0, help_text="when the bucket of its rate is full, in microseconds since 1970"
+    )

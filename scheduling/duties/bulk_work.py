@@ -21,10 +21,11 @@ class BulkWork(Duty):
         return settings.DTQ_SCHEDULING.bulk_work_period.total_seconds()
 
     def perform(self, now: datetime) -> float:
-        """Advance every request; go on at once while there is more."""
+        """Advance every request; go on at once while there is more that no rate holds back."""
         steps = [bulk.advance(request_id, now) for request_id in bulk.unfinished()]
         for step in steps:
             if step is not None and step.finished:
                 self.progress.treat(step.done)
                 self.observer.emit("bulk.finished", verb=step.verb, tasks=step.done)
-        return 0.0 if any(step is not None and not step.finished for step in steps) else self.period_seconds
+        at_once = any(step is not None and not (step.finished or step.paced) for step in steps)
+        return 0.0 if at_once else self.period_seconds
