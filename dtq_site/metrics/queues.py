@@ -16,7 +16,7 @@ from tasks.domain.states import TaskStatus
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import IndexLost
 
-MOST_COUNTED = 10_000
+MOST_COUNTED = 5_000
 """How many rows of a queue in a state are counted. Of a longer line the dispatch index tells the length."""
 
 
