@@ -2,14 +2,19 @@
 
 Without the database, or without our tables in it, nothing works, so that is 503. Without Redis, a worker or a scheduler
 tasks are still accepted and none is lost, so that is 200 with the status ``degraded``. So it is while a duty of the scheduler
-fails or is behind.
+fails or is behind, while a queue is stuck: its oldest task has waited for too long, and none of it runs, and while the
+database answers, but is too busy to tell all that within the time.
+
+A server that hangs is told from one that is slow by nothing but time, so every probe answers within `ANSWER_SECONDS`, whatever
+becomes of the connections on which it looks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -18,25 +23,34 @@ from django.views.decorators.cache import never_cache
 from redis.exceptions import RedisError
 
 from dtq_site.foundation.clock import elapsed_clock, host_now
-from dtq_site.foundation.database import database_clock, sample_database_clock
+from dtq_site.foundation.database import database_clock, impatient_connection, sample_database_clock
+from dtq_site.foundation.looks import Look
+from dtq_site.foundation.options import OptionsError
 from dtq_site.foundation.redis_clients import redis_client
 from dtq_site.reading import reads_only
 from scheduling import selectors as scheduling
 from scheduling.duty_states import DutyHealth, duty_states
+from scheduling.queue_reports import oldest_seconds
 from tasks import selectors as tasks
+from tasks.domain.states import TaskStatus
 from tasks.models import Queue
 from tasks.queue.dispatch import redis_index
 from workers import selectors as workers
 
-PROBE_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
+"""How long a probe takes at most."""
+
+SILENCE_SECONDS = 1
+"""After what silence a server counts as down."""
+
+COUNTING_SECONDS = 3
+"""How long the database may take to count. Longer than a probe: so it is told apart from one that is down."""
+
+_UNWELL = (DatabaseError, InterfaceError, RedisError, OptionsError, TimeoutError)
 _started = elapsed_clock()
 
 Check = dict[str, Any]
-
-
-def check_database() -> Check:
-    """Whether the database answers, and has our tables."""
-    return _timed(_read_from_database)
+Seen = TypeVar("Seen")
 
 
 def _read_from_database() -> None:
@@ -44,55 +58,21 @@ def _read_from_database() -> None:
     Queue.objects.exists()
 
 
-def check_redis() -> Check:
-    """Whether Redis answers."""
+def _ping_redis() -> None:
     redis_index()  # starts the embedded one, where that is configured
-    client = redis_client(settings.REDIS_URL, timeout_seconds=PROBE_SECONDS, max_connections=1)
+    client = redis_client(settings.REDIS_URL, timeout_seconds=SILENCE_SECONDS, max_connections=1)
     try:
-        return _timed(client.ping)
+        client.ping()
     finally:
         client.close()
 
 
-def _timed(probe: Callable[[], Any]) -> Check:
-    started = elapsed_clock()
-    try:
-        probe()
-    except (DatabaseError, InterfaceError, RedisError) as error:
-        return _down(error)
-    return {"status": "ok", "milliseconds": round((elapsed_clock() - started) * 1000, 2)}
-
-
-def _down(error: Exception) -> Check:
-    return {"status": "down", "error": type(error).__name__}
-
-
-def report() -> dict[str, Any]:
-    """The state of the whole installation, as `/health` shows it."""
-    answer: dict[str, Any] = {
-        "status": "down",
-        "timestamp": host_now().isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "uptime": int(elapsed_clock() - _started),
-        "workers": {"online": 0, "total": 0},
-        "queue": {"depth": 0, "deadLetter": 0},
-        "checks": {"database": check_database(), "redis": check_redis()},
-    }
-    if answer["checks"]["database"]["status"] == "ok":
-        try:
-            _add_what_rows_say(answer)
-        except (DatabaseError, InterfaceError) as error:  # it went away in between
-            answer["checks"]["database"] = _down(error)
-    return answer
-
-
-def _add_what_rows_say(answer: dict[str, Any]) -> None:
+def _read_rows() -> Check:
+    """What the rows say, as parts of the report."""
     now = database_clock.now()
-    online, total, queue = len(workers.online(now)), workers.known(), tasks.backlog()
-    checks = answer["checks"]
-    checks["workers"] = {"status": "ok" if online else "none"}
-    checks.update(_check_scheduling(now))
-    healthy = all(check["status"] == "ok" for check in checks.values())
-    answer.update(status="ok" if healthy else "degraded", workers={"online": online, "total": total}, queue=queue)
+    online, total = len(workers.online(now)), workers.known()
+    checks = {"workers": {"status": "ok" if online else "none"}, **_check_scheduling(now), **_check_queues(now)}
+    return {"workers": {"online": online, "total": total}, "queue": tasks.backlog(), "checks": checks}
 
 
 def _check_scheduling(now: datetime) -> dict[str, Check]:
@@ -107,6 +87,70 @@ def _check_scheduling(now: datetime) -> dict[str, Check]:
     return {"scheduler": {"status": "ok"}, **{f"duty {each.name}": {"status": each.health(now)} for each in unwell}}
 
 
+def _check_queues(now: datetime) -> dict[str, Check]:
+    """A line for each queue that is stuck. One that is idle, paused, or only longer than its workers are quick has none."""
+    queues = [queue for queue in tasks.queues() if not queue.paused]
+    ready, late_seconds = tasks.oldest_ready(queues), settings.DTQ_SCHEDULING.queue_late_after.total_seconds()
+    late = [queue.name for queue in queues if oldest_seconds(ready.get(queue.name), now) >= late_seconds]
+    counts = tasks.queue_counts(late) if late else {}
+    return {f"queue {name}": {"status": "stuck"} for name in late if not counts[name, TaskStatus.PROCESSING]}
+
+
+def _timed(look: Callable[[], None]) -> Callable[[], Check]:
+    def check() -> Check:
+        started = elapsed_clock()
+        look()
+        return {"status": "ok", "milliseconds": round((elapsed_clock() - started) * 1000, 2)}
+
+    return check
+
+
+def _in_database(look: Callable[[], Seen], silence_seconds: int) -> Look[Seen]:
+    def impatiently() -> Seen:
+        with impatient_connection(silence_seconds):
+            return look()
+
+    return Look(impatiently)
+
+
+_DATABASE = _in_database(_timed(lambda: _read_from_database()), SILENCE_SECONDS)
+_REDIS = Look(_timed(_ping_redis))
+_ROWS = _in_database(_read_rows, COUNTING_SECONDS)
+_BACKLOG = _in_database(tasks.backlog, COUNTING_SECONDS)
+
+
+def _seen(present: Future[Check], by: float) -> Check:
+    """What there is to be seen by that moment; if there is nothing, that it is down."""
+    try:
+        return dict(present.result(timeout=max(by - elapsed_clock(), 0)))
+    except _UNWELL as error:
+        return {"status": "down", "error": type(error).__name__}
+
+
+def report() -> dict[str, Any]:
+    """The state of the whole installation, as `/health` shows it."""
+    by = elapsed_clock() + ANSWER_SECONDS
+    looks = [look.begin() for look in (_DATABASE, _REDIS, _ROWS)]
+    database, redis, rows = (_seen(look, by) for look in looks)
+    answer: dict[str, Any] = {
+        "status": "down",
+        "timestamp": host_now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "uptime": int(elapsed_clock() - _started),
+        "workers": {"online": 0, "total": 0},
+        "queue": {"depth": 0, "deadLetter": 0},
+        "checks": {"database": database, "redis": redis},
+    }
+    if database["status"] == "ok" and rows.get("error") == TimeoutError.__name__:
+        answer |= {"status": "degraded", "checks": answer["checks"] | {"rows": {"status": "slow"}}}
+    elif database["status"] == "ok" and "error" in rows:
+        answer["checks"]["database"] = rows
+    elif database["status"] == "ok":
+        checks = answer["checks"] | rows["checks"]
+        healthy = all(check["status"] == "ok" for check in checks.values())
+        answer |= rows | {"checks": checks, "status": "ok" if healthy else "degraded"}
+    return answer
+
+
 @never_cache
 @reads_only
 def health(request: HttpRequest) -> JsonResponse:
@@ -119,7 +163,7 @@ def health(request: HttpRequest) -> JsonResponse:
 @reads_only
 def health_database(request: HttpRequest) -> JsonResponse:
     """`/health/database` and `/health/ready`: whether requests can be served."""
-    check = check_database()
+    check = _seen(_DATABASE.begin(), elapsed_clock() + ANSWER_SECONDS)
     return JsonResponse(check, status=200 if check["status"] == "ok" else 503)
 
 
@@ -127,13 +171,12 @@ def health_database(request: HttpRequest) -> JsonResponse:
 @reads_only
 def health_queue(request: HttpRequest) -> JsonResponse:
     """`/health/queue`: the backlog, and whether Redis dispatches it."""
-    check = check_redis()
-    if check["status"] != "ok":
-        check["status"] = "degraded"
-    try:
-        return JsonResponse({**check, **tasks.backlog()})
-    except (DatabaseError, InterfaceError) as error:
-        return JsonResponse({**check, **_down(error)}, status=503)
+    by = elapsed_clock() + ANSWER_SECONDS
+    looks = _REDIS.begin(), _BACKLOG.begin()
+    redis, backlog = (_seen(look, by) for look in looks)
+    if redis["status"] != "ok":
+        redis["status"] = "degraded"
+    return JsonResponse({**redis, **backlog}, status=503 if "error" in backlog else 200)
 
 
 @never_cache

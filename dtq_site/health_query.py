@@ -28,7 +28,8 @@ class HealthStatus(graphene.Enum):
 
 _STATUSES = {
     "OK": "All parts are there.",
-    "DEGRADED": "Tasks are accepted and none is lost, but Redis, a worker or a scheduler is missing, or a duty does not do well.",
+    "DEGRADED": "Tasks are accepted and none is lost, but Redis, a worker or a scheduler is missing, a duty does not do well, "
+    "a queue is stuck, or the rows are slow to tell.",
     "DOWN": "The database does not answer; nothing works.",
 }
 
@@ -36,10 +37,13 @@ _STATUSES = {
 class HealthCheck(graphene.ObjectType):
     """How one part is."""
 
-    name = graphene.String(required=True, description="database, redis, workers, scheduler, or a duty of its.")
+    name = graphene.String(
+        required=True, description="database, redis, workers, scheduler, a duty of its, or a queue that is stuck."
+    )
     status = graphene.String(
         required=True,
-        description="ok; else down, or none where nobody of the kind is there; of a duty failing or behind.",
+        description="ok; else down, or none where nobody of the kind is there; of a duty failing or behind; of a queue stuck; "
+        "of the rows slow.",
     )
     milliseconds = graphene.Float(description="How long it took to answer.")
     error = graphene.String(description="What kind of error it answered with.")

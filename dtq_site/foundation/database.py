@@ -6,8 +6,8 @@ from __future__ import annotations
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -237,6 +237,25 @@ def close_broken_connections(*, suspects_all: bool = False) -> None:
             each.errors_occurred = False
         else:
             give_up(each)
+
+
+@contextmanager
+def impatient_connection(seconds: int) -> Iterator[None]:
+    """Within the block this thread, which must have none yet, has a connection that gives up a server after so long a silence."""
+    alias = connection.alias
+    impatient = connections.create_connection(alias)
+    limits = {
+        "mysql": dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), seconds),
+        "sqlite": {"timeout": seconds},
+    }
+    given = impatient.settings_dict
+    impatient.settings_dict = given | {"OPTIONS": given["OPTIONS"] | limits[impatient.vendor]}
+    connections[alias] = impatient
+    try:
+        yield
+    finally:
+        give_up(impatient)
+        del connections[alias]
 
 
 def reset_connections() -> bool:

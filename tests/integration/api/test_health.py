@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections
 from django.test import Client
 
+from dtq_site import health
+from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.database import database_clock
 from scheduling import selectors as scheduling
+from tasks import queues
+from tests.support.factories import claim, create
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -39,7 +50,7 @@ def away(committed_db: None) -> Iterator[None]:
 
     connection.close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connections["default"], "connect", refuse)
+        patch.setattr(type(connections["default"]), "connect", refuse)
         yield
 
 
@@ -91,3 +102,90 @@ def test_what_is_for_reading_takes_no_other_method(path: str, method: str):
     response = Client(enforce_csrf_checks=True).generic(method, path)
 
     assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+
+
+# --- stuck or idle -------------------------------------------------------------------------------------------------
+
+
+def stuck_queues() -> list[str]:
+    checks = Client().get("/health").json()["checks"]
+    return [name for name, check in checks.items() if check["status"] == "stuck"]
+
+
+@pytest.fixture
+def late_after_a_minute(settings: Any) -> None:
+    """Queues are late when something has been waiting for so long."""
+    settings.DTQ_SCHEDULING = replace(settings.DTQ_SCHEDULING, queue_late_after=timedelta(minutes=1))
+
+
+def test_a_queue_is_stuck_when_its_tasks_wait_for_too_long_and_none_runs(late_after_a_minute: None):
+    now = database_clock.now()
+    before = now - timedelta(minutes=2)
+    create(now, queue="short")
+    create(before, queue="stuck")
+    create(before, queue="paused")
+    queues.pause("paused")
+    claim([create(before, queue="busy")], now)
+    create(before, queue="busy")
+
+    assert stuck_queues() == ["queue stuck"]
+
+
+# --- what hangs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_a_redis_that_never_answers_is_down_in_time(settings: Any, silent_port: int):
+    settings.REDIS_URL, settings.REDIS_IS_EMBEDDED = f"redis://127.0.0.1:{silent_port}/0", False
+    started = elapsed_clock()
+
+    body = Client().get("/health").json()
+
+    assert elapsed_clock() - started < health.ANSWER_SECONDS + 0.5
+    assert (body["status"], body["checks"]["redis"]) == ("degraded", {"status": "down", "error": "TimeoutError"})
+    assert body["checks"]["database"]["status"] == "ok"
+
+
+def test_one_thread_hangs_however_many_ask_and_a_later_probe_is_well_again(monkeypatch: pytest.MonkeyPatch):
+    hung, asked = threading.Event(), []
+
+    def hang() -> None:
+        asked.append(threading.current_thread())
+        hung.wait(30)
+
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(health, "_read_from_database", hang)
+        codes = [Client().get(path).status_code for path in ("/health/ready", "/health/database", "/health")]
+        live = Client().get("/health/live").status_code
+        hung.set()
+        asked[0].join()
+    monkeypatch.undo()
+
+    assert (codes, live, len(asked)) == ([503, 503, 503], 200, 1)
+    assert Client().get("/health/ready").status_code == 200
+
+
+def test_a_database_that_is_too_busy_to_count_degrades_and_is_not_down(monkeypatch: pytest.MonkeyPatch):
+    counted, counting = threading.Event(), []
+
+    def count() -> dict[str, int]:
+        counting.append(threading.current_thread())
+        counted.wait(30)
+        return {"depth": 0, "deadLetter": 0}
+
+    monkeypatch.setattr(health.tasks, "backlog", count)
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.5)
+
+    response = Client().get("/health")
+
+    counted.set()
+    eventually(lambda: counting and not counting[0].is_alive())
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["checks"]["rows"] == {"status": "slow"}
