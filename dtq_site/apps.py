@@ -1,6 +1,7 @@
 """The roof as a Django app: its commands, static files and system checks."""
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 
 
 class DtqSiteConfig(AppConfig):
@@ -17,3 +18,9 @@ class DtqSiteConfig(AppConfig):
 
         lift_time_limits_for_migrations()
         REGISTRY.register(CLUSTER)
+
+
+class OperatorsAdminConfig(AdminConfig):
+    """The Django admin, with a site of our own."""
+
+    default_site = "accounts.admin_site.OperatorsSite"

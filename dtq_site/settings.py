@@ -180,7 +180,7 @@ INSTALLED_APPS = [
     "daphne",
     "channels",
     "corsheaders",
-    "django.contrib.admin",
+    "dtq_site.apps.OperatorsAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

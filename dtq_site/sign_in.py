@@ -23,7 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts import tokens
-from accounts.admin import ThrottledLoginForm
+from accounts.admin_site import ThrottledLoginForm
 from accounts.models import User
 from accounts.roles import Role
 from dtq_site.page import page, under_policy

@@ -1,0 +1,148 @@
+"""What all pages of the Django admin have in common. The apps' `admin` modules declare the pages.
+
+No page counts a table or looks for the distinct values of a column, and nothing is noted in Django's own log of the admin:
+what somebody did is in the audit log, whichever way it was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.http import urlencode
+
+from accounts.models import Team
+from dtq_site.foundation.errors import BadInput, Conflict, NotFound
+
+MOST_COUNTED = 5_000
+MOST_OFFERED = 200
+
+
+class BoundedPaginator(Paginator):
+    """Pages of the first MOST_COUNTED rows; filters and the search lead to the others."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, counted no further than that."""
+        return len(self.object_list.order_by().values_list("pk")[:MOST_COUNTED])
+
+
+class AdminPage(admin.ModelAdmin):
+    """A kind of rows. `audited_as` is what the audit log calls them; the history of a row is what is noted there."""
+
+    audited_as = ""
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The audit log of the row."""
+        target = urlencode({"q": f"{self.audited_as}:{unquote(object_id)}"})
+        return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{target}")
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Nothing: the audit log has it."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """Nothing: the audit log has it."""
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Nothing: the audit log has it."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's page; leads back to it, with the reason, where an action was refused."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except (BadInput, Conflict, NotFound) as refusal:
+            return _back(request, refusal)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Django's page; leads back to it, with the reason, where a change was refused only when it was written."""
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except (BadInput, Conflict) as refusal:
+            return _back(request, refusal)
+
+
+def _back(request: HttpRequest, refusal: BadInput | Conflict | NotFound) -> HttpResponse:
+    messages.error(request, refusal.message)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+class ReadOnlyPage(AdminPage):
+    """What nobody adds, edits or deletes here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Whether the account may call the verbs that the actions call."""
+        return request.user.identity.is_admin
+
+
+class TextFilter(admin.SimpleListFilter):
+    """A filter that is typed in; `lookups` are offered while one types, and need not be all."""
+
+    template = "admin/text_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """Nothing."""
+        return []
+
+    def has_output(self) -> bool:
+        """Always."""
+        return True
+
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+        """What the form of the filter is made of."""
+        others = {name: value for name, value in changelist.params.items() if name not in self.left_out}
+        yield {
+            "name": self.parameter_name,
+            "value": self.value() or "",
+            "offered": [value for value, _ in self.lookup_choices],
+            "others": others,
+            "without": changelist.get_query_string(remove=[self.parameter_name]),
+        }
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Parameters of the page that do not survive a change of this one."""
+        return (self.parameter_name or "", "after")
+
+
+class TeamFilter(TextFilter):
+    """By the name of a team."""
+
+    title = "team"
+    parameter_name = "team"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        """The first teams."""
+        return [(name, name) for name in Team.objects.values_list("name", flat=True)[:MOST_OFFERED]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of that team."""
+        name = self.value()
+        return queryset.filter(team__name=name) if name else queryset
