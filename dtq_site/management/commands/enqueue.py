@@ -2,108 +2,131 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-import time
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from accounts.registration import team_named
 from dtq_site.foundation.database import database_clock
-from dtq_site.foundation.errors import DTQError
-from tasks import selectors
-from tasks.domain.states import TERMINAL, TaskStatus
-from tasks.domain.submission import Request
+from dtq_site.terminal.edge import INTERRUPTED, REFUSED, error_line, moment, refusals, seconds
+from dtq_site.terminal.following import Deleted, follow, teller_on
+from tasks.domain.states import TaskStatus
+from tasks.domain.submission import Request, resolve_name
 from tasks.handling import registry
-from tasks.models import Task
 from tasks.submission import DEFAULT_TEAM, Owner, submit_one
 from workers import selectors as workers
 
-LOOK_EVERY_SECONDS = 0.2
+ENDED_OTHERWISE, UNKNOWN_END = 1, 3
 
 
 class Command(BaseCommand):
-    """Prints the task's id; with `--watch` its states and log lines too, and ends with 0 if it is COMPLETED, else with 1."""
+    """Prints the task's id; with `--watch` its states, progress and log lines too."""
 
-    help = "Create a task in the team 'default' and print its id."
+    help = (
+        "Create a task in the team 'default' and print its id. Ends with 0; with 2 if it was refused. With --watch: 0 if the "
+        "task is COMPLETED, 1 if it ended otherwise, 3 if its end cannot be told, 130 after Ctrl-C, which leaves it running."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what describes the task."""
         parser.add_argument("name", help="the handler that is to run")
-        parser.add_argument("--payload", default="{}", metavar="JSON", help="an object: the handler's arguments")
+        parser.add_argument(
+            "--payload",
+            default="{}",
+            metavar="JSON",
+            help="an object: the handler's arguments; @FILE reads it from a file, - from standard input",
+        )
         parser.add_argument("--queue", help="the queue in which it is to wait")
         parser.add_argument("--priority", help="a number from -100 to 100, or LOW, NORMAL, HIGH or CRITICAL")
-        parser.add_argument("--delay", type=float, metavar="SECONDS", help="how long it is not to run")
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument("--delay", type=seconds, metavar="SECONDS", help="how long it is not to run; 15m is good too")
+        when.add_argument("--at", type=moment, metavar="MOMENT", help="not before then: ISO 8601, UTC without a zone")
         parser.add_argument("--key", help="an idempotency key: the same one again names the first task")
         parser.add_argument("--title", help="what people call it")
+        parser.add_argument("--description", metavar="TEXT", help="what people say about it")
+        parser.add_argument("--max-retries", type=int, metavar="N", help="how many attempts may follow a failed one")
+        parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="the time limit of one attempt")
+        parser.add_argument(
+            "--after", action="append", metavar="ID", help="a task that must be COMPLETED first; repeat it for more"
+        )
+        parser.add_argument(
+            "--any-name", action="store_true", help="create it although no worker has announced a handler of that name"
+        )
         parser.add_argument("--watch", action="store_true", help="follow it to its end")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create it. Raises CommandError, of one line, if that is refused."""
-        request = Request(
-            name=options["name"],
-            payload=_payload(options["payload"]),
-            queue=options["queue"],
-            priority=options["priority"],
-            delay_seconds=options["delay"],
-            idempotency_key=options["key"],
-            title=options["title"],
-        )
-        try:
+        with refusals():
+            request = _request(options)
+            is_online = self._check_handler(request, any_name=options["any_name"])
             task = submit_one(request, Owner(team_named(DEFAULT_TEAM).pk, None))
-        except DTQError as error:
-            raise CommandError(error.message) from None
         self.stdout.write(str(task.pk))
-        known = any(task.name in names for _, names in workers.online_handlers(database_clock.now()))
-        if not known and registry.lookup(task.name) is None:
+        if not is_online:
             self.stderr.write(f"No online worker knows the handler {task.name!r}; the task waits for one that does.")
         if options["watch"]:
             self._watch(task.pk)
 
+    def _check_handler(self, request: Request, *, any_name: bool) -> bool:
+        """Whether a worker that is online, or this installation's code, has the handler. Raises CommandError if none ever had."""
+        name = resolve_name(request)
+        online = {known for _, names in workers.online_handlers(database_clock.now()) for known in names}
+        online |= set(registry.registered())
+        remembered = online.union(*(worker.handlers for worker in workers.latest_heard()))
+        if name not in remembered and not any_name:
+            near = difflib.get_close_matches(name, remembered, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise CommandError(
+                f"Nobody knows a handler {name!r}.{meant} --any-name creates the task all the same.", returncode=REFUSED
+            )
+        return name in online
+
     def _watch(self, task_id: UUID) -> None:
         try:
-            ended = self._follow(task_id)
+            with teller_on(self.stdout) as teller:
+                ended = follow(task_id, teller)
         except KeyboardInterrupt:
-            self._say("Nobody watches any more; the task goes on.")
-            raise SystemExit(130) from None
+            self.stderr.write(f"Nobody watches any more; the task goes on: manage.py tasks show {task_id}")
+            raise SystemExit(INTERRUPTED) from None
+        except Deleted:
+            raise CommandError("The task was deleted.", returncode=UNKNOWN_END) from None
+        except DatabaseError as error:
+            said = f"Nobody can watch any more: {error_line(error)}. The task goes on."
+            raise CommandError(said, returncode=UNKNOWN_END) from None
         if ended != TaskStatus.COMPLETED:
-            raise SystemExit(1)
-
-    def _follow(self, task_id: UUID) -> str:
-        """Show what happens to the task until it has ended; returns the state in which it did."""
-        shown, last_line = None, 0
-        while True:
-            task = Task.objects.filter(pk=task_id).first()
-            if task is None:
-                raise CommandError("The task was deleted.")
-            ended, state = task.status in TERMINAL, (task.status, task.attempts)
-            if state != shown and not ended:
-                self._say(_told(task))
-            for line in selectors.log_lines_after(task_id, last_line):
-                self._say(f"  {line.level}: {line.message}")
-                last_line = line.pk
-            if ended:
-                self._say(_told(task))
-                return task.status
-            shown = state
-            time.sleep(LOOK_EVERY_SECONDS)
-
-    def _say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
+            raise SystemExit(ENDED_OTHERWISE)
 
 
-def _payload(text: str) -> Any:
+def _request(options: Mapping[str, Any]) -> Request:
+    return Request(
+        name=options["name"],
+        payload=_payload(options["payload"]),
+        queue=options["queue"],
+        priority=options["priority"],
+        delay_seconds=options["delay"],
+        scheduled_at=options["at"],
+        idempotency_key=options["key"],
+        title=options["title"],
+        description=options["description"],
+        max_retries=options["max_retries"],
+        timeout_seconds=options["timeout"],
+        depends_on=options["after"],
+    )
+
+
+def _payload(said: str) -> Any:
+    source = "standard input" if said == "-" else said.removeprefix("@") if said.startswith("@") else "--payload"
+    try:
+        text = sys.stdin.read() if said == "-" else Path(source).read_text("utf-8") if said.startswith("@") else said
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{source} cannot be read: {error}.", returncode=REFUSED) from None
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise CommandError(f"--payload is no JSON: {error}.") from None
-
-
-def _told(task: Task) -> str:
-    if task.status == TaskStatus.PROCESSING:
-        return f"{task.status}, attempt {task.attempts}"
-    if task.status == TaskStatus.COMPLETED:
-        return f"{task.status}: {json.dumps(task.result, ensure_ascii=False)}"
-    return f"{task.status}: {task.error}" if task.error else str(task.status)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"{source} is no JSON: {error}.", returncode=REFUSED) from None
