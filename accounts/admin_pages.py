@@ -7,6 +7,7 @@ what somebody did is in the audit log, whichever way it was done.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,11 +20,22 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
-from accounts.models import Team
+from accounts.models import AuditEntry, Team
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 
 MOST_COUNTED = 5_000
 MOST_OFFERED = 200
+
+
+def in_utc(moment: datetime) -> str:
+    """The moment to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def name_of(entry: AuditEntry) -> str:
+    """What people call the target, where the facts say so."""
+    name = entry.facts.get("username") or entry.facts.get("name") or ""
+    return name[-1] if isinstance(name, list) else name  # what it was, and what it is
 
 
 class BoundedPaginator(Paginator):
@@ -117,19 +129,13 @@ class TextFilter(admin.SimpleListFilter):
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         """What the form of the filter is made of."""
-        others = {name: value for name, value in changelist.params.items() if name not in self.left_out}
         yield {
             "name": self.parameter_name,
             "value": self.value() or "",
             "offered": [value for value, _ in self.lookup_choices],
-            "others": others,
+            "others": {name: value for name, value in changelist.params.items() if name != self.parameter_name},
             "without": changelist.get_query_string(remove=[self.parameter_name]),
         }
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Parameters of the page that do not survive a change of this one."""
-        return (self.parameter_name or "", "after")
 
 
 class TeamFilter(TextFilter):

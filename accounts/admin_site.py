@@ -14,6 +14,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from accounts import authentication
+from accounts.admin_pages import name_of
 from accounts.models import AuditEntry
 from accounts.views import request_address
 from dtq_site.foundation.errors import DTQError
@@ -64,7 +65,8 @@ class OperatorsSite(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The first page, with what was done last."""
-        return super().index(request, {"entries": AuditEntry.objects.all()[:LATEST_ENTRIES], **(extra_context or {})})
+        entries = [(entry, name_of(entry) or entry.target) for entry in AuditEntry.objects.all()[:LATEST_ENTRIES]]
+        return super().index(request, {"entries": entries, **(extra_context or {})})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """The pages, those that one needs at night first."""

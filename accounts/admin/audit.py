@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date
 
-from accounts.admin_pages import MOST_OFFERED, ReadOnlyPage, TextFilter
+from accounts.admin_pages import MOST_OFFERED, ReadOnlyPage, TextFilter, in_utc, name_of
 from accounts.models import AuditEntry, User
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
@@ -101,10 +101,9 @@ class AuditEntryAdmin(ReadOnlyPage):
     @admin.display(description="at (UTC)")
     def moment(self, entry: AuditEntry) -> str:
         """When, to the second."""
-        return entry.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return in_utc(entry.at)
 
     @admin.display(description="name")
     def named(self, entry: AuditEntry) -> str:
         """What people call the target, where the facts say so."""
-        name = entry.facts.get("username") or entry.facts.get("name") or ""
-        return name[-1] if isinstance(name, list) else name  # what it was, and what it is
+        return name_of(entry)

@@ -6,12 +6,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from graphene.utils.str_converters import to_snake_case
 
+from accounts.admin_pages import AdminPage
+from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput
-from tasks import changes, limits, queues
+from tasks import changes, limits, queues, selectors
+from tasks.domain.states import TaskStatus
 from tasks.domain.submission import check_handler_name
 from tasks.models import HandlerLimits, Queue
 
@@ -71,16 +80,62 @@ class HandlerLimitsForm(CheckedForm):
         limits.checked_changes(self.asked)
 
 
+class QueueList(ChangeList):
+    """The queues, each with what waits and runs in it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, and the figures of all of it at once."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        counts = selectors.queue_counts([queue.name for queue in self.result_list])
+        oldest = selectors.oldest_ready(self.result_list)
+        for queue in self.result_list:
+            queue.ready = counts[queue.name, TaskStatus.QUEUED]
+            queue.running = counts[queue.name, TaskStatus.PROCESSING]
+            queue.oldest = oldest.get(queue.name)
+
+
 @admin.register(Queue)
-class QueueAdmin(admin.ModelAdmin):
+class QueueAdmin(AdminPage):
     """Queues: how they are served, what limits them, pause and resume. They come into being with their first task."""
 
+    audited_as = "queue"
     form = QueueForm
-    list_display = ("name", "paused", "weight", "ageing_seconds", *LIMITS)
+    list_display = ("name", "serving", "ready", "running", "oldest", "weight", "ageing_seconds", *LIMITS, "shown")
     list_filter = ("paused",)
     search_fields = ("name",)
     ordering = ("name",)
     actions = ("pause", "resume")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list with figures."""
+        return QueueList
+
+    @admin.display(description="serves", boolean=True)
+    def serving(self, queue: Queue) -> bool:
+        """Whether its tasks are handed out."""
+        return not queue.paused
+
+    @admin.display(description="ready")
+    def ready(self, queue: Queue) -> int:
+        """How many tasks wait in it."""
+        return queue.ready
+
+    @admin.display(description="running")
+    def running(self, queue: Queue) -> int:
+        """How many of its tasks run."""
+        return queue.running
+
+    @admin.display(description="oldest waits", empty_value="")
+    def oldest(self, queue: Queue) -> str | None:
+        """For how long the first of those has been ready."""
+        return None if queue.oldest is None else timesince(queue.oldest, database_clock.now(), depth=1)
+
+    @admin.display(description="tasks")
+    def shown(self, queue: Queue) -> SafeString:
+        """The way to its tasks."""
+        link = f"{reverse('admin:tasks_task_changelist')}?{urlencode({'queue': queue.name})}"
+        return format_html('<a href="{}">Show</a>', link)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A task makes its queue."""
@@ -100,7 +155,6 @@ class QueueAdmin(admin.ModelAdmin):
         """Hold back their tasks."""
         for queue in chosen:
             changes.pause_queue(queue.name, request.user.identity)
-            self.log_change(request, queue, "paused")
         self.message_user(request, f"Queues paused: {len(chosen)}.", messages.SUCCESS)
 
     @admin.action(description="Resume the chosen queues", permissions=["change"])
@@ -108,14 +162,14 @@ class QueueAdmin(admin.ModelAdmin):
         """Hand out their tasks again."""
         for queue in chosen:
             changes.resume_queue(queue.name, request.user.identity)
-            self.log_change(request, queue, "resumed")
         self.message_user(request, f"Queues resumed: {len(chosen)}.", messages.SUCCESS)
 
 
 @admin.register(HandlerLimits)
-class HandlerLimitsAdmin(admin.ModelAdmin):
+class HandlerLimitsAdmin(AdminPage):
     """What operators say about the limits of handlers; to delete it gives way to what these declare."""
 
+    audited_as = "handler"
     form = HandlerLimitsForm
     list_display = ("name", *LIMITS)
     search_fields = ("name",)
