@@ -67,8 +67,10 @@ def dead_letters_by_error(identity: Identity, limit: int) -> list[DeadLetterGrou
 
 def gist(error: str) -> str:
     """The line of an error that says what was wrong, without what varies from one task to the next: numbers and ids."""
+    return _VARYING.sub(_GAP, telling_line(error)[:_LONGEST_GIST])
+
+
+def telling_line(error: str) -> str:
+    """The line of an error that says what was wrong: the last one of a traceback, else the first one."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    line = lines[-1] if lines[0].startswith("Traceback ") else lines[0]
-    return _VARYING.sub(_GAP, line[:_LONGEST_GIST])
+    return (lines[-1] if lines[0].startswith("Traceback ") else lines[0]) if lines else ""

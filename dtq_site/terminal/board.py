@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dtq_site.terminal.edge import shown_moment, shown_seconds
+from dtq_site.terminal.edge import harmless, shown_moment, shown_seconds
 from scheduling import queue_reports, samples
 from scheduling import selectors as scheduling
 from scheduling.queue_reports import QueueReport
@@ -114,13 +114,17 @@ def _head(board: Board, complaint: str) -> Iterator[Text]:
     online = sum(each.state != "offline" for each in board.workers)
     counts = f"{ready:,} ready, {running:,} running, {online:,} of {len(board.workers):,} workers online"
     yield Text.assemble((f"DTQ  {shown_moment(board.at)} UTC  ", "bold"), counts, **_ONE_LINE)
-    rates = [f"{name} {rate:,.1f}/s" for name, rate in board.rates.items()]
+    rates = [f"{name} {_shown_rate(rate)}" for name, rate in board.rates.items()]
     rates += [f"{name} {shown_seconds(value)}" for name, value in board.quantiles.items() if value is not None]
     yield Text(", ".join(rates) or "No rates: a scheduler has to run for a while, and keep samples.", **_ONE_LINE)
     if not board.has_scheduler:
         yield Text("No scheduler runs: nothing that is due later becomes ready.", style="bold red", **_ONE_LINE)
     if complaint:
         yield Text(complaint, style="bold red", **_ONE_LINE)
+
+
+def _shown_rate(per_second: float) -> str:
+    return f"{per_second:,.1f}/s" if per_second >= 1 else f"{per_second * 60:,.0f}/min"
 
 
 def _queue_table(queues: Iterable[QueueReport]) -> Table:
@@ -140,7 +144,11 @@ def _worker_table(workers: Iterable[WorkerLine]) -> Table:
         slots = f"{each.taken}/{each.slots}"
         heard = f"{shown_seconds(each.silent_seconds)} ago"
         table.add_row(
-            Text(each.name), slots, heard, Text(each.state, style=style), Text(", ".join(each.queues) or "all")
+            Text(harmless(each.name)),
+            slots,
+            heard,
+            Text(each.state, style=style),
+            Text(", ".join(each.queues) or "all"),
         )
     return table
 

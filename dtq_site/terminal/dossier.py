@@ -36,6 +36,7 @@ _BRIEF = {
 }
 """The API's names of what a list says of a task, and the columns."""
 
+_LONGEST_ERROR = 120
 BRIEFLY_UNREAD = selectors.LARGE_COLUMNS - {"error"}
 
 _MORE = {
@@ -153,10 +154,14 @@ def table(tasks: Sequence[Task], now: datetime) -> Iterator[str]:
         age = shown_seconds(max((now - task.created_at).total_seconds(), 0.0))
         attempts = str(task.attempts)
         row = (str(task.pk), task.status, task.name, task.queue, str(task.priority), attempts, f"{age} ago")
-        rows.append((*row, failures.gist(task.error)))
+        rows.append((*row, _clipped(failures.telling_line(task.error))))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows if tasks else ():
         yield "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _clipped(text: str) -> str:
+    return f"{text[:_LONGEST_ERROR]}…" if len(text) > _LONGEST_ERROR else text
 
 
 def _sentence(task: Task, now: datetime) -> str:

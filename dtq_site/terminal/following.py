@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from dtq_site.foundation.database import give_up, is_unavailable
+from dtq_site.terminal.edge import end_in_order_on_sigterm, harmless
 from tasks import selectors
 from tasks.domain.states import TERMINAL, TaskStatus
 from tasks.models import Task
@@ -88,7 +89,7 @@ class _Lines:
         self._per_cent: int | None = None
 
     def say(self, text: str) -> None:
-        self._out.write(f"{text}\n")
+        self._out.write(f"{harmless(text)}\n")
         self._out.flush()
 
     def show_progress(self, status: str, per_cent: int | None) -> None:
@@ -105,7 +106,7 @@ class _Bar:
         self._row = bar.add_task("", total=None)
 
     def say(self, text: str) -> None:
-        self._bar.console.print(Text(text))  # as it is: a log line may look like markup
+        self._bar.console.print(Text(harmless(text)), soft_wrap=True)  # no markup, whatever it looks like
 
     def show_progress(self, status: str, per_cent: int | None) -> None:
         self._bar.update(
@@ -119,6 +120,7 @@ def teller_on(out: TextIO) -> Iterator[Teller]:
     if not out.isatty():
         yield _Lines(out)
         return
+    end_in_order_on_sigterm()
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(file=sys.stdout), transient=True) as bar:
         yield _Bar(bar)

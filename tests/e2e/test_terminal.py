@@ -123,3 +123,13 @@ def test_wrong_arguments_end_with_two_and_no_traceback(processes: Processes):
     assert "'lost' is no state" in refused.output.splitlines()[-1]
     assert nowhere.output.startswith("CommandError: The database refuses: unable to open database file.")
     assert "Traceback" not in refused.output + nowhere.output
+
+
+def test_a_reader_that_leaves_ends_a_list_quietly(processes: Processes):
+    for _ in range(3):
+        make_task(title="long " * 30)
+    listing = f"{sys.executable} {ROOT / 'manage.py'} tasks list --json"
+
+    ran = processes.start(["bash", "-c", f"set -o pipefail; {listing} | true; echo ended with $?"])
+
+    assert (ran.wait(), ran.output) == (0, "ended with 0\n")

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 
 from accounts.registration import team_named
 from dtq_site.foundation.database import database_clock
-from dtq_site.terminal.edge import INTERRUPTED, REFUSED, error_line, moment, refusals, seconds
+from dtq_site.terminal.edge import INTERRUPTED, REFUSED, error_line, moment, refusals, seconds, while_somebody_reads
 from dtq_site.terminal.following import Deleted, follow, teller_on
 from tasks.domain.states import TaskStatus
 from tasks.domain.submission import Request, resolve_name
@@ -89,7 +89,7 @@ class Command(BaseCommand):
 
     def _watch(self, task_id: UUID) -> None:
         try:
-            with teller_on(self.stdout) as teller:
+            with while_somebody_reads(UNKNOWN_END), teller_on(self.stdout) as teller:
                 ended = follow(task_id, teller)
         except KeyboardInterrupt:
             self.stderr.write(f"Nobody watches any more; the task goes on: manage.py tasks show {task_id}")

@@ -16,7 +16,7 @@ from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput, Conflict
 from dtq_site.terminal import dossier
 from dtq_site.terminal.conditions import add_conditions, read_conditions
-from dtq_site.terminal.edge import INTERRUPTED, REFUSED, operator, refusals, task_named
+from dtq_site.terminal.edge import REFUSED, harmless, operator, refusals, task_named, while_somebody_reads
 from tasks import bulk, changes, selectors
 from tasks.bulk import BulkVerb
 from tasks.filters import TaskFilter
@@ -75,11 +75,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, act: Callable[[Identity, Mapping[str, Any]], None], **options: Any) -> None:
         """Do what the subcommand says. Raises CommandError, of one line, if that is refused."""
-        try:
-            with refusals():
-                act(operator(), options)
-        except KeyboardInterrupt:
-            raise SystemExit(INTERRUPTED) from None
+        with refusals(), while_somebody_reads():
+            act(operator(), options)
 
     def _list(self, who: Identity, options: Mapping[str, Any]) -> None:
         limit, offset = read_page(options["limit"], options["offset"])
@@ -88,10 +85,10 @@ class Command(BaseCommand):
         page = selectors.tasks(who, wanted, order, limit, offset=offset, without=dossier.BRIEFLY_UNREAD)
         if options["json"]:
             for task in page.tasks:
-                self.stdout.write(json.dumps(dossier.brief(task), ensure_ascii=False))
+                self._say(json.dumps(dossier.brief(task), ensure_ascii=False))
             return
         for line in dossier.table(page.tasks, database_clock.now()):
-            self.stdout.write(line)
+            self._say(line)
         if not page.tasks:
             self.stderr.write("No task is like that.")
         elif page.end is not None:
@@ -100,10 +97,13 @@ class Command(BaseCommand):
     def _show(self, who: Identity, options: Mapping[str, Any]) -> None:
         task, now = task_named(options["id"], who), database_clock.now()
         if options["json"]:
-            self.stdout.write(json.dumps(dossier.whole(task, now), ensure_ascii=False))
+            self._say(json.dumps(dossier.whole(task, now), ensure_ascii=False))
             return
         for line in dossier.as_text(task, now, max(options["log"], 0)):
-            self.stdout.write(line)
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(harmless(line))
 
     def _change(self, who: Identity, options: Mapping[str, Any]) -> None:
         verb, wanted = options["change"], read_conditions(options)

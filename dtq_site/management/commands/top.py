@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
@@ -15,7 +15,7 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import database_clock, give_up
 from dtq_site.terminal import board as boards
 from dtq_site.terminal.board import Board, drawn
-from dtq_site.terminal.edge import error_line, refusals
+from dtq_site.terminal.edge import end_in_order_on_sigterm, error_line, refusals
 from dtq_site.terminal.keyboard import END_OF_INPUT, PressedWithin, keys
 
 REFRESH_SECONDS = 1.0
@@ -47,12 +47,9 @@ class Command(BaseCommand):
                 console.print(drawn(board))
             self.stdout.write("\n".join(line.rstrip() for line in lines.get().splitlines()))
             return
-        signal.signal(signal.SIGTERM, _end)
-        try:
-            with keys() as pressed_within:
-                _show_until_quit(board, pressed_within)
-        except KeyboardInterrupt:
-            return
+        end_in_order_on_sigterm()
+        with suppress(KeyboardInterrupt), keys() as pressed_within:
+            _show_until_quit(board, pressed_within)
 
 
 def _show_until_quit(board: Board, pressed_within: PressedWithin) -> None:
@@ -69,8 +66,3 @@ def _show_until_quit(board: Board, pressed_within: PressedWithin) -> None:
                 give_up(connection)
                 complaint = f"The database refuses, so this is old: {error_line(error)}."
             took = elapsed_clock() - began
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    """Leave by the ordinary way, which puts the terminal back."""
-    sys.exit(128 + number)

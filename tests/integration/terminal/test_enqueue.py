@@ -153,7 +153,7 @@ def test_a_task_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch):
     ran = watched(
         monkeypatch,
         start,
-        log("half of it"),
+        log("half of it \x1b[2J"),
         progress(50),
         lambda task: (log("all of it, now")(task), end(task, OutcomeKind.COMPLETED, result={"n": "ü"})),
     )
@@ -161,7 +161,7 @@ def test_a_task_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch):
     assert ran.lines[1:] == [
         "QUEUED",
         "PROCESSING, attempt 1",
-        "  info: half of it",
+        "  info: half of it \\u001b[2J",
         "  50 %",
         "  info: all of it, now",
         'COMPLETED: {"n": "ü"}',
@@ -209,6 +209,20 @@ def test_an_interrupt_leaves_the_task_alone(monkeypatch: pytest.MonkeyPatch):
     task = Task.objects.get()
     assert (ran.lines[1:], ran.code, task.status) == (["QUEUED"], 130, "QUEUED")
     assert ran.err == f"Nobody watches any more; the task goes on: manage.py tasks show {task.pk}\n"
+
+
+class Interrupted(StringIO):
+    """A standard input at which somebody presses Ctrl-C."""
+
+    def read(self, size: int | None = -1) -> str:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_the_payload_is_there_creates_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+
+    assert enqueue("send-email", "--payload", "-") == Ran(130, "", "")
+    assert Task.objects.count() == 0
 
 
 class Broken:

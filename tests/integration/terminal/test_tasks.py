@@ -37,7 +37,7 @@ ME = f"cli:{getpass.getuser()}"
 
 def test_a_list_has_a_line_for_each_task_the_newest_first():
     first = make_task(queue="mail", priority=7)
-    second = finish(make_task("blue"), OutcomeKind.DISCARDED, error="no such address 17")
+    second = finish(make_task("blue"), OutcomeKind.DISCARDED, error="no such address 17\nat all")
 
     ran = run("tasks", "list")
 
@@ -47,7 +47,7 @@ def test_a_list_has_a_line_for_each_task_the_newest_first():
         [str(second.pk), "FAILED", "send-email", "default", "5", "1"],
         [str(first.pk), "QUEUED", "send-email", "mail", "7", "0"],
     ]
-    assert "no such address" in ran.lines[1]
+    assert ran.lines[1].endswith("ago  no such address 17")
     assert ran.err == ""
 
 
@@ -142,6 +142,19 @@ def test_what_a_running_task_waits_for_and_who_runs_it_is_told():
     assert told["explanation"].startswith("It is running: worker ")
     assert told["timeline"][-1]["text"] == "Attempt 1 started by anna"
     assert told["logs"] == []
+
+
+def test_what_others_have_written_cannot_steer_the_terminal():
+    task = make_task(title="a\x1b[2Jb\x9bc\u202ed", payload={"k": "\x9b"})
+    finish(task, OutcomeKind.DISCARDED, error="red\x1b[K\ttab\nline")
+
+    for command in (("list",), ("show", str(task.pk)), ("list", "--json"), ("show", str(task.pk), "--json")):
+        out = run("tasks", *command).out
+        assert not set("\x1b\x9b\u202e") & set(out)
+        assert "\\u001b[K" in out
+    shown = json.loads(run("tasks", "show", str(task.pk), "--json").out)
+    assert (shown["title"], shown["payload"]) == (task.title, {"k": "\x9b"})
+    assert "    red\\u001b[K\ttab" in run("tasks", "show", str(task.pk)).lines
 
 
 # --- retry and cancel ----------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_rates_are_those_of_the_last_minute():
 
     assert board.rates == {"created": 0, "completed": 2, "failed": 0, "dead letters": 0, "retries": 0}
     assert board.quantiles == {"waits p95": None, "runs p95": None}
-    assert "completed 2.0/s" in run("top", "--once").lines[1]
+    assert "created 0/min, completed 2.0/s, failed 0/min" in run("top", "--once").lines[1]
 
 
 def test_a_finished_task_tells_how_long_tasks_take():
@@ -80,7 +80,7 @@ def test_a_small_screen_gets_what_fits_and_how_much_is_left_out():
     assert "The database is away." in lines
     shown = [sum(line.startswith(kind) and line[1].isdigit() for line in lines) for kind in "qw"]
     assert shown == [7, 7]
-    assert {"and 13 more queues", "and 13 more workers"} <= {line.strip() for line in lines}
+    assert {"and 14 more queues", "and 13 more workers"} <= {line.strip() for line in lines}
 
 
 def test_a_database_without_tables_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):
