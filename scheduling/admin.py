@@ -11,9 +11,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from accounts.admin_pages import AdminPage, TeamFilter
 from accounts.identity import Identity
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.errors import BadInput
@@ -78,9 +80,10 @@ def _form_field(field: str | None, known: dict[str, Any]) -> str | None:
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(admin.ModelAdmin):
+class ScheduleAdmin(AdminPage):
     """Schedules: add, edit, pause, resume, run now, delete."""
 
+    audited_as = "schedule"
     form = ScheduleForm
     fieldsets = (
         (None, {"fields": ("team", "name", "title", "description", "payload")}),
@@ -89,8 +92,8 @@ class ScheduleAdmin(admin.ModelAdmin):
         ("Its tasks", {"fields": ("queue", "priority", "max_retries", "timeout_seconds")}),
     )
     state = ("State", {"fields": ("paused", "next_due", "last_fired_at", "next_runs", "user", "created_at")})
-    list_display = ("title", "name", "timing", "team", "paused", "next_due", "last_fired_at")
-    list_filter = ("paused",)
+    list_display = ("title", "name", "timing", "team", "active", "next_due", "last_fired_at", "shown")
+    list_filter = ("paused", TeamFilter)
     list_select_related = ("team",)
     search_fields = ("title", "name")
     ordering = ("title", "id")
@@ -103,6 +106,17 @@ class ScheduleAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> tuple[str, ...]:
         """A schedule stays in its team, where its tasks are; its state is what its verbs make of it."""
         return ("team", *self.state[1]["fields"]) if obj else ()
+
+    @admin.display(description="active", boolean=True)
+    def active(self, schedule: Schedule) -> bool:
+        """Whether it makes tasks."""
+        return not schedule.paused
+
+    @admin.display(description="tasks")
+    def shown(self, schedule: Schedule) -> SafeString:
+        """The way to its tasks."""
+        link = f"{reverse('admin:tasks_task_changelist')}?schedule={schedule.pk}"
+        return format_html('<a href="{}">Show</a>', link)
 
     @admin.display(description="when")
     def timing(self, schedule: Schedule) -> str:
@@ -158,5 +172,4 @@ class ScheduleAdmin(admin.ModelAdmin):
     ) -> None:
         for schedule in chosen:
             act(schedule, request.user.identity)
-            self.log_change(request, schedule, done)
         self.message_user(request, f"Schedules {done}: {len(chosen)}.", messages.SUCCESS)
