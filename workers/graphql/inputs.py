@@ -55,12 +55,6 @@ class DeclarationInput(graphene.InputObjectType):
     timeout_seconds = graphene.Float(description="The time limit of one attempt.")
     lock = graphene.String(description="The lock's name, in which `{key}` stands for a value of the payload.")
     when_lost = WhenLost(description="What becomes of a task when the lease of a worker that is cut off runs out.")
-    rate = graphene.String(description='How often its tasks start at most over all workers, such as "100/m".')
-    burst = graphene.Int(description="How many of them may start at once.")
-    max_running = graphene.Int(description="How many of its tasks run at a time at most over all workers.")
-    per = graphene.String(
-        description="For what these limits count apart, in which `{key}` stands for a value of the payload."
-    )
 
 
 class WorkerInput(graphene.InputObjectType):

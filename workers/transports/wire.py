@@ -22,11 +22,14 @@ _UNTOLD_TEAM = UUID(int=0)
 """A remote worker is not told the team of a task: the server knows it."""
 
 _DECLARED = {
+    "queue": "queue",
+    "priority": "priority",
     "max_retries": "maxRetries",
     "timeout_seconds": "timeoutSeconds",
+    "lock": "lock",
     "when_lost": "whenLost",
-    "max_running": "maxRunning",
 }
+"""What a remote worker declares of a handler. Limits hold for all teams, so they are for the installation to declare."""
 
 
 def write_card(card: WorkerCard) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def write_card(card: WorkerCard) -> dict[str, Any]:
         "queues": list(card.queues),
         "handlers": sorted(card.handlers),
         "declarations": [
-            {"name": name, **{_DECLARED.get(key, key): value for key, value in declared.items()}}
+            {"name": name, **{_DECLARED[key]: value for key, value in declared.items() if key in _DECLARED}}
             for name, declared in sorted(card.handlers.items())
             if declared
         ],
@@ -121,4 +124,7 @@ def read_leased(answer: Mapping[str, Any]) -> LeasedTask:
         lock_fencing_number=int(answer["lockFencingNumber"]),
         when_lost=answer["whenLost"],
         parent_results=answer["parentResults"],
+        queue=answer["queue"],
+        request_id=answer["requestId"],
+        traceparent=answer["traceparent"],
     )

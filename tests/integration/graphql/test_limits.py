@@ -117,13 +117,13 @@ def test_only_admins_limit_anything(user: Identity, viewer: Identity, worker_acc
     assert list(HandlerLimits.objects.all()) == []
 
 
-def test_a_remote_worker_is_held_to_what_the_installation_declares_and_not_to_its_own_word(
+def test_a_remote_worker_that_declares_its_handlers_is_held_to_the_limits_that_the_installation_declares(
     worker_account: Identity, user: Identity
 ):
     declared = {"rate": "100/m", "burst": 9, "max_running": 1, "per": "{account}"}
     card = WorkerCard(uuid4(), "w", "host", 1, (), {"sync": declared}, 5, "direct", "1")
     presence.sign_on(card, database_clock.now())
-    worker = WorkerClient(send_as(worker_account), declarations=[{"name": "sync", "maxRunning": 9, "per": "{nothing}"}])
+    worker = WorkerClient(send_as(worker_account), declarations=[{"name": "sync", "maxRetries": 2}])
     selectors._announcements = (float("-inf"), {})
     ann, again, bob = (make_task(name="sync", payload={"account": account}) for account in ("ann", "ann", "bob"))
 
