@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from fcntl import ioctl
 from struct import pack
 from threading import Thread
@@ -17,15 +17,19 @@ from typing import Any
 
 import pytest
 
+from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.processes import dies_with_parent
+from tasks import audit, lifecycle
+from tasks.domain.lease import Lease
+from tasks.domain.outcome import Outcome, OutcomeKind
 from tasks.models import Task
-from tests.integration.graphql.making import make_task
+from tests.integration.graphql.making import POLICY, make_task, start
 from tests.support.processes import ROOT, Processes
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("committed_db", "redis_server")
 
-LEAVES_SCREEN = "\x1b[?1049l"
+LEAVES_SCREEN, SHOWS_CURSOR = "\x1b[?1049l", "\x1b[?25h"
 
 
 class Terminal:
@@ -65,14 +69,27 @@ class Terminal:
 
 
 @pytest.fixture
-def top(servers: Any) -> Iterator[Terminal]:
-    terminal = Terminal({**os.environ, **servers.environment}, "top")
-    yield terminal
-    terminal.close()
+def on_terminal(servers: Any) -> Iterator[Callable[..., Terminal]]:
+    """Runs a command on a terminal."""
+    with ExitStack() as opened:
+
+        def run(*command: str) -> Terminal:
+            terminal = Terminal({**os.environ, **servers.environment}, *command)
+            opened.callback(terminal.close)
+            return terminal
+
+        yield run
+
+
+@pytest.fixture
+def top(on_terminal: Callable[..., Terminal]) -> Terminal:
+    """`top`, and its first board."""
+    terminal = on_terminal("top")
+    eventually(lambda: "default" in terminal.seen, 30)
+    return terminal
 
 
 def test_top_follows_the_queues_and_gives_the_terminal_back(top: Terminal):
-    eventually(lambda: "default" in top.seen, 30)
     assert "freshly" not in top.seen
 
     make_task(queue="freshly-made")
@@ -92,13 +109,30 @@ def test_top_follows_the_queues_and_gives_the_terminal_back(top: Terminal):
 
 
 def test_top_gives_the_terminal_back_when_it_is_told_to_end(top: Terminal):
-    eventually(lambda: "default" in top.seen, 30)
-
     top.process.send_signal(signal.SIGTERM)
 
     assert top.process.wait(10) == 128 + signal.SIGTERM
     eventually(lambda: LEAVES_SCREEN in top.seen)
     assert top.state() == top.before
+
+
+def test_progress_is_a_bar_on_a_terminal_and_gone_in_the_end(on_terminal: Callable[..., Terminal]):
+    watching = on_terminal("enqueue", "send-email", "--watch")
+    eventually(lambda: "QUEUED" in watching.seen, 30)
+
+    task = start(Task.objects.get())
+    lease, now = Lease(task.pk, task.fencing_token, task.claim_id), database_clock.now()
+    lifecycle.note_progress({lease: 40}, now)
+    line = audit.LogLine(task.pk, task.fencing_token, 1, 1, "info", "[red]almost[/red]")
+    audit.record_lines([line], now)
+    eventually(lambda: " 40%" in watching.seen and "info: [red]almost[/red]" in watching.seen)
+    lifecycle.settle([Outcome(lease, OutcomeKind.COMPLETED, 0.1, result="done")], POLICY, lambda: 0.0, now)
+
+    assert watching.process.wait(10) == 0
+    eventually(lambda: SHOWS_CURSOR in watching.seen)
+    last_words = watching.seen[watching.seen.index("COMPLETED") :]
+    assert last_words.startswith('COMPLETED: "done"')
+    assert watching.state() == watching.before
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_task(processes: Processes):
