@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run what the arguments ask for; returns the exit code."""
     asked = _parser().parse_args(arguments)
     if asked.page:
-        PAGE.write_text(page(json.loads(asked.page.read_text())))
+        PAGE.write_text(page(*(json.loads(file.read_text()) for file in asked.page)))
         return 0
     if missing := missing_packages("mariadb"):
         print(f"The benchmarks need the Debian packages {', '.join(missing)}.", file=sys.stderr)
@@ -58,7 +58,13 @@ def _parser() -> argparse.ArgumentParser:
         "--systems", nargs="+", choices=list(SYSTEMS), metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)} (default: all)"
     )
     parser.add_argument("--tiny", action="store_true", help="see that all works; the figures mean nothing")
-    parser.add_argument("--page", type=Path, metavar="JSON", help="write the page again from the results of a run")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        nargs="+",
+        metavar="JSON",
+        help="write the page again from the results of a whole run, and of later ones of parts of it",
+    )
     return parser
 
 

@@ -21,10 +21,20 @@ def section(name: str, samples: Mapping[str, Any]) -> str:
     return MEASURES[name].section(samples) if samples else _MISSING
 
 
-def page(run: Mapping[str, Any]) -> str:
-    """The whole page."""
-    samples, scale = run["samples"], run["scale"]
+def page(run: Mapping[str, Any], *later: Mapping[str, Any]) -> str:
+    """The whole page. What later runs of the same scale have measured anew stands in place of the first one's, and says so.
+
+    Raises ValueError for a run of another scale.
+    """
+    samples, scale = dict(run["samples"]), dict(run["scale"])
     sections = {name: section(name, samples.get(name, {})) for name in MEASURES}
+    for other in later:
+        if any(other["scale"].get(name, count) != count for name, count in scale.items()):
+            raise ValueError(f"The run of {other['begun']} was of another scale.")
+        scale |= other["scale"]
+        samples |= other["samples"]
+        said = f"Measured on {other['begun']} with DTQ {other['versions']['DTQ']}."
+        sections |= {name: f"{section(name, found)}\n\n{said}" for name, found in other["samples"].items()}
     counts = {name: f"{value:,}" for name, value in scale.items() if isinstance(value, int)}
     return Template(_TEMPLATE.read_text()).substitute(
         **{f"table_{name}": text for name, text in sections.items()},

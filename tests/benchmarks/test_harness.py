@@ -108,20 +108,32 @@ def test_aims_compare_medians_of_the_same_run_and_pass_over_what_was_not_measure
     ]
 
 
-def test_the_page_shows_what_a_run_found_and_says_what_it_left_out():
-    run = {
-        "begun": "2030-01-01 12:00 UTC",
-        "seconds": 1510.0,
-        "scale": asdict(Scale()),
-        "machine": {"processor": "2 x Abacus"},
-        "versions": {"DTQ": "1", "MariaDB": "10"},
-        "samples": {"bulk": {"DTQ": RATES, "Huey": RATES[:1]}},
-    }
+RUN = {
+    "begun": "2030-01-01 12:00 UTC",
+    "seconds": 1510.0,
+    "scale": asdict(Scale()),
+    "machine": {"processor": "2 x Abacus"},
+    "versions": {"DTQ": "1", "MariaDB": "10"},
+    "samples": {"bulk": {"DTQ": RATES, "Huey": RATES[:1]}},
+}
 
-    page = report.page(run)
+
+def test_the_page_shows_what_a_run_found_and_says_what_it_left_out():
+    page = report.page(RUN)
 
     assert "2030-01-01 12:00 UTC, which took 25 minutes" in page
     assert "- processor: 2 x Abacus\n\nDTQ 1, MariaDB 10." in page
     assert "| DTQ | 90.0 | 100 | 110 | 1.00 x |\n| Huey | 90.0 | 90.0 | 90.0 | 1.11 x |" in page
     assert page.count("*Not measured in this run.*") == len(MEASURES) - 1
     assert all(f"- **{system.title}.**" in page for system in SYSTEMS.values())
+
+
+def test_a_part_that_was_measured_again_stands_on_the_page_in_place_of_the_first_one_and_says_so():
+    later = {**RUN, "begun": "2030-02-02 12:00 UTC", "versions": {"DTQ": "2"}, "samples": {"bulk": {"DTQ": RATES[:1]}}}
+
+    page = report.page(RUN, later)
+
+    assert "| DTQ | 90.0 | 90.0 | 90.0 | 1.00 x |\n\nMeasured on 2030-02-02 12:00 UTC with DTQ 2." in page
+    assert "| DTQ | 90.0 | 100 | 110 |" not in page
+    with pytest.raises(ValueError, match=r"The run of 2030-02-02 12:00 UTC was of another scale\."):
+        report.page(RUN, {**later, "scale": asdict(TINY)})
