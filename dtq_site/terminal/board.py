@@ -25,7 +25,10 @@ MOST_WORKERS = 1000
 RATED = timedelta(minutes=1)
 
 _LATE_SECONDS = 60.0
-_BESIDE_ROWS = 10
+_TOLD_IN_A_LINE = 4
+"""Rates and lengths of time, so that the line fits into 80 columns."""
+
+_BESIDE_ROWS = 11
 """Lines of a board that are no row of its tables, at most."""
 
 _RATES = {
@@ -114,9 +117,12 @@ def _head(board: Board, complaint: str) -> Iterator[Text]:
     online = sum(each.state != "offline" for each in board.workers)
     counts = f"{ready:,} ready, {running:,} running, {online:,} of {len(board.workers):,} workers online"
     yield Text.assemble((f"DTQ  {shown_moment(board.at)} UTC  ", "bold"), counts, **_ONE_LINE)
-    rates = [f"{name} {_shown_rate(rate)}" for name, rate in board.rates.items()]
-    rates += [f"{name} {shown_seconds(value)}" for name, value in board.quantiles.items() if value is not None]
-    yield Text(", ".join(rates) or "No rates: a scheduler has to run for a while, and keep samples.", **_ONE_LINE)
+    told = [f"{name} {_shown_rate(rate)}" for name, rate in board.rates.items()]
+    told += [f"{name} {shown_seconds(value)}" for name, value in board.quantiles.items() if value is not None]
+    if not told:
+        yield Text("No rates: a scheduler has to run for a while, and keep samples.", **_ONE_LINE)
+    for start in range(0, len(told), _TOLD_IN_A_LINE):
+        yield Text(", ".join(told[start : start + _TOLD_IN_A_LINE]), **_ONE_LINE)
     if not board.has_scheduler:
         yield Text("No scheduler runs: nothing that is due later becomes ready.", style="bold red", **_ONE_LINE)
     if complaint:
