@@ -11,7 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from dtq_site.foundation.backoff import full_jitter
+from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.observer import Observer
+
+_NEVER = float("inf")
 
 
 class Service(ABC):
@@ -24,6 +27,7 @@ class Service(ABC):
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._turns_at = _NEVER
 
     @abstractmethod
     def run_once(self) -> float:
@@ -37,6 +41,7 @@ class Service(ABC):
 
     def start(self) -> None:
         """Start the loop on a thread of its own."""
+        self._turns_at = elapsed_clock()
         self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
         self._thread.start()
 
@@ -58,6 +63,11 @@ class Service(ABC):
         return True
 
     @property
+    def late_seconds(self) -> float:
+        """For how long the present round has been going on, or the next one has been due; not positive if neither is so."""
+        return elapsed_clock() - self._turns_at
+
+    @property
     def stopping(self) -> bool:
         """Whether the loop was asked to end."""
         return self._stopping.is_set()
@@ -66,6 +76,7 @@ class Service(ABC):
         failures = 0
         while not self._stopping.is_set():
             self._wake.clear()
+            self._turns_at = elapsed_clock()
             try:
                 try:
                     pause = self.run_once()
@@ -83,7 +94,9 @@ class Service(ABC):
                     trace=traceback.format_exc(),
                 )
             if pause > 0 and not self._stopping.is_set():
+                self._turns_at = elapsed_clock() + pause
                 self._wake.wait(pause)
+        self._turns_at = _NEVER
         try:
             self.at_end()
         except Exception as error:

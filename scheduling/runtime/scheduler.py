@@ -10,8 +10,9 @@ from django.conf import settings
 from django.db import Error
 
 from dtq_site.foundation.clock import Clock
+from dtq_site.foundation.liveness import PERIOD_SECONDS, LivenessFile
 from dtq_site.foundation.observer import Observer
-from dtq_site.foundation.service import ServiceGroup
+from dtq_site.foundation.service import Service, ServiceGroup
 from scheduling.duties.bulk_work import BulkWork
 from scheduling.duties.cron_firing import CronFiring
 from scheduling.duties.dependency_keeper import DependencyKeeper
@@ -56,16 +57,30 @@ class Scheduler:
         """Ask for the end. Safe to call in a signal handler."""
         self._stop.set()
 
-    def run(self) -> None:
-        """Run until `stop`."""
+    def run(self, health_file: str = "") -> None:
+        """Run until `stop`; that file says meanwhile whether all loops turn."""
+        liveness = LivenessFile(
+            health_file, lambda error: self._observer.emit("health.unwritable", file=health_file, error=str(error))
+        )
         ServiceGroup([self.leader, self.bookkeeper, self.listener, *self.duties]).start()
         self._observer.emit("scheduler.ready")
-        self._stop.wait()
+        liveness.refresh(self.stuck)
+        while not self._stop.wait(PERIOD_SECONDS):
+            liveness.refresh(self.stuck)
         ending = [self.listener, *self.duties, self.bookkeeper, self.leader]
         stuck = ServiceGroup(ending).stop(SERVICE_STOP_SECONDS)
         with suppress(Error):  # without the database the lease ends by itself
             self.leader.resign()
+        liveness.remove()
         self._observer.emit("scheduler.stopped", **({"stuck": ",".join(stuck)} if stuck else {}))
+
+    def stuck(self) -> list[str]:
+        """The loops that have not turned for too long. A duty may take as long for a round as it may before it is behind."""
+        patience: dict[Service, timedelta] = dict.fromkeys(
+            (self.leader, self.bookkeeper, self.listener), settings.DTQ_SITE.stuck_after
+        )
+        patience |= {duty: max(duty.patience, settings.DTQ_SITE.stuck_after) for duty in self.duties}
+        return [each.name for each, length in patience.items() if each.late_seconds > length.total_seconds()]
 
     def run_to_the_end(self) -> list[str]:
         """Perform every duty until nothing is left to do; returns the names of those that failed.

@@ -20,4 +20,5 @@ LEVELS = {
     "record.refused": "warning",
     "token.refused": "error",
     "connection.readable": "warning",
+    "health.unwritable": "error",
 }

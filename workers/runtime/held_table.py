@@ -18,6 +18,7 @@ from typing import Literal
 from uuid import UUID
 
 from tasks.domain.lease import Lease, LeasedTask
+from workers.runtime.pulse import Pulse
 
 ClockReadings = tuple[float, float, float]
 
@@ -82,6 +83,7 @@ class HeldTable:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.pulse = Pulse()
         widths = {name: struct.calcsize(kind) for name, kind in _COLUMNS.items()}
         self._memory = mmap.mmap(-1, _HEADER + capacity * (sum(widths.values()) + _LEASE.size))
         whole = memoryview(self._memory)
@@ -146,6 +148,7 @@ class HeldTable:
         while self.line_next() is not None:
             continue
         self.pid = 0
+        self.pulse.beat()
         self.retiring = self.doomed = self.drained = False
         self.life = Life.ALIVE
 

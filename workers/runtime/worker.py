@@ -99,6 +99,7 @@ class Worker:
         self.watch = Watch(observer, self.held, self.executor)
         self.heartbeat = Heartbeat(observer, transport, card)
         self._noting: list[Service] = [] if journal is None else [Journaling(observer, self.held, journal)]
+        self._services = [self.heartbeat, self.reporter, self.watch, *self._noting, self.claim_loop]
 
     def stop(self) -> None:
         """Ask for the end; a second time, for the end at once. It only sets a flag, as a signal handler must."""
@@ -111,7 +112,7 @@ class Worker:
         If handlers still run after it, their process must end now.
         """
         self._outbox.prepare()
-        ServiceGroup([self.heartbeat, self.reporter, self.watch, *self._noting, self.claim_loop]).start()
+        ServiceGroup(self._services).start()
         while not (self._stopping or self._table.retiring):
             self._tick()
             if self._recycling.is_due(self.executor.ended):
@@ -159,6 +160,7 @@ class Worker:
 
     def _tick(self) -> None:
         time.sleep(_TICK_SECONDS)
+        self._table.pulse.beat(self._services)
         self.reporter.keep_if_slow()
 
     def _end(self, service: Service) -> None:

@@ -21,7 +21,7 @@ WARNINGS = (
     *("leader.lost", "lease.reaped", "server.unreachable", "redis.may_evict"),
     *("duty.slow", "queue.late", "workers.silent"),
 )
-LEVELS = dict.fromkeys(WARNINGS, "warning")
+LEVELS = {**dict.fromkeys(WARNINGS, "warning"), "health.unwritable": "error"}
 
 
 class Command(BaseCommand):
@@ -32,14 +32,20 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add `--once`."""
+        """Declare the options."""
         parser.add_argument(
             "--once",
             action="store_true",
             help="perform every duty until nothing is left to do, and end; 1 if one of them failed. For cron.",
         )
 
-    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        parser.add_argument(
+            "--health-file",
+            default=settings.DTQ_SITE.health_file,
+            help="the file to keep fresh while all loops turn, for dtq-healthcheck (default: none)",
+        )
+
+    def handle(self, *args: Any, once: bool, health_file: str, **options: Any) -> None:
         """Run until told to stop, or once."""
         demo.refuse_in_production()
         settings.DEBUG = False  # else Django keeps the text of every statement
@@ -49,4 +55,4 @@ class Command(BaseCommand):
             sys.exit(1 if scheduler.run_to_the_end() else 0)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: scheduler.stop())
-        scheduler.run()
+        scheduler.run(health_file)

@@ -6,6 +6,7 @@ import time
 from dtq_site.foundation import service as services
 from dtq_site.foundation.observer import Observer, Recorder
 from dtq_site.foundation.service import Service, ServiceGroup
+from tests.support.waiting import eventually
 
 
 class Scripted(Service):
@@ -107,6 +108,25 @@ def test_a_failing_round_is_told_and_tried_again_with_growing_pauses(monkeypatch
     assert asked == [1, 2, 1]
     assert "in run_once" in heard.events[0].facts["trace"]
     assert service.tidied == service.done == 5
+
+
+def test_a_service_is_late_while_a_round_goes_on_and_not_while_it_sleeps_or_after_its_end():
+    begun, go_on = threading.Event(), threading.Event()
+    service = Scripted()
+    first_round = service.run_once
+    service.run_once = lambda: (begun.set(), go_on.wait(5), first_round())[2]
+    assert service.late_seconds < 0
+
+    service.start()
+    assert begun.wait(5)
+    eventually(lambda: service.late_seconds > 0.05)
+    go_on.set()
+    assert service.idle.wait(5)
+
+    eventually(lambda: service.late_seconds < -3000)  # it sleeps for an hour
+    service.stop()
+    assert service.join(5)
+    assert service.late_seconds == float("-inf")
 
 
 def test_a_service_that_never_started_has_ended():
