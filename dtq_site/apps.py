@@ -10,13 +10,16 @@ class DtqSiteConfig(AppConfig):
     name = "dtq_site"
 
     def ready(self) -> None:
-        """Let `/metrics` show the cluster's rows, and migrations take their time."""
+        """Let `/metrics` show the cluster's rows, migrations take their time, and spans be gathered if that is asked for."""
+        from django.conf import settings
         from prometheus_client import REGISTRY
 
         from dtq_site.metrics import CLUSTER
         from dtq_site.migrating import lift_time_limits_for_migrations
+        from dtq_site.spans import gather_spans
 
         lift_time_limits_for_migrations()
+        gather_spans(settings.DTQ_SITE)
         REGISTRY.register(CLUSTER)
 
 

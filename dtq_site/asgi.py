@@ -20,6 +20,7 @@ def _compose() -> ProtocolTypeRouter:
     django = get_asgi_application()  # loads the apps; what follows may import from them
 
     from accounts import demo
+    from dtq_site.arrivals import identified
     from dtq_site.endpoint import edge_before
     from dtq_site.live import graphql_socket
     from dtq_site.request_bodies import bound_bodies
@@ -30,7 +31,7 @@ def _compose() -> ProtocolTypeRouter:
     http = URLRouter([re_path(r"^graphql/?$", edge_before(django)), re_path(r"", django)])
     websocket = URLRouter([re_path(r"^graphql/?$", graphql_socket), re_path(r"", _refuse)])
     gc.freeze()  # what has been loaded by now stays, and the collector need not look at it again and again
-    return ProtocolTypeRouter({"http": http, "websocket": websocket})
+    return ProtocolTypeRouter({"http": identified(http), "websocket": websocket})
 
 
 application = _compose()

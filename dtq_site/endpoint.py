@@ -14,6 +14,7 @@ from dtq_site.api.http import JSON_TYPE, write_answer
 from dtq_site.api.rate_limits import RateLimits
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.view import graphql_view
+from dtq_site.foundation import causes
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.redis_clients import redis_client
 from dtq_site.pages import graphiql
@@ -26,7 +27,7 @@ from dtq_site.waiting import make_room
 def _context_of(request: HttpRequest) -> RequestContext:
     return context_of(
         request,
-        request_id=new_id(),
+        request_id=causes.request_id() or new_id(),
         clock=database_clock,
         trusted_proxies=settings.DTQ_ACCOUNTS.trusted_proxies,
         doorkeeper=Doorkeeper(admit=engine.refuse_exhausted, refuse=engine.count_refused),

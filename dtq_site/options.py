@@ -19,6 +19,12 @@ def check_origins(origins: tuple[str, ...]) -> None:
             )
 
 
+def check_span_exporters(names: tuple[str, ...]) -> None:
+    """Raise ValueError for exporters that there are not here."""
+    if unknown := set(names) - {"otlp", "console", "none"}:
+        raise ValueError(f"{', '.join(sorted(unknown))}: name otlp, console or none")
+
+
 @dataclass(frozen=True)
 class SiteOptions:
     """Where the servers are, and how the process presents itself."""
@@ -44,6 +50,38 @@ class SiteOptions:
         env="LOG_LEVEL",
         choices=("debug", "info", "warning", "error"),
         help="the least important log line that is written.",
+    )
+    task_log_level: str = option(
+        "",
+        env="DTQ_TASK_LOG_LEVEL",
+        choices=("debug", "info", "warning", "error"),
+        help="the same for the lines about moves of tasks, of which every task makes some at debug; empty is LOG_LEVEL.",
+    )
+    otlp_endpoint: str = option(
+        "",
+        env=("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        help="where spans go, by OTLP over HTTP, such as http://localhost:4318; OpenTelemetry has further variables for that.",
+    )
+    traces_exporter: tuple[str, ...] = option(
+        (),
+        env="OTEL_TRACES_EXPORTER",
+        check=check_span_exporters,
+        help="otlp, console or none; empty is otlp if there is an endpoint, else none. Needs the extra otel.",
+    )
+    tracing_disabled: bool = option(
+        False, env="OTEL_SDK_DISABLED", help="whether no spans are gathered, whatever else is set."
+    )
+    health_file: str = option(
+        "",
+        env="DTQ_HEALTH_FILE",
+        help="the file that a worker or a scheduler keeps fresh while all of its loops turn, for `dtq-healthcheck`; one each.",
+    )
+    stuck_after: timedelta = option(
+        timedelta(minutes=2),
+        env="DTQ_STUCK_AFTER",
+        minimum=timedelta(seconds=2),
+        maximum=timedelta(hours=2),
+        help="after how long in one round a loop of a worker or scheduler counts as stuck; well above DTQ_DATABASE_TIMEOUT.",
     )
     allowed_hosts: tuple[str, ...] = option(
         (),
@@ -100,3 +138,9 @@ class SiteOptions:
         help="the mail server, such as smtp+tls://user:password@host:587; empty writes mail into the data folder.",
     )
     mail_from: str = option("dtq@localhost", env="DTQ_MAIL_FROM", help="the sender of mail.")
+
+    @property
+    def span_exporters(self) -> tuple[str, ...]:
+        """What spans are exported by; nothing if they are not gathered."""
+        chosen = self.traces_exporter or (("otlp",) if self.otlp_endpoint else ())
+        return () if self.tracing_disabled else tuple(name for name in chosen if name != "none")

@@ -17,6 +17,7 @@ from dtq_site.foundation.logging import apply, log_events
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.options import OptionsError, parse_duration, show
 from dtq_site.settings_remote import RemoteSettings, names_server, read_settings
+from dtq_site.spans import gather_spans
 from tasks.domain.submission import check_queue
 from tasks.handling import discovery, registry
 from workers.offline.contents import describe
@@ -73,6 +74,7 @@ def _run(settings: RemoteSettings, arguments: Sequence[str] | None) -> int:
     if not registry.registered():
         parser.error("no handlers were found; name modules with handlers in DTQ_HANDLERS")
     apply(settings.logging)
+    gather_spans(settings.site)
     return workers.run(Observer(log_events("dtq.worker", LEVELS)))
 
 
@@ -88,6 +90,11 @@ def _parser(settings: RemoteSettings) -> ArgumentParser:
     parser.add_argument("--queues", default="", help="the queues to serve, comma-separated (default: all)")
     parser.add_argument("--concurrency", type=int, default=workers.concurrency, help="tasks at once in a process")
     parser.add_argument("--processes", type=int, default=1, help="how many processes (default: 1)")
+    parser.add_argument(
+        "--health-file",
+        default=settings.site.health_file,
+        help="the file to keep fresh while all loops turn, for dtq-healthcheck (default: none)",
+    )
     parser.add_argument("--name", default=socket.gethostname(), help="the worker's name for people")
     return parser
 
@@ -136,6 +143,8 @@ def _workers(parser: ArgumentParser, said: Namespace, settings: RemoteSettings) 
         offline_for=offline_for,
         store=Path(said.store).expanduser(),
         options=settings.workers,
+        health_file=said.health_file,
+        stuck_after=settings.site.stuck_after,
     )
 
 

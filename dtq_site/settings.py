@@ -224,7 +224,7 @@ TEMPLATES = [
 CORS_ALLOWED_ORIGINS = list(DTQ_SITE.allowed_origins)
 CORS_URLS_REGEX = r"^/(graphql|auth)(/|$)"
 CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
-CORS_EXPOSE_HEADERS = ["Retry-After"]
+CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_FOLDER / "static" if PRODUCTION else None  # filled by collectstatic; found in place in development
 WHITENOISE_USE_FINDERS = DEBUG
@@ -297,5 +297,8 @@ else:
 
 LOGGING_CONFIG = "dtq_site.foundation.logging.apply"
 LOGGING = logging_config(
-    DTQ_SITE.log_level, as_json=PRODUCTION, colours=sys.stderr.isatty() or "FORCE_COLOR" in os.environ
+    DTQ_SITE.log_level,
+    as_json=PRODUCTION,
+    colours=sys.stderr.isatty() or "FORCE_COLOR" in os.environ,
+    task_level=DTQ_SITE.task_log_level,
 )

@@ -22,6 +22,7 @@ from workers.options import RemoteOptions, WorkersOptions
 class RemoteSettings:
     """What a remote worker's environment says."""
 
+    site: SiteOptions
     remote: RemoteOptions
     workers: WorkersOptions
     handlers: tuple[str, ...]
@@ -47,5 +48,6 @@ def read_settings(environ: Mapping[str, str] | None = None) -> RemoteSettings:
         raise OptionsError(problems)
     remote, workers, tasks, site = loaded
     colours = sys.stderr.isatty() or "FORCE_COLOR" in found
-    lines = logging_config(site.log_level, as_json=site.environment == "production", colours=colours)
-    return RemoteSettings(remote, workers, tasks.handlers, lines)
+    as_json = site.environment == "production"
+    lines = logging_config(site.log_level, as_json=as_json, colours=colours, task_level=site.task_log_level)
+    return RemoteSettings(site, remote, workers, tasks.handlers, lines)

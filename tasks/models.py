@@ -96,6 +96,10 @@ class Task(models.Model):
     limit_key = KeyField(max_length=MAX_NAME, null=True, help_text="what the limits of its handler count it under")
     capped = models.BooleanField(default=False, help_text="whether tasks may wait for the end of its present attempt")
     has_dependants = models.BooleanField(default=False, help_text="whether other tasks were ever made to wait for it")
+    request_id = models.CharField(max_length=64, null=True, help_text="the id of the request that made it")
+    traceparent = models.CharField(
+        max_length=55, null=True, help_text="the span that made it, as W3C Trace Context writes it"
+    )
 
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

@@ -230,4 +230,7 @@ def _leased(task: ClaimedTask, lease: timedelta) -> LeasedTask:
         lock_fencing_number=task.lock_fencing_number,
         when_lost=task.when_lost,
         capped=task.capped,
+        queue=task.queue,
+        request_id=task.request_id,
+        traceparent=task.traceparent,
     )

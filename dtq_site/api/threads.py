@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from django.db import connections
@@ -30,8 +31,10 @@ class RequestThreads:
         self._last_failure = object()
 
     async def run(self, job: Callable[[], Answer]) -> Answer:
-        """Run `job` on one of the threads, with usable database connections, and return what it returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, job)
+        """Run `job` on one of the threads, with usable database connections and in a copy of the caller's context; return what it
+        returns.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, self._run, job)
 
     def _run(self, job: Callable[[], Answer]) -> Answer:
         now = elapsed_clock()

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-import structlog
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -22,6 +21,7 @@ from dtq_site.api.http import JSON_TYPE, answer_type, read_request, wants_page, 
 from dtq_site.api.options import ApiOptions
 from dtq_site.api.threads import RequestThreads
 from dtq_site.api.waiting import WaitingRoom
+from dtq_site.foundation.causes import ActingFor, RequestCause
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import DTQError
 
@@ -60,7 +60,7 @@ def graphql_view(
         asked_at, asked = elapsed_clock(), first and first.asked
         try:
             context = context_of(request)
-            with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+            with ActingFor(RequestCause(context.request_id)):
                 if first is None:
                     asked = read(request, context)
                     answer = engine.answer(asked, context, may_change=request.method == "POST")

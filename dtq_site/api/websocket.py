@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from accounts.authentication import Access, authenticate
 from dtq_site.api.context import RequestContext
 from dtq_site.api.engine import Answer, Engine, GraphQLRequest
@@ -40,6 +38,7 @@ from dtq_site.api.protocol import (
 )
 from dtq_site.api.sockets import Sockets, TooManyOperations
 from dtq_site.api.threads import RequestThreads
+from dtq_site.foundation.causes import ActingFor, RequestCause
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import Unauthenticated
 
@@ -235,7 +234,7 @@ class GraphQLSocket:
             raise closing_for(error, self._endpoint.engine) from None
         except Exception as error:
             return engine.refusal(error)
-        with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+        with ActingFor(RequestCause(context.request_id)):
             return engine.open(GraphQLRequest(operation.query, operation.variables, operation.name), context)
 
     async def _answer(self, operation: Operation, opened: Answer | LiveQuery) -> None:

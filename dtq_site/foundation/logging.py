@@ -8,13 +8,35 @@ from typing import Any
 
 import structlog
 
+from dtq_site.foundation import causes
 from dtq_site.foundation.observer import Event, Listener
 
-_SHARED: list[Any] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level]
+_of_this_process: dict[str, Any] = {}
 
 
-def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any]:
-    """A `logging.config.dictConfig` dictionary that renders every record, ours and the libraries', in one form."""
+def say_always(**facts: Any) -> None:
+    """Have every line of this process say so from now on, unless it says something else."""
+    _of_this_process.update(facts)
+
+
+def _add_circumstances(logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
+    """What is done, and in which process; what the line says of it itself counts."""
+    cause = causes.current()
+    return {**line, **{key: value for key, value in _circumstances(cause).items() if key not in line}}
+
+
+def _circumstances(cause: causes.Cause | None) -> dict[str, Any]:
+    return {**(cause.facts() if cause else {}), **_of_this_process}
+
+
+_SHARED: list[Any] = [_add_circumstances, structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level]
+
+
+def logging_config(level: str, *, as_json: bool, colours: bool, task_level: str = "") -> dict[str, Any]:
+    """A `logging.config.dictConfig` dictionary that renders every record, ours and the libraries', in one form.
+
+    `task_level` is that of the lines about moves of tasks, if it is to be another one.
+    """
     tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
         tail += [
@@ -41,6 +63,7 @@ def logging_config(level: str, *, as_json: bool, colours: bool) -> dict[str, Any
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "dtq": {"level": level.upper()},
+            "dtq.tasks": {"level": (task_level or level).upper()},
             "django": {"level": "INFO" if level == "debug" else "WARNING"},
             "django.request": {"level": "ERROR"},  # a refused request has its line from the server already
             "daphne": {"level": "WARNING"},

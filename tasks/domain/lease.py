@@ -49,6 +49,16 @@ class LeasedTask:
     """What the tasks that it depends on have returned, by their keys; None if that has to be asked for."""
     capped: bool = False
     """Whether it holds a place under a cap, for which others may wait."""
+    queue: str = ""
+    """Empty if it is not known: the journal of an earlier version did not say."""
+    request_id: str | None = None
+    traceparent: str | None = None
+    """The request and the span that made it, as far as they are known."""
+
+    def facts(self) -> dict[str, Any]:
+        """What lines of the log say of whatever is done for it."""
+        facts = {"task": str(self.lease.task_id), "name": self.name, "queue": self.queue, "attempt": self.attempt}
+        return facts if self.request_id is None else {**facts, "request_id": self.request_id}
 
 
 class RenewalVerdict(StrEnum):

@@ -26,6 +26,7 @@ class ClaimedTask:
     pk: UUID
     rank: int
     name: str
+    queue: str
     payload: dict[str, Any]
     attempts: int
     timeout_seconds: float
@@ -38,6 +39,8 @@ class ClaimedTask:
     lock_fencing_number: int
     when_lost: str
     limit_key: str | None
+    request_id: str | None
+    traceparent: str | None
     claim_id: UUID
     status: str = TaskStatus.PROCESSING
     capped: bool = False

@@ -12,15 +12,17 @@ from uuid import UUID
 
 from django.db import connection
 
+from dtq_site.foundation import causes, tracing
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
 from dtq_site.foundation.statements import write_together
 from tasks import events, metrics, queues
+from tasks.domain import spans
 from tasks.domain.priority import rank
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.submission import NewTask
 from tasks.events import Change
-from tasks.lifecycle import dependencies
+from tasks.lifecycle import dependencies, transitions
 from tasks.lifecycle.effects import add_after_commit
 from tasks.lifecycle.insertion import Row, inserts, task_of
 from tasks.models import Task
@@ -34,9 +36,15 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
     """
     if not new_tasks:
         return []
-    levels = {name: queues.level_ms(name) for name in {new.spec.queue for new in new_tasks}}
     chosen = task_ids or ids.new(len(new_tasks))
-    rows = [_new_row(new, id_, levels[new.spec.queue], now) for new, id_ in zip(new_tasks, chosen, strict=True)]
+    with tracing.span(lambda: spans.sending(new_tasks, chosen)):
+        return _create(new_tasks, chosen, now)
+
+
+def _create(new_tasks: Sequence[NewTask], chosen: Sequence[UUID], now: datetime) -> list[Task]:
+    levels = {name: queues.level_ms(name) for name in {new.spec.queue for new in new_tasks}}
+    origin = _origin()
+    rows = [_new_row(new, id_, levels[new.spec.queue], origin, now) for new, id_ in zip(new_tasks, chosen, strict=True)]
     if any(new.parents for new in new_tasks):
         tasks = _insert_tied(new_tasks, rows, levels, now)
     elif queues.are_known(levels) and not connection.in_atomic_block:
@@ -45,8 +53,15 @@ def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID]
     else:
         tasks = _insert(rows, levels, now)
     add_after_commit(tasks)
+    transitions.created(tasks)
     events.publish_after_commit(Change.CREATED, chosen)
     return tasks
+
+
+def _origin() -> Row:
+    """The columns that say what asks for tasks at present, as far as it is known."""
+    known = {"request_id": causes.request_id(), "traceparent": tracing.traceparent()}
+    return {column: value for column, value in known.items() if value is not None}
 
 
 @repeats_lock_conflicts
@@ -76,7 +91,7 @@ def _insert_tied(
     return tasks
 
 
-def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Row:
+def _new_row(new: NewTask, id_: UUID, level_ms: int, origin: Row, now: datetime) -> Row:
     spec = new.spec
     hold = Hold.DEPENDENCY if new.parents else new.hold
     waits = hold is not Hold.NONE or (spec.scheduled_at is not None and spec.scheduled_at > now)
@@ -106,4 +121,5 @@ def _new_row(new: NewTask, id_: UUID, level_ms: int, now: datetime) -> Row:
         "updated_at": now,
         "scheduled_at": spec.scheduled_at,
         "queued_at": None if waits else now,
+        **origin,
     }

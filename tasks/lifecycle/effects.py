@@ -1,5 +1,5 @@
 """What follows a move: the dispatch index and those who listen, after the commit, because they must never know of a task that
-was rolled back, and the sums of metrics."""
+was rolled back, its line in the log, and the sums of metrics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db import transaction
 from tasks import events, metrics
 from tasks.domain.states import PROMOTABLE_HOLDS, TaskStatus
 from tasks.events import Change
+from tasks.lifecycle import transitions
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
@@ -27,6 +28,7 @@ def follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None
     """
     metrics.record(metrics.entered(tasks) + Counter(counts or {}))
     add_after_commit(tasks)
+    transitions.moved(tasks)
     events.publish_after_commit(Change.MOVED, [task.pk for task in tasks])
 
 
@@ -34,6 +36,7 @@ def follow_ready(hints: Sequence[Hint]) -> None:
     """As `follow`, for tasks that have all become ready, of which only their entries in the index are at hand."""
     metrics.record({(metrics.ENTERED, TaskStatus.QUEUED): len(hints)})
     transaction.on_commit(lambda: redis_index().add(hints), robust=True)
+    transitions.became_ready(hints)
     events.publish_after_commit(Change.MOVED, [hint.id for hint in hints])
 
 

@@ -14,7 +14,7 @@ from tasks import events, limits, metrics
 from tasks.domain.lease import Lease, RenewalVerdict, WhenLost
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.events import Change
-from tasks.lifecycle import statements
+from tasks.lifecycle import statements, transitions
 from tasks.lifecycle.admission import admit, is_conditional
 from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.effects import follow
@@ -53,6 +53,7 @@ def claim(
 
     if limits.of_queue(queue) is not None or not write_and_judge(moves, judge):
         return _claim_and_admit(moves, claim.id, queue, now)
+    transitions.claimed(won)
     events.publish_after_commit(Change.MOVED, [task.pk for task in won])
     return won
 
@@ -62,6 +63,7 @@ def _claim_and_admit(moves: Sequence[Statement], claim_id: UUID, queue: str, now
     found = [statement.run() for statement in moves][-1]
     won, waiting = admit(_in_order(found, claim_id), queue, now)
     metrics.record(_claimed([*won, *waiting], won, now))
+    transitions.claimed([*won, *waiting])
     events.publish_after_commit(Change.MOVED, [task.pk for task in (*won, *waiting)])
     return won
 

@@ -18,6 +18,7 @@ from tasks.domain.outcome import Outcome, OutcomeKind, OutcomeVerdict, shortened
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.events import Change
+from tasks.lifecycle import transitions
 from tasks.lifecycle.dependencies import follow_ends
 from tasks.lifecycle.effects import drop_after_commit, follow, hint_of
 from tasks.lifecycle.freeing import free_all, held_among
@@ -53,7 +54,9 @@ def settle(
         return settle(others, policy, jitter, now) | settle(dear, policy, jitter, now)
     results = {each.lease: each.result for each in outcomes if each.kind is OutcomeKind.COMPLETED}
     if len(results) == len(outcomes) and not dear and _complete_held(outcomes, results, now):
-        events.publish_after_commit(Change.MOVED, [lease.task_id for lease in results])
+        moved = [lease.task_id for lease in results]
+        transitions.completed(moved)
+        events.publish_after_commit(Change.MOVED, moved)
         return dict.fromkeys(results, OutcomeVerdict.ACCEPTED)
     return _settle_each(outcomes, policy, jitter, now)
 

@@ -25,8 +25,9 @@ from tasks.lifecycle.insertion import preparations
 from tasks.models import Queue, Task
 
 _READ_OF_A_CLAIM = (
-    *("id", "rank", "name", "payload", "attempts", "timeout_seconds", "max_retries", "lost_leases", "team_id"),
+    *("id", "rank", "name", "queue", "payload", "attempts", "timeout_seconds", "max_retries", "lost_leases", "team_id"),
     *("fencing_token", "queued_at", "lock", "lock_fencing_number", "when_lost", "limit_key"),
+    *("request_id", "traceparent"),
 )
 
 
@@ -58,20 +59,18 @@ def claimed_under(claim_id: UUID, task_ids: Collection[UUID]) -> Statement:
 
 def claimed_task(row: Sequence[Any], claim_id: UUID) -> ClaimedTask:
     """The task of a row that `claimed_under` has read."""
-    id_, rank, name, payload, *numbers, team_id, token, queued_at, lock, lock_fencing_number, when_lost, key = row
+    id_, rank, name, queue, payload, *numbers, team_id, token, queued_at = row[:12]
     return ClaimedTask(
         _uuid(id_),
         rank,
         name,
+        queue,
         json.loads(payload),
         *numbers,
         _team(team_id),
         token,
         None if queued_at is None else _moment(queued_at),
-        lock,
-        lock_fencing_number,
-        when_lost,
-        key,
+        *row[12:],
         claim_id,
     )
 

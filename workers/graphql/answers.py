@@ -57,6 +57,7 @@ class LeasedTask(graphene.ObjectType):
         description="For how long it is the worker's, in milliseconds from when the worker sent its request.",
     )
     name = graphene.String(required=True, description="The handler that is to run.")
+    queue = graphene.String(required=True, description="The queue from which it was taken.")
     payload = JSON(required=True, description="An object: its keys are the handler's arguments.")
     attempt = graphene.Int(required=True, description="Which attempt this is, counted from 1.")
     timeout_seconds = graphene.Float(required=True, description="The time limit of the attempt.")
@@ -75,6 +76,10 @@ class LeasedTask(graphene.ObjectType):
     parent_results = JSON(
         description="What the tasks have returned that it depends on, an object by their keys; null if that is too large to be "
         "sent along, and has to be asked for by `parentResults`."
+    )
+    request_id = graphene.String(description="The id of the request that made it, if it was one: for lines of a log.")
+    traceparent = graphene.String(
+        description="The span that made it, if it is traced, as W3C Trace Context writes it: for the worker's spans."
     )
     task = graphene.Field(Task, required=True, description="The task as it stands now.")
 

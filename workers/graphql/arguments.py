@@ -8,6 +8,7 @@ import graphene
 from graphql import GraphQLResolveInfo
 
 from accounts.graphql.arguments import read_id
+from dtq_site.foundation import causes
 from workers import models, remote
 from workers.graphql import inputs as given
 from workers.graphql.inputs import LeaseInput
@@ -22,7 +23,9 @@ LEASES = graphene.List(
 
 def the_worker(info: GraphQLResolveInfo, worker_id: str) -> models.Worker:
     """The worker that the account has registered under this id. Raises NotFound."""
-    return remote.worker_of(read_id(worker_id), info.context.identity)
+    worker = remote.worker_of(read_id(worker_id), info.context.identity)
+    causes.found_out(worker=worker.name)
+    return worker
 
 
 def milliseconds(length: timedelta) -> int:

@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from dtq_site.foundation import tracing
+from dtq_site.foundation.causes import ActingFor
 from dtq_site.foundation.clock import LeaseTimer, host_now
 from dtq_site.foundation.observer import Observer
+from tasks.domain import spans
 from tasks.handling import port, registry
 from tasks.handling.context import TaskContext
 from tasks.handling.errors import Retry, TaskCancelled, TimeLimitExceeded
@@ -125,8 +128,11 @@ class Executor:
         return False
 
     def _run_sync(self, attempt: Attempt, handler: Handler[..., Any] | None) -> None:
-        if not self._may_start(attempt):
-            return
+        if self._may_start(attempt):
+            with ActingFor(attempt.task), tracing.span(lambda: spans.processing(attempt.task)) as span:
+                self._run_here(attempt, handler, span)
+
+    def _run_here(self, attempt: Attempt, handler: Handler[..., Any] | None, span: tracing.Span) -> None:
         self._runs[attempt] = run = ThreadRun()
         sink = Sink(attempt, self._transport, self._reporter, self._aside)
         result, raised = None, None
@@ -138,16 +144,17 @@ class Executor:
         if os.getpid() != self._process:
             os._exit(0)  # the handler forked, and this is the copy: the attempt is not its own to end
         self._tidily(self._transport.after_handler)
-        self._end(attempt, sink, result, raised)
+        self._end(attempt, sink, result, raised, span)
 
     async def _run_async(self, attempt: Attempt, handler: Handler[..., Any]) -> None:
         if self._may_start(attempt):
-            await self._run_on_loop(attempt, handler)
+            with ActingFor(attempt.task), tracing.span(lambda: spans.processing(attempt.task)) as span:
+                await self._run_on_loop(attempt, handler, span)
         following = self._following()
         if following is not None:
             self._launch(following)
 
-    async def _run_on_loop(self, attempt: Attempt, handler: Handler[..., Any]) -> None:
+    async def _run_on_loop(self, attempt: Attempt, handler: Handler[..., Any], span: tracing.Span) -> None:
         self._runs[attempt] = run = AsyncRun(self._loop)
         run.task = asyncio.current_task()
         sink = Sink(attempt, self._transport, self._reporter, self._aside)
@@ -167,11 +174,12 @@ class Executor:
             await self._transport.after_async_handler()
         except BaseException as error:  # a second cancellation may arrive here too
             self._observer.emit("handler.untidy", task=str(attempt.lease.task_id), error=repr(error))
-        self._end(attempt, sink, result, raised)
+        self._end(attempt, sink, result, raised, span)
 
-    def _end(self, attempt: Attempt, sink: Sink, result: Any, raised: BaseException | None) -> None:
+    def _end(self, attempt: Attempt, sink: Sink, result: Any, raised: BaseException | None, span: tracing.Span) -> None:
         """Hand the outcome over. The slot stays taken until then: who finds all free may rely on the reporter having all."""
         if raised is not None:
+            span.fail(type(raised).__name__)
             self._tidily(lambda: self._tell(attempt, raised))
         outcome = judge(attempt.task, attempt.running_seconds, result=result, raised=raised, to_end=attempt.to_end)
         sink.close(outcome.error if outcome else "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dtq_site.foundation.clock import host_now
+from dtq_site.foundation.logging import say_always
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.version import VERSION
 from tasks.handling import registry
@@ -50,6 +51,8 @@ class RemoteWorkers:
     offline_for: timedelta
     store: Path
     options: WorkersOptions
+    health_file: str
+    stuck_after: timedelta
 
     def run(self, observer: Observer) -> int:
         """Work until told to stop; returns the exit code."""
@@ -62,6 +65,7 @@ class RemoteWorkers:
 
         def build(slot: int, table: HeldTable) -> Worker:
             card = self._card(ids[slot], slot)
+            say_always(worker=card.name)
             journal = Journal(observer, folder)
             claims = GraphQLClient(self.server, self.token, connections=CLAIMING_CONNECTIONS)
             transport = RemoteTransport(observer, self._client(), claims, card, journal, now=host_now)
@@ -97,6 +101,8 @@ class RemoteWorkers:
             _nothing_is_shared,
             rows=rows_for(self.concurrency, self.prefetch),
             grace_seconds=self.options.grace_period.total_seconds(),
+            health_file=self.health_file,
+            stuck_after_seconds=self.stuck_after.total_seconds(),
         ).run()
 
     def _client(self) -> GraphQLClient:

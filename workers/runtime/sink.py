@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from dtq_site.foundation.clock import LeaseTimer
@@ -67,7 +68,7 @@ class Sink:
 
     def take_lock(self, name: str) -> Future[LockAnswer]:
         """See LockSink."""
-        return self._aside.submit(self._do_aside, self._take_lock, name)
+        return self._submit(self._take_lock, name)
 
     def _take_lock(self, name: str) -> LockAnswer:
         try:
@@ -77,7 +78,7 @@ class Sink:
 
     def free_lock(self, name: str) -> Future[None]:
         """See LockSink."""
-        return self._aside.submit(self._do_aside, self._free_lock, name)
+        return self._submit(self._free_lock, name)
 
     def _free_lock(self, name: str) -> None:
         with suppress(Unreachable):
@@ -108,7 +109,10 @@ class Sink:
             asyncio.get_running_loop()
         except RuntimeError:
             return call(*arguments)
-        return self._aside.submit(self._do_aside, call, *arguments).result()
+        return self._submit(call, *arguments).result()
+
+    def _submit(self, call: Callable[..., Answer], *arguments: Any) -> Future[Answer]:
+        return self._aside.submit(copy_context().run, self._do_aside, call, *arguments)
 
     def _do_aside(self, call: Callable[..., Answer], *arguments: Any) -> Answer:
         try:

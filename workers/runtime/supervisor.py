@@ -22,12 +22,15 @@ from typing import Any
 
 import psutil
 
+from dtq_site.foundation import tracing
 from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.liveness import LivenessFile
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.processes import dies_with_parent, name_process
 from workers.runtime.held_table import HeldTable, Life
 from workers.runtime.keeper import Keeper
+from workers.runtime.pulse import Pulse
 from workers.runtime.worker import EXIT_DRAINED, EXIT_GAVE_BACK, Worker
 
 HEALTHY_SECONDS = 10.0
@@ -40,6 +43,9 @@ SLACK_SECONDS = 30.0
 
 KEEPER_END_SECONDS = 6.0
 """How long the keeper may take to settle what was left; what it cannot ends with its lease."""
+
+PULSE_SECONDS = 0.5
+"""How often the keeper's process notes that it goes on."""
 
 _fork = multiprocessing.get_context("fork")
 _SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -58,7 +64,8 @@ class Supervisor:
     """Runs `count` workers, each in a process of its own, until SIGTERM or SIGINT.
 
     `build` makes the worker of a slot, in its process, around its table of `rows`; `build_keeper` makes the keeper of all
-    tables, in its own; `before_fork` closes what a child must not share.
+    tables, in its own; `before_fork` closes what a child must not share. While all their loops turn, `health_file` says so; a
+    loop is stuck when it has not turned for `stuck_after_seconds`.
     """
 
     def __init__(
@@ -71,6 +78,8 @@ class Supervisor:
         *,
         rows: int,
         grace_seconds: float,
+        health_file: str,
+        stuck_after_seconds: float,
     ) -> None:
         self._observer = observer
         self._build = build
@@ -81,6 +90,11 @@ class Supervisor:
         self._children: list[_Child] = []
         self._keeper: ForkProcess | None = None
         self._alive, self._keeper_hears = _fork.Pipe(duplex=False)[::-1]
+        self._keeper_pulse = Pulse()
+        self._stuck_after_seconds = stuck_after_seconds
+        self._liveness = LivenessFile(
+            health_file, lambda error: observer.emit("health.unwritable", file=health_file, error=str(error))
+        )
         self._restarts: list[tuple[float, int]] = []
         self._failures = 0
         self._stopping = False
@@ -97,6 +111,7 @@ class Supervisor:
             self._start(slot)
         clean = True
         while self._children or (self._restarts and not self._stopping):
+            self._liveness.refresh(self._stuck)
             self._look_after_keeper()
             self._replace_retiring()
             self._restart_due()
@@ -104,6 +119,7 @@ class Supervisor:
             for child in self._ended():
                 clean &= self._bury(child)
         self._end_keeper()
+        self._liveness.remove()
         return EXIT_DRAINED if clean else EXIT_GAVE_BACK
 
     def _pass_on(self, number: int, frame: Any) -> None:
@@ -113,6 +129,12 @@ class Supervisor:
         for child in self._children:
             if child.process.is_alive() and child.process.pid:
                 os.kill(child.process.pid, signal.SIGTERM)
+
+    def _stuck(self) -> list[str]:
+        pulses = {f"worker {child.slot + 1}": child.table.pulse for child in self._children} | {
+            "keeper": self._keeper_pulse
+        }
+        return [name for name, pulse in pulses.items() if pulse.late_seconds > self._stuck_after_seconds]
 
     # --- worker processes ------------------------------------------------------------------------------------------
 
@@ -143,6 +165,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         code = worker.run()
         table.drained = True
+        tracing.flush()
         os._exit(code)  # a handler's thread must not outlive this line
 
     def _ended(self) -> list[_Child]:
@@ -198,6 +221,7 @@ class Supervisor:
         process = _fork.Process(target=self._keeper_main, name="keeper")
         with _signals_held():
             self._before_fork()
+            self._keeper_pulse.beat()
             process.start()
         self._keeper = process
 
@@ -221,8 +245,10 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         tables = [table for pair in self._tables for table in pair]
-        self._build_keeper(tables).start()
-        self._keeper_hears.poll(None)
+        keeper = self._build_keeper(tables)
+        keeper.start()
+        while not self._keeper_hears.poll(PULSE_SECONDS):
+            self._keeper_pulse.beat([keeper])
         patience = elapsed_clock() + self._grace_seconds + SLACK_SECONDS
         while orphans := [table for table in tables if table.life is Life.ALIVE]:
             for table in orphans:

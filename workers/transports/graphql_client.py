@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from dtq_site.foundation import strict_json
+from dtq_site.foundation import causes, strict_json, tracing
 from dtq_site.foundation.errors import DTQError
 from dtq_site.foundation.version import VERSION
 from workers.transports.base import Unreachable
@@ -77,7 +77,7 @@ class GraphQLClient:
         """The data that the operation of that name answers. Raises Unreachable or ServerRefused."""
         body = strict_json.compact({"query": operation(name), "variables": variables}).encode()
         timeout = httpx.Timeout(self._answer_seconds + waits_seconds, connect=CONNECT_SECONDS)
-        headers = {"Authorization": self._authorization(), "Content-Type": "application/json"}
+        headers = {"Authorization": self._authorization(), "Content-Type": "application/json", **_origin()}
         try:
             response = self._http.post(
                 self._url, content=body, headers=headers, timeout=timeout, extensions={"trace": self._note_stream}
@@ -110,6 +110,12 @@ class GraphQLClient:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             with self._lock:
                 self._streams[threading.get_ident()] = facts["return_value"]
+
+
+def _origin() -> dict[str, str]:
+    """What the request is made for, if that is a task that came from another one: its log lines and spans belong together."""
+    known = {"X-Request-ID": causes.request_id(), "traceparent": tracing.traceparent()}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 _ACCEPTED = "application/graphql-response+json, application/json;q=0.9"

@@ -45,7 +45,7 @@ def test_a_site_of_the_settings_is_let_in_with_its_token_and_without_cookies(set
     assert response["Access-Control-Allow-Methods"] == "GET, HEAD, POST, OPTIONS"
     assert "Access-Control-Allow-Credentials" not in response
     assert post(APP)["Access-Control-Allow-Origin"] == APP
-    assert post(APP)["Access-Control-Expose-Headers"] == "Retry-After"
+    assert post(APP)["Access-Control-Expose-Headers"] == "Retry-After, X-Request-ID"
     assert "origin" in post(APP)["Vary"].lower()
 
 

@@ -16,7 +16,7 @@ from django.db import connections
 
 from accounts import demo
 from dtq_site.foundation.errors import BadInput
-from dtq_site.foundation.logging import log_events
+from dtq_site.foundation.logging import log_events, say_always
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.version import VERSION
 from tasks.domain.submission import check_queue
@@ -55,6 +55,11 @@ class Command(BaseCommand):
             "--name", default=socket.gethostname(), help="the worker's name for people (default: the host's)"
         )
         parser.add_argument(
+            "--health-file",
+            default=settings.DTQ_SITE.health_file,
+            help="the file to keep fresh while all loops turn, for dtq-healthcheck (default: none)",
+        )
+        parser.add_argument(
             "--server",
             help="the GraphQL endpoint of a server whose database is not reached from here, such as "
             "https://dtq.example.com/graphql; `runworker --server URL --help` lists what such a worker takes",
@@ -83,6 +88,7 @@ class Command(BaseCommand):
 
         def build(slot: int, table: HeldTable) -> Worker:
             card = _card(options["name"], slot, options["processes"], queues, options["concurrency"])
+            say_always(worker=card.name)
             return Worker(
                 card,
                 DirectTransport(card),
@@ -113,6 +119,8 @@ class Command(BaseCommand):
             connections.close_all,
             rows=rows_for(options["concurrency"]),
             grace_seconds=workers.grace_period.total_seconds(),
+            health_file=options["health_file"],
+            stuck_after_seconds=settings.DTQ_SITE.stuck_after.total_seconds(),
         )
         sys.exit(supervisor.run())
 
