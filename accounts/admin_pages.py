@@ -73,9 +73,10 @@ class AdminPage(admin.ModelAdmin):
         """Nothing: the audit log has it."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Django's page; leads back to it, with the reason, where an action was refused."""
+        """Django's page, named after its rows; leads back to it, with the reason, where an action was refused."""
+        context = {"title": str(self.opts.verbose_name_plural).capitalize(), **(extra_context or {})}
         try:
-            return super().changelist_view(request, extra_context)
+            return super().changelist_view(request, context)
         except (BadInput, Conflict, NotFound) as refusal:
             return _back(request, refusal)
 

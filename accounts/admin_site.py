@@ -20,7 +20,18 @@ from accounts.views import request_address
 from dtq_site.foundation.errors import DTQError
 
 LATEST_ENTRIES = 12
-_APPS_IN_ORDER = ("tasks", "workers", "scheduling", "accounts")
+_IN_ORDER = (
+    "Task",
+    "Queue",
+    "BulkRequest",
+    "HandlerLimits",
+    "Worker",
+    "Schedule",
+    "AuditEntry",
+    "User",
+    "Team",
+    "WorkerToken",
+)
 
 View = Callable[..., HttpResponse]
 
@@ -49,6 +60,7 @@ class OperatorsSite(admin.AdminSite):
     site_header = site_title = "DTQ"
     index_title = "Administration"
     login_form = ThrottledLoginForm
+    enable_nav_sidebar = False  # lists are wide
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Django's guard, which shows its door to whoever may not come in. Who has signed in and may not is refused a change."""
@@ -70,9 +82,11 @@ class OperatorsSite(admin.AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """The pages, those that one needs at night first."""
-        place = {label: number for number, label in enumerate(_APPS_IN_ORDER)}
+        place = {name: number for number, name in enumerate(_IN_ORDER)}
         apps = super().get_app_list(request, app_label)
-        return sorted(apps, key=lambda app: place.get(app["app_label"], len(place)))
+        for app in apps:
+            app["models"].sort(key=lambda model: place.get(model["object_name"], len(place)))
+        return sorted(apps, key=lambda app: place.get(app["models"][0]["object_name"], len(place)))
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The page for anybody's password, in place of Django's own, where one could guess the present one without limit."""

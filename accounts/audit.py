@@ -3,7 +3,8 @@ afterwards; they go when they are old.
 
 `record` is called in the transaction of what it tells of, so neither stands without the other; once that is committed the
 log has a line of it too. An action is a thing and what was done to it ("queue.paused"); a target is a kind and an id
-("queue:mail"). Facts are what one needs to know to judge or to undo it, and never a secret.
+("queue:mail"). Facts are what one needs to know to judge or to undo it, and never a secret or a payload. The id of the request
+leads to the lines of the log that it left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.db import transaction
 
 from accounts.identity import Identity
 from accounts.models import AuditEntry
+from dtq_site.foundation import causes
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.logging import log_events
 from dtq_site.foundation.observer import Observer
@@ -31,6 +33,7 @@ def record(actor: Identity | None, action: str, target: str, facts: Mapping[str,
         actor_id=actor.user_id if actor else None,
         actor=actor.username if actor else "",
         action=action,
+        request_id=causes.request_id() or "",
         target=target,
         facts=dict(facts or {}),
     )

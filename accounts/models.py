@@ -153,6 +153,13 @@ class AuditEntry(models.Model):
     actor_id = models.UUIDField(null=True, editable=False)
     actor = models.CharField(max_length=254, blank=True, editable=False)
     action = models.CharField(max_length=64, editable=False)
+    request_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="of the request by which it was done, if it was one",
+    )
     target = models.CharField(max_length=300, editable=False)
     facts = models.JSONField(default=dict, encoder=DjangoJSONEncoder, editable=False)
 

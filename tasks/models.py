@@ -39,6 +39,9 @@ class Queue(models.Model):
     )
     created_at = models.DateTimeField()
 
+    def __str__(self) -> str:
+        return str(self.name)
+
 
 class Task(models.Model):
     """One piece of work, its state and its result."""
@@ -119,6 +122,9 @@ class Task(models.Model):
             # Only what waits has a hold, so this index stays as it is while a task is claimed and completed.
             models.Index(fields=["hold", "queue", "scheduled_at"], name="task_due_in_queue"),
         ]
+
+    def __str__(self) -> str:
+        return str(self.title)
 
 
 class TaskAttempt(models.Model):
@@ -202,6 +208,9 @@ class HandlerLimits(models.Model):
 
     class Meta:
         verbose_name_plural = "handler limits"
+
+    def __str__(self) -> str:
+        return str(self.name)
 
 
 class LimitState(models.Model):

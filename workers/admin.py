@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -119,15 +118,15 @@ class WorkerAdmin(ReadOnlyPage):
         """When it last said anything."""
         return in_utc(worker.last_heartbeat)
 
-    @admin.display(description="offline since", empty_value="")
-    def offline_since(self, worker: Worker) -> datetime | None:
+    @admin.display(description="offline since (UTC)", empty_value="")
+    def offline_since(self, worker: Worker) -> str | None:
         """When it was last heard of, if it is offline and has not ended as it should."""
-        return None if worker.status == WorkerStatus.STOPPED or _is_there(worker) else worker.last_heartbeat
+        return None if worker.status == WorkerStatus.STOPPED or _is_there(worker) else in_utc(worker.last_heartbeat)
 
-    @admin.display(description="lease until", empty_value="")
-    def lease_until(self, worker: Worker) -> datetime | None:
+    @admin.display(description="lease until (UTC)", empty_value="")
+    def lease_until(self, worker: Worker) -> str | None:
         """Until when all that it runs stays its own, if nothing more is heard of it."""
-        return worker.first_end
+        return in_utc(worker.first_end) if worker.first_end else None
 
 
 def _is_there(worker: Worker) -> bool:

@@ -27,3 +27,6 @@ class Worker(models.Model):
     status = models.CharField(max_length=16, default=WorkerStatus.RUNNING)
     started_at = models.DateTimeField()
     last_heartbeat = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.name)

@@ -96,7 +96,7 @@ class AuditEntryAdmin(ReadOnlyPage):
     search_fields = ("^target",)
     search_help_text = 'How the target begins: "queue:mail", "task:", "user:"'
     sortable_by = ()
-    readonly_fields = fields = ("moment", "actor", "actor_id", "action", "target", "facts")
+    readonly_fields = fields = ("moment", "actor", "actor_id", "action", "target", "facts", "request_id")
 
     @admin.display(description="at (UTC)")
     def moment(self, entry: AuditEntry) -> str:

@@ -110,7 +110,7 @@ class TaskAdmin(ReadOnlyPage):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, under a title that says what it is."""
-        return super().changelist_view(request, {"title": "Tasks, the newest first", **(extra_context or {})})
+        return super().changelist_view(request, {"subtitle": "The newest first", **(extra_context or {})})
 
     # --- columns ---------------------------------------------------------------------------------------------------
 
@@ -184,7 +184,8 @@ class TaskAdmin(ReadOnlyPage):
             "opts": self.opts,
             "deed": deed,
             "form": form,
-            "preview": deed.preview(wanted, now),
+            "preview": (preview := deed.preview(wanted, now)),
+            "count": f"{preview.count:,}",
             "wanted": in_words(to_json(wanted)),
             "checkbox": ACTION_CHECKBOX_NAME,
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),

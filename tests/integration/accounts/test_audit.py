@@ -12,6 +12,7 @@ from accounts import audit
 from accounts.identity import Identity
 from accounts.models import AuditEntry
 from accounts.roles import Role
+from dtq_site.foundation.causes import ActingFor, RequestCause
 from dtq_site.foundation.database import database_clock
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,14 @@ def test_a_command_on_the_server_has_no_actor():
     audit.record(None, "queue.paused", "queue:mail")
 
     entry = AuditEntry.objects.get()
-    assert (entry.actor_id, entry.actor, entry.facts) == (None, "", {})
+    assert (entry.actor_id, entry.actor, entry.facts, entry.request_id) == (None, "", {}, "")
+
+
+def test_an_entry_bears_the_id_of_the_request_by_which_it_was_done():
+    with ActingFor(RequestCause("7f3a")):
+        audit.record(ROOT, "queue.paused", "queue:mail")
+
+    assert AuditEntry.objects.get().request_id == "7f3a"
 
 
 def test_the_log_has_a_line_once_it_is_committed(
