@@ -103,7 +103,7 @@ def answer(number: int, payload: dict[str, Any]) -> dict[str, Any]:
         "lockFencingNumber": 0.0,
         "whenLost": "REASSIGN",
         "parentResults": {},
-        "queue": "mail",
-        "requestId": "r-1",
+        "queue": "",
+        "requestId": None,
         "traceparent": None,
     }

@@ -174,7 +174,10 @@ def test_when_the_worker_stops_a_claim_does_not_wait_and_what_it_may_have_won_un
 
 def test_a_task_s_lock_and_all_else_that_its_handler_needs_is_read(world):
     world.client.answers["claim_tasks"] = {
-        "claimTasks": [{**answer(1, {"a": 1}), "lock": "l", "lockFencingNumber": 1.7e12, "beginFirst": True}]
+        "claimTasks": [
+            {**answer(1, {"a": 1}), "lock": "l", "lockFencingNumber": 1.7e12, "beginFirst": True}
+            | {"queue": "post", "requestId": "r-7", "traceparent": "00-0a-0b-01"}
+        ]
     }
 
     (task,) = world.claim()
@@ -182,4 +185,5 @@ def test_a_task_s_lock_and_all_else_that_its_handler_needs_is_read(world):
     wanted = replace(
         claimed(1, a=1), team_id=task.team_id, parent_results={}, lock="l", lock_fencing_number=1_700_000_000_000
     )
-    assert task == replace(wanted, begin_first=True, lease_seconds=60.0)
+    origin = {"queue": "post", "request_id": "r-7", "traceparent": "00-0a-0b-01"}
+    assert task == replace(wanted, begin_first=True, lease_seconds=60.0, **origin)
