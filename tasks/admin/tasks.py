@@ -71,7 +71,7 @@ class TaskAdmin(ReadOnlyPage):
     """Tasks. The engine owns the rows; the actions call its verbs, after a page that shows what they would do."""
 
     audited_as = "task"
-    list_display = ("label", "state", "queue", "priority", "team", "tries", "created", "changed", "gist")
+    list_display = ("label", "state", "queue", "priority", "team", "tries", "moments", "gist")
     list_display_links = ("label",)
     list_filter = (
         filters.StatusFilter,
@@ -131,15 +131,10 @@ class TaskAdmin(ReadOnlyPage):
         """How many attempts began, of how many that it has."""
         return f"{task.attempts} of {task.earlier_attempts + task.max_retries + 1}"
 
-    @admin.display(description="created (UTC)")
-    def created(self, task: Task) -> str:
-        """When it was created, to the second."""
-        return in_utc(task.created_at)
-
-    @admin.display(description="changed (UTC)")
-    def changed(self, task: Task) -> str:
-        """When it changed last, to the second."""
-        return in_utc(task.updated_at)
+    @admin.display(description="created, changed (UTC)")
+    def moments(self, task: Task) -> SafeString:
+        """When it was created and when it changed last, to the second."""
+        return format_html("{}<br><small>{}</small>", in_utc(task.created_at), in_utc(task.updated_at))
 
     @admin.display(description="error", empty_value="")
     def gist(self, task: Task) -> str:

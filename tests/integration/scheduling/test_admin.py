@@ -74,6 +74,7 @@ def test_the_list_tells_when_schedules_are_due(browser):
     page = browser.get(LIST).content.decode()
 
     assert "Report" in page and "at 02:00 every day, Europe/Berlin" in page
+    assert f'<a href="/admin/tasks/task/?schedule={Schedule.objects.get().pk}">Show</a>' in page
 
 
 def test_a_schedule_is_shown_with_its_next_runs_those_marked_that_a_change_of_the_clock_touches(browser):

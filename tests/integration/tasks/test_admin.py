@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import AuditEntry
 from accounts.roles import Role
+from dtq_site.foundation.database import database_clock
 from tasks.models import HandlerLimits, Queue
-from tests.support.factories import create, make_user
+from tests.support.factories import claimed, create, make_user
 
 QUEUE, HANDLERS = "/admin/tasks/queue/", "/admin/tasks/handlerlimits/"
 LIMITS = ("rate_limit", "burst", "concurrency_limit")
@@ -93,6 +96,31 @@ def test_queues_are_paused_and_resumed_and_neither_made_nor_removed(browser: Cli
         assert Queue.objects.get(name="mail").paused is paused
 
     assert browser.get(f"{QUEUE}add/").status_code == browser.get(f"{QUEUE}mail/delete/").status_code == 403
+
+
+def test_queues_are_listed_with_what_waits_and_runs_in_them(browser: Client, mail: Queue):
+    now = database_clock.now()
+    create(now - timedelta(hours=3), queue="mail", priority=9)
+    claimed(now, queue="art")
+
+    page = browser.get(QUEUE)
+
+    rows = {queue.name: (queue.ready, queue.running, queue.oldest) for queue in page.context["cl"].result_list}
+    assert rows == {"art": (0, 1, None), "default": (0, 0, None), "mail": (2, 0, rows["mail"][2])}
+    assert now - rows["mail"][2] == pytest.approx(timedelta(hours=3), abs=timedelta(seconds=1))
+    assert '<a href="/admin/tasks/task/?queue=mail">Show</a>' in page.content.decode()
+
+
+def test_what_was_done_is_in_the_audit_log_and_in_no_other(browser: Client, mail: Queue):
+    browser.post(f"{QUEUE}mail/change/", {"weight": "3"})
+    browser.post(QUEUE, {"action": "pause", "_selected_action": ["mail"]})
+    browser.post(f"{HANDLERS}add/", {"name": "send", "rate_limit": "10/s"})
+    browser.post(HANDLERS, {"action": "delete_selected", "_selected_action": ["send"], "post": "yes"})
+
+    noted = AuditEntry.objects.order_by("pk").values_list("action", flat=True)
+    assert list(noted)[-4:] == ["queue.changed", "queue.paused", "handler.limited", "handler.limited"]
+    assert not LogEntry.objects.exists()
+    assert browser.get(f"{QUEUE}mail/history/").url == "/admin/accounts/auditentry/?q=queue%3Amail"
 
 
 def test_of_a_handler_something_is_said_changed_and_taken_back(browser: Client):

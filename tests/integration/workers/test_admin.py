@@ -50,6 +50,29 @@ def test_who_is_cut_off_is_listed_since_when_and_until_when_its_tasks_are_its_ow
     assert all(cells["boat"]) and len(cells) == 2
 
 
+def test_workers_are_found_by_state_transport_team_and_name(browser):
+    sign_on("here", timedelta(0))
+    sign_on("boat", timedelta(hours=3))
+    presence.sign_off(sign_on("done", timedelta(0)), database_clock.now())
+
+    def listed(query: str) -> list[str]:
+        return [worker.name for worker in browser.get(f"{LIST}?{query}").context["cl"].result_list]
+
+    assert [listed(f"state={state}") for state in ("online", "offline", "stopped")] == [["here"], ["boat"], ["done"]]
+    assert [listed("transport=remote"), listed("transport=direct")] == [["boat", "done", "here"], []]
+    assert [listed("q=bo"), listed("q=oa"), listed("team=none")] == [["boat"], [], []]
+
+
+def test_what_each_runs_is_told_and_leads_to_its_tasks(browser):
+    now = database_clock.now()
+    here = sign_on("here", timedelta(0))
+    claim([create(now)], now, worker=here)
+
+    page = browser.get(LIST).content.decode()
+
+    assert f'<a href="/admin/tasks/task/?worker={here}">1 of 5</a>' in page
+
+
 def test_nothing_can_be_changed(browser):
     worker = sign_on("here", timedelta(0))
     before = list(Worker.objects.values())
