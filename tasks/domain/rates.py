@@ -74,12 +74,12 @@ def check_burst(burst: int) -> int:
 
 def take(rate: Rate, full_at_us: int, now_us: int, wanted: int) -> tuple[int, int]:
     """How many of the wanted tokens the bucket has, and when it is full again once they are taken; a negative number is
-    given back. Who takes none leaves the bucket as it is.
+    given back. If none was taken the bucket is left as it is: the moment is only told.
     """
-    since_us = _as_of(rate, full_at_us, now_us)
-    lacking = -((now_us - since_us) // rate.interval_us)  # tokens not yet back, the one on its way included
+    full_at_us = _as_of(rate, full_at_us, now_us)
+    lacking = -((now_us - full_at_us) // rate.interval_us)  # tokens not yet back, the one on its way included
     taken = min(wanted, max(0, rate.burst - lacking))
-    return taken, since_us + taken * rate.interval_us if taken else full_at_us
+    return taken, full_at_us + taken * rate.interval_us
 
 
 def token_at(rate: Rate, full_at_us: int, now_us: int, ahead: int = 0) -> int:
