@@ -41,7 +41,7 @@ class ClusterCollector:
         except (DatabaseError, InterfaceError):
             up = 0
         took = elapsed_clock() - began
-        yield gauge("dtq_database_up", "Whether the database answers this process and has our tables.", up)
+        yield gauge("dtq_database_up", "Whether the database answers this process.", up)
         yield gauge("dtq_scrape_duration_seconds", "How long this process took to read the cluster's rows.", took)
         yield from found
         yield from servers.families()

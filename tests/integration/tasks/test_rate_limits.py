@@ -257,7 +257,7 @@ def test_when_the_limit_is_lifted_all_that_wait_go_on():
 
     assert spend(after(1)) == (3, None)
     assert len(claim(tasks, after(1))) == 3
-    assert limit_line.count() == {Kind.CAP: 0, Kind.RATE: 0}
+    assert limit_line.count(9) == {Kind.CAP: 0, Kind.RATE: 0}
 
 
 def test_a_transaction_that_is_repeated_wakes_whom_it_has_not_woken(monkeypatch: pytest.MonkeyPatch):
