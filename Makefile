@@ -18,7 +18,7 @@ run: $(VENV)/.installed ## Run API, worker and scheduler on one screen; Ctrl-C e
 
 install: $(VENV)/.installed ## Make the Python environment in .venv
 
-test: $(VENV)/.installed-for-tests ## Lint, types, contracts, and all tests on both backings
+test: $(VENV)/.installed-for-tests ## Lint, types, contracts, and the tests on both backings
 	@$(BIN)/python -m tests.support.checks all
 
 test-long: $(VENV)/.installed-for-tests ## The tests that take minutes

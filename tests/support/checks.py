@@ -38,9 +38,13 @@ STYLE = (Check("lint", _tool("ruff", "check")), Check("format", _tool("ruff", "f
 TYPES = (Check("types", _tool("mypy")),)
 CONTRACTS = (Check("import contracts", _tool("lint-imports")),)
 MIGRATIONS = (Check("missing migrations", (sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")),)
+SEE_THE_API_ONLY = ("--ignore=tests/conformance", "--ignore=tests/e2e/remote")
+"""Clients, browsers and remote workers do not know on what the server stands: once is enough."""
+
+ASK_NO_SERVER = ("--ignore=tests/unit", "--ignore=tests/architecture")
 TESTS = (
-    Check("tests on SQLite and the embedded Redis", _tests("sqlite")),
-    Check("tests on MariaDB and Redis", _tests("mariadb")),
+    Check("tests on SQLite and the embedded Redis", _tests("sqlite", *SEE_THE_API_ONLY)),
+    Check("tests on MariaDB and Redis", _tests("mariadb", *ASK_NO_SERVER)),
 )
 LONG_TESTS = (Check("long tests on MariaDB and Redis", _tests("mariadb", "-m", "long", "--timeout=3600")),)
 CHOICES = {

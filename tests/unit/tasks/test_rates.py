@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dtq_site.foundation.errors import BadInput
@@ -135,6 +135,7 @@ class Simulation:
     burst=st.integers(1, 30),
     steps=st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(0, 40)), max_size=60),
 )
+@example(count=1283, unit="m", burst=1, steps=[(0, 0), (1, 1), (46_764, 1)])
 def test_a_bucket_gives_what_the_simulation_gives(count, unit, burst, steps):
     rate = read_rate(f"{count}/{unit}", burst)
     simulation, full_at, now = Simulation(rate), 0, NOW
