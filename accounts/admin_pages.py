@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
@@ -79,6 +81,24 @@ class AdminPage(admin.ModelAdmin):
             return super().changelist_view(request, context)
         except (BadInput, Conflict, NotFound) as refusal:
             return _back(request, refusal)
+
+    def ask(self, request: HttpRequest, action: str, question: str, chosen: QuerySet[Any]) -> HttpResponse | None:
+        """A page that asks whether that is to be done to the chosen rows; None once somebody has said so."""
+        if "confirmed" in request.POST:
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{question}?",
+            "question": question,
+            "opts": self.opts,
+            "action": action,
+            "chosen": chosen,
+            "checkbox": ACTION_CHECKBOX_NAME,
+            "across": request.POST.get("select_across", "0"),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "back": request.get_full_path(),
+        }
+        return TemplateResponse(request, "admin/confirm.html", context)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any

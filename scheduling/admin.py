@@ -84,6 +84,7 @@ class ScheduleAdmin(AdminPage):
     """Schedules: add, edit, pause, resume, run now, delete."""
 
     audited_as = "schedule"
+    autocomplete_fields = ("team",)
     form = ScheduleForm
     fieldsets = (
         (None, {"fields": ("team", "name", "title", "description", "payload")}),

@@ -18,7 +18,8 @@ from django.contrib.auth.forms import (
 )
 from django.contrib.auth.hashers import is_password_usable
 from django.core.exceptions import ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
 from accounts import credentials, registration
@@ -93,6 +94,7 @@ class AccountAdmin(AdminPage, UserAdmin):
     """Accounts: add, edit, deactivate. Nobody is deleted, for their tasks name them."""
 
     audited_as = "user"
+    autocomplete_fields = ("team",)
     add_form = NewUserForm
     add_fieldsets = ((None, {"fields": (*NewUserForm.Meta.fields, "password1", "password2")}),)
     form = AccountForm
@@ -144,9 +146,10 @@ class TeamAdmin(AdminPage):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         """The teams, each with how many accounts are in it."""
-        return super().get_queryset(request).annotate(members=Count("users"))
+        accounts = User.objects.filter(team=OuterRef("pk")).order_by().values("team").annotate(accounts=Count("pk"))
+        return super().get_queryset(request).annotate(members=Coalesce(Subquery(accounts.values("accounts")), 0))
 
-    @admin.display(description="accounts", ordering="members")
+    @admin.display(description="accounts")
     def members(self, team: Team) -> int:
         """How many accounts are in it."""
         return team.members

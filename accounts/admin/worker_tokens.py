@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from accounts import worker_tokens
 from accounts.admin_pages import ReadOnlyPage
@@ -38,8 +38,11 @@ class WorkerTokenAdmin(ReadOnlyPage):
         return f"{said} {token.expires_at:%Y-%m-%d}"
 
     @admin.action(description="Revoke, and give back to the line what their workers hold", permissions=["act"])
-    def revoke(self, request: HttpRequest, tokens: QuerySet[WorkerToken]) -> None:
-        """Refuse the selected tokens from now on."""
+    def revoke(self, request: HttpRequest, tokens: QuerySet[WorkerToken]) -> HttpResponse | None:
+        """Refuse the selected tokens from now on, once that was confirmed: it cannot be undone."""
+        if page := self.ask(request, "revoke", "Revoke these worker tokens", tokens):
+            return page
         for token in tokens:
             worker_tokens.revoke(token.pk, request.user.identity)
         self.message_user(request, f"Revoked: {', '.join(token.name for token in tokens)}.", messages.SUCCESS)
+        return None

@@ -221,6 +221,15 @@ def test_a_team_is_added_and_renamed(browser: Client):
     ]
 
 
+def test_teams_are_listed_with_how_many_accounts_they_have(browser: Client):
+    registration.add_team("sailors")
+    make_user("ann", team=User.objects.get().team)
+
+    teams = browser.get("/admin/accounts/team/").context["cl"].result_list
+
+    assert [(team.name, team.members) for team in teams] == [("root", 2), ("sailors", 0)]
+
+
 def test_a_name_with_characters_that_nobody_sees_is_refused(browser: Client):
     team = Team.objects.get()
 

@@ -32,10 +32,14 @@ def test_worker_tokens_are_shown_and_revoked_and_nothing_else(browser: Client):
     page = f"/admin/accounts/workertoken/{lost.pk}/"
 
     shown = browser.get(f"{page}change/").content.decode()
-    response = browser.post("/admin/accounts/workertoken/", {"action": "revoke", "_selected_action": [str(lost.pk)]})
+    asked = {"action": "revoke", "_selected_action": [str(lost.pk)]}
+    question = browser.post("/admin/accounts/workertoken/", asked).content.decode()
+    still_good = WorkerToken.objects.filter(revoked_at=None).count()
+    response = browser.post("/admin/accounts/workertoken/", {**asked, "confirmed": "yes"})
 
     assert "laptop" in shown and lost.digest not in shown
-    assert response.status_code == 302
+    assert "Revoke these worker tokens?" in question and "<li>laptop</li>" in question
+    assert (still_good, response.status_code) == (2, 302)
     assert list(WorkerToken.objects.filter(revoked_at=None)) == [kept]
     assert audited()[-1] == ("root", "worker_token.revoked", f"worker_token:{lost.pk}", {"name": "laptop"})
     for forbidden in ("add/", f"{kept.pk}/delete/"):

@@ -100,6 +100,18 @@ def test_a_new_schedule_has_its_coming_task_and_defaults_where_nothing_was_fille
     assert (task.status, task.name, task.payload, task.priority) == ("PENDING", "report", {"a": 1}, 9)
 
 
+def test_teams_are_looked_up_by_name_for_there_may_be_many(browser):
+    sailors = make_team("Sailors")
+
+    page = browser.get(f"{LIST}add/").content.decode()
+    found = browser.get(
+        "/admin/autocomplete/?app_label=scheduling&model_name=schedule&field_name=team&term=sail"
+    ).json()
+
+    assert "Sailors" not in page
+    assert found["results"] == [{"id": str(sailors.pk), "text": "Sailors"}]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
