@@ -29,6 +29,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(PrometheusServer.program is None, reason="this needs the Debian package prometheus")
 
+TOKEN = "a-token-for-prometheus"
 CONTRACT = {
     "dtq_tasks_total": ("counter", {"status"}),
     "dtq_queue_depth": ("gauge", {"queue"}),
@@ -91,8 +92,8 @@ def installation(committed: None, servers: Servers, tmp_path_factory: pytest.Tem
         cleanup.callback(processes.clear_away)
         worker = processes.manage("runworker", DTQ_HANDLERS=e2e.HANDLERS, RETRY_BACKOFF="100")
         scheduler = processes.manage("runscheduler")
-        api = start_live_server(processes)
-        prometheus = PrometheusServer(folder / "prometheus", f"127.0.0.1:{api.port}")
+        api = start_live_server(processes, DTQ_METRICS_TOKEN=TOKEN)
+        prometheus = PrometheusServer(folder / "prometheus", f"127.0.0.1:{api.port}", TOKEN)
         prometheus.start()
         cleanup.callback(prometheus.stop)
         eventually(lambda: prometheus.ask("tasks_completed_total") == [(_of(api), 0.0)])
@@ -161,7 +162,8 @@ def _is_ours(name: str) -> bool:
 
 
 def test_promtool_has_nothing_to_say_about_our_metrics(installation: Installation):
-    lines = httpx.get(f"{installation.api.http_url}/metrics").text.splitlines(keepends=True)
+    answer = httpx.get(f"{installation.api.http_url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    lines = answer.text.splitlines(keepends=True)
     ours = [line for line in lines if _is_ours(re.sub(r"^# (HELP|TYPE) ", "", line))]
     assert len({line for line in ours if line.startswith("# TYPE")}) > 40
 

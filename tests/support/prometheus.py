@@ -25,17 +25,23 @@ def promtool(*arguments: str, given: str = "", folder: Path = CONFIGURATION.pare
 
 
 class PrometheusServer(Server):
-    """The system's Prometheus. It scrapes one API server in place of the one that the configuration names, once a second."""
+    """The system's Prometheus. It scrapes one API server in place of the one that the configuration names, once a second, and
+    bears that token in the way that the configuration has as a comment.
+    """
 
     program = system_program("prometheus")
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, target: str, token: str) -> None:
         super().__init__(folder)
         self._config = folder / "prometheus.yml"
+        secret = folder / "token"
+        secret.write_text(token)
         text = CONFIGURATION.read_text()
         for shipped, ours in (
             ("_interval: 15s", "_interval: 1s"),
             ("rules/*.yml", f"{CONFIGURATION.parent}/rules/*.yml"),
+            ("# authorization:", "authorization:"),
+            ("#   credentials_file: /run/secrets/dtq_metrics_token", f"  credentials_file: {secret}"),
             ("api:3000", target),
             ("localhost:9090", f"127.0.0.1:{self.port}"),
         ):
