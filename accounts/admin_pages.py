@@ -16,6 +16,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,7 +24,10 @@ from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
 from accounts.models import AuditEntry, Team
+from dtq_site.foundation.database import KeyField
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
+
+KeyField.register_lookup(Lower)  # keys are compared byte by byte, and people search in any case
 
 MOST_COUNTED = 5_000
 MOST_OFFERED = 200
@@ -57,6 +61,12 @@ class AdminPage(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Django's, in any case: a key is compared in lower case where `search_fields` says `__lower`."""
+        return super().get_search_results(request, queryset, search_term.lower())
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -96,7 +96,7 @@ class ScheduleAdmin(AdminPage):
     list_display = ("title", "name", "timing", "team", "active", "next_due", "last_fired_at", "shown")
     list_filter = ("paused", TeamFilter)
     list_select_related = ("team",)
-    search_fields = ("title", "name")
+    search_fields = ("title", "name__lower__contains")
     ordering = ("title", "id")
     actions = ("pause", "resume", "run_now")
 

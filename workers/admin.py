@@ -87,7 +87,7 @@ class WorkerAdmin(ReadOnlyPage):
     )
     list_filter = (StateFilter, TransportFilter, TeamFilter)
     list_select_related = ("team",)
-    search_fields = ("^name", "^hostname")
+    search_fields = ("name__lower__startswith", "^hostname")
     search_help_text = "How the name of the worker or of its host begins"
     ordering = ("name", "id")
 

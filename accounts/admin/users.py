@@ -142,7 +142,7 @@ class TeamAdmin(AdminPage):
     audited_as = "team"
     fields = ("name",)
     list_display = ("name", "members", "created_at")
-    search_fields = ("name",)
+    search_fields = ("name__lower__contains",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         """The teams, each with how many accounts are in it."""

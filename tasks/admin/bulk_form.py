@@ -92,7 +92,7 @@ _NAMES = {"team_id": "team", "schedule_id": "schedule", "worker_id": "worker", "
 def in_words(kept: Mapping[str, Any]) -> str:
     """Which tasks a filter means, as `filters.to_json` wrote it."""
     if "ids" in kept:
-        return f"{len(kept['ids']):,} chosen tasks"
+        return f"{len(kept['ids']):,} tasks by their ids"
     said = (f"{_NAMES.get(name, name).replace('_', ' ')} {_value(value)}" for name, value in kept.items())
     return "all tasks with " + ", ".join(said) if kept else "all tasks"
 

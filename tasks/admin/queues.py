@@ -103,7 +103,7 @@ class QueueAdmin(AdminPage):
     form = QueueForm
     list_display = ("name", "serving", "ready", "running", "oldest", "weight", "ageing_seconds", *LIMITS, "shown")
     list_filter = ("paused",)
-    search_fields = ("name",)
+    search_fields = ("name__lower__contains",)
     ordering = ("name",)
     actions = ("pause", "resume")
 
@@ -172,7 +172,7 @@ class HandlerLimitsAdmin(AdminPage):
     audited_as = "handler"
     form = HandlerLimitsForm
     list_display = ("name", *LIMITS)
-    search_fields = ("name",)
+    search_fields = ("name__lower__contains",)
     ordering = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: HandlerLimits | None = None) -> tuple[str, ...]:

@@ -109,6 +109,7 @@ def test_queues_are_listed_with_what_waits_and_runs_in_them(browser: Client, mai
     assert rows == {"art": (0, 1, None), "default": (0, 0, None), "mail": (2, 0, rows["mail"][2])}
     assert now - rows["mail"][2] == pytest.approx(timedelta(hours=3), abs=timedelta(seconds=1))
     assert '<a href="/admin/tasks/task/?queue=mail">Show</a>' in page.content.decode()
+    assert [queue.name for queue in browser.get(f"{QUEUE}?q=AI").context["cl"].result_list] == ["mail"]
 
 
 def test_what_was_done_is_in_the_audit_log_and_in_no_other(browser: Client, mail: Queue):

@@ -60,7 +60,7 @@ def test_workers_are_found_by_state_transport_team_and_name(browser):
 
     assert [listed(f"state={state}") for state in ("online", "offline", "stopped")] == [["here"], ["boat"], ["done"]]
     assert [listed("transport=remote"), listed("transport=direct")] == [["boat", "done", "here"], []]
-    assert [listed("q=bo"), listed("q=oa"), listed("team=none")] == [["boat"], [], []]
+    assert [listed("q=BO"), listed("q=oa"), listed("team=none")] == [["boat"], [], []]
 
 
 def test_what_each_runs_is_told_and_leads_to_its_tasks(browser):
