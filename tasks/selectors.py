@@ -187,11 +187,6 @@ def _firsts_of_priorities(line: QuerySet[Task]) -> Iterator[int]:
 # --- the whole installation ----------------------------------------------------------------------------------------
 
 
-def depths() -> dict[str, int]:
-    """How many tasks are ready in each queue, empty ones included."""
-    return dict(Queue.objects.values_list("name", _tasks_in_queue(TaskStatus.QUEUED)))
-
-
 def counts_up_to(most: int) -> Counter[tuple[str, TaskStatus]]:
     """How many tasks of each queue are QUEUED, PROCESSING and DEAD_LETTER, by (queue, status): `most` of more than that, for no
     more rows are read.
