@@ -21,11 +21,7 @@ urlpatterns = [
     path("sign-out", sign_in.sign_out, name="sign-out"),
     re_path(r"^graphql/?$", graphql, name="graphql"),
     path("", include("accounts.urls")),
-    path("health", health.health),
-    path("health/database", health.health_database),
-    path("health/queue", health.health_queue),
-    path("health/live", health.health_live),
-    path("health/ready", health.health_database),
+    *(path(address.removeprefix("/"), probe) for address, probe in health.PROBES.items()),
     path("metrics", metrics),
     path("admin/", admin.site.urls),
 ]

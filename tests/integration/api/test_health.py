@@ -104,6 +104,15 @@ def test_what_is_for_reading_takes_no_other_method(path: str, method: str):
     assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
 
 
+@pytest.mark.parametrize("path", [*PROBES, "/health/live"])
+def test_a_probe_may_ask_by_an_address_that_is_no_name_of_the_installation(settings: Any, path: str):
+    settings.ALLOWED_HOSTS = ["dtq.example.com"]
+    by_address = {"Host": "10.1.2.3:3000"}
+
+    assert Client().get(path, headers=by_address).status_code == 200
+    assert Client().get("/tasks", headers=by_address).status_code == 400
+
+
 # --- stuck or idle -------------------------------------------------------------------------------------------------
 
 
