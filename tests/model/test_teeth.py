@@ -65,7 +65,12 @@ def repeated_claims_are_answered_with_what_others_won(patch: pytest.MonkeyPatch)
 
 def the_reaper_does_not_ask_whether_the_lease_has_ended(patch: pytest.MonkeyPatch) -> None:
     reap = lifecycle.reap
-    patch.setattr(lifecycle, "reap", lambda policy, jitter, now: reap(policy, jitter, now + FAR))
+    patch.setattr(lifecycle, "reap", lambda policy, jitter, now, limit: reap(policy, jitter, now + FAR, limit))
+
+
+def attempts_of_cancelled_tasks_are_forgotten_while_they_may_run(patch: pytest.MonkeyPatch) -> None:
+    reap_cancelled = lifecycle.reap_cancelled
+    patch.setattr(lifecycle, "reap_cancelled", lambda now, limit: reap_cancelled(now + FAR, limit))
 
 
 def the_promoter_comes_early(patch: pytest.MonkeyPatch) -> None:
@@ -136,6 +141,7 @@ FOUND_BY = {
     claims_leave_the_first_in_line_behind: "one ahead of it stood in the index",
     repeated_claims_are_answered_with_what_others_won: "a worker is given (what it has not won|more than it asked for)",
     the_reaper_does_not_ask_whether_the_lease_has_ended: "a lease is taken before its end",
+    attempts_of_cancelled_tasks_are_forgotten_while_they_may_run: "withdrawn by a stranger|a stranger says that it has stopped",
     the_promoter_comes_early: "too early",
     anybody_may_settle: "settled by a stranger",
     renewals_revive_what_was_lost: "by a request that may cause",
