@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +35,27 @@ def _tests(backing: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "pytest", "-q", f"--backing={backing}", *arguments)
 
 
+def _without(paths: Iterable[str]) -> list[str]:
+    return [f"--ignore={path}" for path in paths]
+
+
 STYLE = (Check("lint", _tool("ruff", "check")), Check("format", _tool("ruff", "format", "--check")))
 TYPES = (Check("types", _tool("mypy")),)
 CONTRACTS = (Check("import contracts", _tool("lint-imports")),)
 MIGRATIONS = (Check("missing migrations", (sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")),)
-SEE_THE_API_ONLY = ("--ignore=tests/conformance", "--ignore=tests/e2e/remote")
-"""Clients, browsers and remote workers do not know on what the server stands: once is enough."""
+SEE_THE_SERVER_FROM_OUTSIDE = (
+    "tests/conformance",
+    "tests/e2e/remote",
+    "tests/e2e/test_prometheus.py",
+    "tests/e2e/test_terminal.py",
+    "tests/e2e/test_traces.py",
+)
+"""Clients, browsers, remote workers and monitors do not know on what it stands: once is enough."""
 
-ASK_NO_SERVER = ("--ignore=tests/unit", "--ignore=tests/architecture")
+ASK_NO_SERVER = ("tests/unit", "tests/architecture")
 TESTS = (
-    Check("tests on SQLite and the embedded Redis", _tests("sqlite", *SEE_THE_API_ONLY)),
-    Check("tests on MariaDB and Redis", _tests("mariadb", *ASK_NO_SERVER)),
+    Check("tests on SQLite and the embedded Redis", _tests("sqlite", *_without(SEE_THE_SERVER_FROM_OUTSIDE))),
+    Check("tests on MariaDB and Redis", _tests("mariadb", *_without(ASK_NO_SERVER))),
 )
 LONG_TESTS = (Check("long tests on MariaDB and Redis", _tests("mariadb", "-m", "long", "--timeout=3600")),)
 CHOICES = {
