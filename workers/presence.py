@@ -8,19 +8,22 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 
-from dtq_site.foundation.errors import NotFound
+from dtq_site.foundation.errors import Conflict, NotFound
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
 from workers.domain.card import WorkerCard
 from workers.domain.liveness import WorkerStatus
 from workers.models import Worker
 
+MOST_OF_AN_ACCOUNT = 10_000
+"""How many workers that are remembered one account may have: each registration under a new id is a row."""
+
 
 def sign_on(card: WorkerCard, now: datetime, *, account_id: UUID | None = None, token_id: UUID | None = None) -> None:
     """Make a worker known; again under the same id replaces what it said before.
 
     `account_id` is who registers it by the API, with that token if it is a worker token. An id belongs to whoever used it
-    first: raises NotFound for anybody else.
+    first: raises NotFound for anybody else. Raises Conflict for one more than MOST_OF_AN_ACCOUNT.
     """
     said = {
         "name": card.name,
@@ -39,6 +42,10 @@ def sign_on(card: WorkerCard, now: datetime, *, account_id: UUID | None = None, 
     own = Worker.objects.filter(id=card.id, account_id=account_id)
     if own.update(**said):
         return
+    if account_id is not None and Worker.objects.filter(account_id=account_id).count() >= MOST_OF_AN_ACCOUNT:
+        raise Conflict(
+            f"This account has {MOST_OF_AN_ACCOUNT:,} workers; register more once those that are gone are forgotten."
+        )
     try:
         with transaction.atomic():
             Worker.objects.create(id=card.id, account_id=account_id, started_at=now, **said)

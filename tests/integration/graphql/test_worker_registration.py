@@ -71,6 +71,19 @@ def test_an_id_belongs_to_the_account_that_used_it_first(worker: WorkerClient):
     assert list(Worker.objects.order_by("pk").values()) == before
 
 
+def test_an_account_has_a_bounded_number_of_workers(
+    worker: WorkerClient, worker_account: Identity, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(presence, "MOST_OF_AN_ACCOUNT", 1)
+    same, other = send_as(worker_account), send_as(make_identity(Role.WORKER))
+
+    assert refused(lambda: WorkerClient(same, NAME)) == ("CONFLICT", None)
+    assert Worker.objects.count() == 1
+    WorkerClient(same, NAME, id=worker.id)
+    WorkerClient(other, NAME)
+    assert Worker.objects.count() == 2
+
+
 def test_another_account_s_worker_is_not_found(worker: WorkerClient):
     task = make_task()
     (lease,) = worker.claim()
