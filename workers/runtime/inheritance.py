@@ -53,9 +53,11 @@ class Inheritance:
 
     def leave(self) -> None:
         """Remove the files in which nothing is left; the last call."""
-        if self._adoption is not None:
-            with suppress(OSError, StoreError):
+        with suppress(OSError, StoreError):
+            if self._adoption is not None:
                 self._adoption.tidy()
+            if self._store is not None and self._store.is_empty:
+                self._folder.discard(self._store)
 
     def _deliver_from(self, store: Store) -> None:
         try:

@@ -262,6 +262,19 @@ def test_an_heir_that_leaves_removes_the_files_of_which_all_is_settled_and_no_ot
     assert files_in(path) == ["outbox-1.sqlite3"]
 
 
+def test_an_heir_that_leaves_while_it_is_at_a_file_removes_it_if_nothing_is_left_in_it(heir, path):
+    left_by_the_dead(path, 1, 2, begun=[2])
+    heir.server.away = True
+    with pytest.raises(Unreachable):
+        heir.inherit()
+
+    heir.journal.let_go([lease(1), lease(2)])
+    heir.inheritance._store.let_go([lease(2)])
+    heir.inheritance.leave()
+
+    assert files_in(path) == []
+
+
 def test_an_heir_gives_up_nothing_that_it_runs_when_its_disk_fills_up(heir, path, monkeypatch):
     def left() -> None:
         store = make_folder(path)[0].new_store()
