@@ -32,6 +32,8 @@ START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
 POLICY = RetryPolicy(backoff_ms=1000, backoff_cap=timedelta(hours=1), max_lost_leases=3)
 WORKER, OTHER_WORKER = UUID(int=0xA), UUID(int=0xB)
+ID_OF_NOTHING = str(UUID(int=0))
+"""What parameters of a test must not make up at random: each process that runs tests has to find the same ones."""
 
 
 class ManualClock:

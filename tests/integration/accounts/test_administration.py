@@ -17,6 +17,7 @@ from accounts.roles import Role
 from dtq_site.foundation.errors import Conflict, Unauthenticated
 from tests.integration.accounts.making import PASSWORD, audited, make_user, row_counts, sign_in
 from tests.support.api import ask
+from tests.support.factories import ID_OF_NOTHING
 
 CREATE = "mutation ($input: CreateUserInput!) { createUser(input: $input) { %s } }"
 UPDATE = "mutation ($id: ID!, $input: UpdateUserInput!) { updateUser(id: $id, input: $input) { %s } }"
@@ -171,7 +172,7 @@ def test_a_refused_change_changes_nothing(root: Identity, input: dict, answer: t
         'updateTeam(id: $id, input: {name: "sailors"}) { id }',
     ],
 )
-@pytest.mark.parametrize("id", ["ann", str(uuid4())])
+@pytest.mark.parametrize("id", ["ann", ID_OF_NOTHING])
 def test_what_is_not_there_is_not_found(root: Identity, operation: str, id: str):
     before = everything()
 

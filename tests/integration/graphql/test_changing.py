@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -18,6 +17,7 @@ from tasks.domain.submission import Defaults
 from tasks.models import Task, TaskLog
 from tests.integration.graphql.making import data, finish, make_task, refusal, row, start
 from tests.support.api import ask
+from tests.support.factories import ID_OF_NOTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -257,7 +257,7 @@ def test_a_user_deletes_nothing(user: Identity):
 
 
 @pytest.mark.parametrize(("query", "variables"), ON_ONE_TASK)
-@pytest.mark.parametrize("id", ["nonsense", str(uuid4())])
+@pytest.mark.parametrize("id", ["nonsense", ID_OF_NOTHING])
 def test_an_id_of_nothing_is_not_found(admin: Identity, query: str, variables: dict, id: str):
     assert refusal(query, admin, id=id, **variables) == ("NOT_FOUND", None)
 

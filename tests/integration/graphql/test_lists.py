@@ -22,6 +22,7 @@ from tasks.domain.states import TaskStatus
 from tasks.listing import TaskOrder
 from tasks.models import Task
 from tests.integration.graphql.making import data, finish, make_task, make_worker, refusal, row, start
+from tests.support.factories import ID_OF_NOTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -232,11 +233,11 @@ def _encoded(*parts: Any) -> str:
         "",
         "garbage",
         "ÿ",
-        _encoded("OLDEST", str(uuid4())),
+        _encoded("OLDEST", ID_OF_NOTHING),
         _encoded("NEWEST"),
         _encoded("NEWEST", "no id"),
         _encoded("NEWEST", 5),
-        _encoded("NEWEST", str(uuid4()), 1),
+        _encoded("NEWEST", ID_OF_NOTHING, 1),
         base64.urlsafe_b64encode(b'{"a": 1}').decode(),
         base64.urlsafe_b64encode(b"[" * 100_000).decode(),
     ],

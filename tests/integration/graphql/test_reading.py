@@ -15,6 +15,7 @@ from tasks import audit, lifecycle, selectors
 from tasks.domain.outcome import OutcomeKind
 from tasks.models import Task
 from tests.integration.graphql.making import data, finish, make_task, make_worker, refusal, start
+from tests.support.factories import ID_OF_NOTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -216,7 +217,7 @@ def test_a_team_sees_its_own_tasks_and_an_admin_all(
     assert counted == {user: 1, stranger: 1, admin: 2}
 
 
-@pytest.mark.parametrize("id", ["nonsense", "", "123", str(uuid4())])
+@pytest.mark.parametrize("id", ["nonsense", "", "123", ID_OF_NOTHING])
 def test_an_id_of_nothing_is_not_found(user: Identity, id: str):
     assert refusal("query ($id: ID!) { task(id: $id) { id } }", user, id=id) == ("NOT_FOUND", None)
 

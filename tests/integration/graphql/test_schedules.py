@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -12,6 +11,7 @@ from dtq_site.foundation.scalars import DateTime
 from scheduling.models import Schedule
 from tasks.models import Task
 from tests.integration.graphql.making import data, make_identity, refusal
+from tests.support.factories import ID_OF_NOTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,7 @@ def test_an_admin_steers_the_schedules_of_every_team(admin: Identity):
 
 
 @pytest.mark.parametrize("query", [PAUSE, RESUME, DELETE, "query ($id: ID!) { schedule(id: $id) { id } }"])
-@pytest.mark.parametrize("id", ["nonsense", str(uuid4())])
+@pytest.mark.parametrize("id", ["nonsense", ID_OF_NOTHING])
 def test_an_id_of_nothing_is_not_found(user: Identity, query: str, id: str):
     assert refusal(query, user, id=id) == ("NOT_FOUND", None)
 

@@ -12,6 +12,7 @@ from accounts.models import Team
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.scalars import DateTime
 from tests.integration.graphql.making import data, make_task, make_worker, refusal, start
+from tests.support.factories import ID_OF_NOTHING
 from workers import presence
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +69,7 @@ def test_a_team_sees_the_workers_that_serve_it(viewer: Identity, stranger: Ident
     assert refusal(query, stranger) == ("NOT_FOUND", None)
 
 
-@pytest.mark.parametrize("id", ["nonsense", str(uuid4())])
+@pytest.mark.parametrize("id", ["nonsense", ID_OF_NOTHING])
 def test_an_id_of_nothing_is_not_found(viewer: Identity, id: str):
     assert refusal("query ($id: ID!) { worker(id: $id) { name } }", viewer, id=id) == ("NOT_FOUND", None)
 

@@ -16,6 +16,7 @@ from tasks.domain.outcome import OutcomeKind
 from tasks.models import BulkRequest, Task
 from tests.integration.graphql.making import finish, make_task, make_worker, start
 from tests.integration.terminal.commanding import run
+from tests.support.factories import ID_OF_NOTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -65,8 +66,8 @@ def test_a_list_has_a_line_for_each_task_the_newest_first():
         ("--created-before 2020-01-01", []),
         ("--limit 1 --offset 1", [1]),
         ("--order priority --limit 1 --status queued --priority 10", [1]),
-        (f"--worker {uuid4()}", []),
-        (f"--schedule {uuid4()}", []),
+        (f"--worker {ID_OF_NOTHING}", []),
+        (f"--schedule {ID_OF_NOTHING}", []),
     ],
 )
 def test_a_list_has_the_conditions_of_the_api(conditions: str, found: list[int]):
@@ -99,7 +100,7 @@ def test_more_tasks_than_the_limit_are_hinted_at_and_none_too():
         ("show nothing", "There is no task 'nothing'"),
         ("cancel", "Say which tasks"),
         ("cancel --apply", "Say which tasks"),
-        (f"retry {uuid4()}", "There is no task '"),
+        (f"retry {ID_OF_NOTHING}", "There is no task '"),
         ("cancel some --all", "Name tasks by their ids or by conditions"),
     ],
 )
