@@ -8,7 +8,7 @@ CONSTRAINTS := docker/constraints.txt
 PACKAGES := accounts dtq_site scheduling tasks workers
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-long chaos lint types migrations coverage watch format configuration clean
+.PHONY: help run install test test-long chaos lint types migrations coverage watch format configuration schema drawings screenshots clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,16 @@ format: $(VENV)/.installed-for-tests ## Put the code into the one format
 configuration: $(VENV)/.installed ## Write docs/CONFIGURATION.md and .env.example from the declarations
 	@$(BIN)/python manage.py configuration --markdown > docs/CONFIGURATION.md
 	@$(BIN)/python manage.py configuration --env > .env.example
+
+schema: $(VENV)/.installed ## Write docs/schema.graphql and docs/GRAPHQL-SCHEMA.md from the schema
+	@$(BIN)/python manage.py graphql_schema > docs/schema.graphql
+	@$(BIN)/python manage.py graphql_schema --markdown > docs/GRAPHQL-SCHEMA.md
+
+drawings: $(VENV)/.installed-for-tests ## Draw in the pages what is drawn from the code
+	@$(BIN)/python -m tests.support.drawings
+
+screenshots: $(VENV)/.installed-for-tests ## Take the pictures of the README anew (docs/images/); needs Chromium
+	@$(BIN)/python -m tests.conformance.screenshots
 
 clean: ## Remove the environment and what the tools have left (not var/)
 	rm -rf $(VENV) htmlcov .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from accounts.permissions import access_of
 from dtq_site.schema import schema
-
-MARK = "__dtq_access__"
 
 
 def resolvers() -> dict[str, object]:
@@ -20,8 +19,4 @@ def resolvers() -> dict[str, object]:
 
 @pytest.mark.parametrize("operation", resolvers())
 def test_an_operation_declares_its_access(operation: str) -> None:
-    resolver = resolvers()[operation]
-    while resolver is not None and not hasattr(resolver, MARK):
-        resolver = getattr(resolver, "func", None) or getattr(resolver, "__wrapped__", None)
-
-    assert resolver is not None, f"{operation} has neither `requires(…)` nor `public`"
+    assert access_of(resolvers()[operation]), operation

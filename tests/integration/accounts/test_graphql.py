@@ -14,7 +14,7 @@ from accounts import authentication
 from accounts.graphql.mutations import AccountsMutation
 from accounts.graphql.queries import AccountsQuery
 from accounts.models import User
-from accounts.permissions import PUBLIC
+from accounts.permissions import PUBLIC, access_of
 from accounts.roles import Role
 from dtq_site.foundation.errors import Unauthenticated
 from dtq_site.foundation.scalars import DateTime
@@ -233,7 +233,7 @@ def test_who_signs_in_sees_their_own_address_whatever_token_the_request_bears():
 
 def test_every_field_declares_who_may_call_it():
     access = {
-        name.removeprefix("resolve_"): getattr(kind, name).__dtq_access__
+        name.removeprefix("resolve_"): access_of(getattr(kind, name)).roles
         for kind in (AccountsQuery, AccountsMutation)
         for name in dir(kind)
         if name.startswith("resolve_")

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from accounts.identity import Identity
-from accounts.permissions import PUBLIC, public, requires
+from accounts.permissions import PUBLIC, Access, access_of, public, requires
 from accounts.roles import Role
 from dtq_site.foundation.errors import Forbidden, Unauthenticated
 
@@ -57,8 +57,13 @@ def test_a_public_resolver_runs_for_everybody():
 
 
 def test_the_declaration_can_be_read_from_the_resolver():
-    assert public(lambda root, info: None).__dtq_access__ == PUBLIC
-    assert requires(Role.VIEWER)(lambda root, info: None).__dtq_access__ == {Role.VIEWER, Role.ADMIN}
+    readers = {Role.VIEWER, Role.ADMIN}
+
+    assert access_of(public(lambda root, info: None)) == Access(PUBLIC, False, __name__)
+    assert access_of(requires(Role.VIEWER)(lambda root, info: None)) == Access(readers, False, __name__)
+    assert access_of(requires(Role.VIEWER, worker_token=True)(lambda root, info: None)) == Access(readers, True, __name__)
+    with pytest.raises(LookupError):
+        access_of(lambda root, info: None)
 
 
 @pytest.mark.parametrize("role", list(Role))
