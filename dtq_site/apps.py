@@ -14,6 +14,7 @@ class DtqSiteConfig(AppConfig):
         from django.conf import settings
         from prometheus_client import REGISTRY
 
+        from dtq_site import checks as checks
         from dtq_site.metrics import CLUSTER
         from dtq_site.migrating import lift_time_limits_for_migrations
         from dtq_site.spans import gather_spans

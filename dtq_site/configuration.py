@@ -31,7 +31,8 @@ _MARKDOWN_HEAD = """\
 Every setting is a variable of the environment; in development a file `.env` in the project's folder is read too
 (`.env.example` is one to copy). A variable that is unset or empty leaves its default. A value that is not allowed stops the
 start with one line: the name, the value and the remedy. Durations are written `500ms`, `30s`, `15m`, `24h` or `1d`; lists are
-separated by commas.
+separated by commas. What is secret may be in a file in place of the variable: `…_FILE` names it, and it is read at the start,
+without the space and line ends around it. A file that is missing or empty stops the start, and so do both at once.
 
 This page is written by `manage.py configuration --markdown`.
 """
@@ -42,8 +43,13 @@ _ENV_HEAD = """\
 
 
 def variables() -> list[str]:
-    """The name of every variable that is read, older spellings included."""
-    return [name for _, cls in SECTIONS for declaration in declarations(cls) for name in declaration.variables]
+    """The name of every variable that is read, older spellings and those that name files included."""
+    return [
+        name
+        for _, cls in SECTIONS
+        for declaration in declarations(cls)
+        for name in declaration.variables + declaration.file_variables
+    ]
 
 
 def markdown() -> str:
@@ -62,7 +68,7 @@ def _markdown_section(title: str, cls: type) -> Iterator[str]:
     yield "| variable | default | allowed | meaning |"
     yield "| --- | --- | --- | --- |"
     for declaration in declarations(cls):
-        names = " or ".join(f"`{name}`" for name in declaration.variables)
+        names = " or ".join(f"`{name}`" for name in declaration.variables + declaration.file_variables)
         default = f"`{text}`" if (text := show(declaration.default)) else "empty"
         yield f"| {names} | {default} | {_allowed(declaration)} | {_sentence(declaration)} |"
     yield ""
@@ -72,7 +78,9 @@ def _env_section(title: str, cls: type) -> Iterator[str]:
     yield f"# --- {title} ".ljust(100, "-") + "\n"
     for declaration in declarations(cls):
         yield f"# {_sentence(declaration)}"
-        yield f"# {declaration.variables[0]}={show(declaration.default)}\n"
+        yield f"# {declaration.variables[0]}={show(declaration.default)}"
+        yield from (f"# {name}=" for name in declaration.file_variables)
+        yield ""
 
 
 def _sentence(declaration: Declaration) -> str:

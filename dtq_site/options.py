@@ -95,6 +95,23 @@ class SiteOptions:
         help="the origins of other sites whose pages may use the API and its WebSocket, such as https://app.example.com, "
         "comma-separated; empty is none but our own.",
     )
+    https_redirect: bool = option(
+        False,
+        env="DTQ_HTTPS_REDIRECT",
+        help="whether pages that are asked for by plain http lead to https; the API, probes and metrics are answered.",
+    )
+    hsts: timedelta = option(
+        timedelta(days=30),
+        env="DTQ_HSTS",
+        minimum=timedelta(0),
+        maximum=timedelta(days=730),
+        help="for how long a browser that came by https to a production comes by nothing else; 0s is not at all.",
+    )
+    static_folder: str = option(
+        "",
+        env="DTQ_STATIC_FOLDER",
+        help="the folder that `manage.py collectstatic` fills for production; empty is static in the data folder.",
+    )
     metrics_token: str = option(
         "",
         env="DTQ_METRICS_TOKEN",

@@ -26,6 +26,7 @@ from dtq_site.foundation.embedded_redis import socket_url
 from dtq_site.foundation.logging import logging_config
 from dtq_site.foundation.options import OptionsError, load
 from dtq_site.options import SiteOptions
+from dtq_site.production import refusals
 from scheduling.options import SchedulingOptions
 from tasks.options import TasksOptions
 from workers.options import RemoteOptions, WorkersOptions
@@ -144,24 +145,15 @@ def _development_secret() -> str:
     return path.read_text().strip()
 
 
-if not DTQ_ACCOUNTS.jwt_secret:
-    if PRODUCTION:
-        _problems.append("JWT_SECRET is missing. Production needs one of at least 32 random characters.")
-    elif not _problems:
-        try:
-            DTQ_ACCOUNTS = replace(DTQ_ACCOUNTS, jwt_secret=_development_secret())
-        except OSError as _error:
-            _problems.append(
-                f"{DATA_FOLDER} cannot be written: {_error.strerror}. Make it writable, or set DTQ_DATA_FOLDER."
-            )
-elif PRODUCTION and DTQ_ACCOUNTS.jwt_secret == "your-secret-key-min-32-chars":
-    _problems.append("JWT_SECRET is the one of the example file, which everybody knows. Make one of your own.")
-if PRODUCTION and REDIS_IS_EMBEDDED:
-    _problems.append("REDIS_URL is missing. The embedded Redis is for development; production needs a server.")
-if PRODUCTION and not DTQ_SITE.allowed_hosts:
-    _problems.append(
-        "DTQ_ALLOWED_HOSTS is missing. Name the hosts under which the API is reached, such as dtq.example.com."
-    )
+if PRODUCTION and not _problems:
+    _problems.extend(refusals(DTQ_SITE, DTQ_ACCOUNTS, redis_is_embedded=REDIS_IS_EMBEDDED))
+elif not DTQ_ACCOUNTS.jwt_secret and not _problems:
+    try:
+        DTQ_ACCOUNTS = replace(DTQ_ACCOUNTS, jwt_secret=_development_secret())
+    except OSError as _error:
+        _problems.append(
+            f"{DATA_FOLDER} cannot be written: {_error.strerror}. Make it writable, or set DTQ_DATA_FOLDER."
+        )
 if _problems:
     raise OptionsError(_problems)
 
@@ -227,9 +219,15 @@ CORS_URLS_REGEX = r"^/(graphql|auth)(/|$)"
 CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_FOLDER / "static" if PRODUCTION else None  # filled by collectstatic; found in place in development
-WHITENOISE_USE_FINDERS = DEBUG
+# Filled by collectstatic for production; where it was not, and in development, files are found in place.
+STATIC_ROOT = Path(DTQ_SITE.static_folder or DATA_FOLDER / "static") if PRODUCTION else None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None or not STATIC_ROOT.is_dir()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+# A proxy that is trusted with addresses is trusted to say by what a request came, too.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if DTQ_ACCOUNTS.trusted_proxies else None
+SECURE_HSTS_SECONDS = int(DTQ_SITE.hsts.total_seconds()) if PRODUCTION else 0
+SECURE_SSL_REDIRECT = PRODUCTION and DTQ_SITE.https_redirect
+SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]  # asked from within, past the proxy
 # Behind a proxy that speaks TLS a form comes from https, and is sent on without.
 CSRF_TRUSTED_ORIGINS = [f"https://*{host}" if host[0] == "." else f"https://{host}" for host in DTQ_SITE.allowed_hosts]
 SESSION_COOKIE_AGE = int(DTQ_ACCOUNTS.refresh_expiration.total_seconds())
@@ -247,9 +245,16 @@ CHANNEL_LAYERS = {
         },
     }
 }
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
 CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
-# Unique texts above 255 characters are too long for MariaDB before 10.2.
-SILENCED_SYSTEM_CHECKS = ["mysql.W003"]
+SILENCED_SYSTEM_CHECKS = [
+    "mysql.W003",  # unique texts above 255 characters are too long for MariaDB before 10.2
+    *("security.W004", "security.W008"),  # dtq.W007 and dtq.W006 name our settings
+    *("security.W005", "security.W021"),  # what other names of the domain do is not ours to decide
+]
 
 # --- accounts ------------------------------------------------------------------------------------------------------
 

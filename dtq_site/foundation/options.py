@@ -1,7 +1,8 @@
 """Settings declared once: name, variable, default, bounds and help stand on one dataclass field.
 
 An app writes a frozen dataclass whose fields are made by `option(…)`; `load` fills it from the environment. The same
-declaration yields the start-up check, docs/CONFIGURATION.md and `.env.example`.
+declaration yields the start-up check, docs/CONFIGURATION.md and `.env.example`. What is secret may stand in a file that a
+variable names, as orchestrators hand out secrets: `JWT_SECRET_FILE` in place of `JWT_SECRET`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 Options = TypeVar("Options")
@@ -26,7 +28,10 @@ class OptionsError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Declaration:
-    """What is known of one setting. `variables` are its names in the environment, the preferred one first."""
+    """What is known of one setting.
+
+    `variables` are its names in the environment, the preferred one first; `file_variables` name a file with its value.
+    """
 
     variables: tuple[str, ...]
     default: Any
@@ -38,6 +43,7 @@ class Declaration:
     check: Callable[[Any], None] | None = None
     kind: Any = str
     field: str = ""
+    file_variables: tuple[str, ...] = ()
 
 
 def option(
@@ -58,33 +64,64 @@ def option(
 
 
 def declarations(cls: type) -> Iterator[Declaration]:
-    """The settings that `cls` declares, in the order of its fields."""
+    """The settings that `cls` declares, in the order of its fields.
+
+    Every secret may be in a file, unless the variable that would name the file is a setting of its own.
+    """
     kinds = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        if "option" in field.metadata:
-            yield dataclasses.replace(field.metadata["option"], kind=kinds[field.name], field=field.name)
+    found = {field.name: field.metadata["option"] for field in dataclasses.fields(cls) if "option" in field.metadata}
+    taken = {name for declaration in found.values() for name in declaration.variables}
+    for field, declaration in found.items():
+        files = [f"{name}_FILE" for name in declaration.variables] if declaration.secret else []
+        free = tuple(name for name in files if name not in taken)
+        yield dataclasses.replace(declaration, kind=kinds[field], field=field, file_variables=free)
 
 
 def load(cls: type[Options], environ: Mapping[str, str]) -> Options:
-    """Build `cls` from the environment; a variable that is unset or empty leaves its default.
+    """Build `cls` from the environment and the files that it names; a variable that is unset or empty leaves its default.
 
     Raises OptionsError, with one line for every bad value: its name, the value (unless secret) and the remedy.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
     for declaration in declarations(cls):
-        name = next((name for name in declaration.variables if environ.get(name, "").strip()), None)
+        names = declaration.variables + declaration.file_variables
+        name = next((name for name in names if environ.get(name, "").strip()), None)
         if name is None:
             continue
-        text = environ[name].strip()
+        in_file = name in declaration.file_variables
+        said = environ[name].strip()
         try:
+            text = _content(said) if in_file else said
+            _refuse_both(name, declaration, environ)
             values[declaration.field] = _checked(declaration, _PARSERS[declaration.kind](text))
         except ValueError as error:
-            shown = "(hidden)" if declaration.secret else repr(text)
-            problems.append(f"{name}={shown} is not allowed: {error}. It is {declaration.help}")
+            shown = "(hidden)" if declaration.secret and not in_file else repr(said)
+            what = "names a file with" if in_file else "is"
+            problems.append(f"{name}={shown} is not allowed: {error}. It {what} {declaration.help}")
     if problems:
         raise OptionsError(problems)
     return cls(**values)
+
+
+def _content(path: str) -> str:
+    """The secret in that file, without the line's end that editors leave."""
+    try:
+        text = Path(path).read_text().strip()
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("the file holds no text") from None
+    if not text:
+        raise ValueError("the file is empty")
+    return text
+
+
+def _refuse_both(name: str, declaration: Declaration, environ: Mapping[str, str]) -> None:
+    """Nobody could tell which of the two is meant, or has been forgotten."""
+    files = [file for file in declaration.file_variables if file != name and environ.get(file, "").strip()]
+    if files:
+        raise ValueError(f"{files[0]} is set too; leave one of them unset")
 
 
 def _checked(declaration: Declaration, value: Any) -> Any:

@@ -32,7 +32,7 @@ def test_every_declared_setting_is_listed_once() -> None:
         for cls in vars(module).values()
         if isinstance(cls, type) and cls.__module__ == module.__name__
         for declaration in declarations(cls)
-        for name in declaration.variables
+        for name in declaration.variables + declaration.file_variables
     ]
 
     assert len(declared) == len(set(declared))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,76 @@ def test_all_bad_values_are_told_at_once():
         load(Sample, {"NUMBER": "x", "FLAG": "x", "LEVEL": "debug"})
 
     assert [problem.split("=")[0] for problem in refusal.value.problems] == ["NUMBER", "FLAG"]
+
+
+@pytest.mark.parametrize("text", ["longenough", "longenough\n", " longenough\r\n\n"])
+def test_a_secret_may_be_in_a_file(text: str, tmp_path: Path):
+    path = tmp_path / "key"
+    path.write_text(text)
+
+    loaded = load(Sample, {"KEY_FILE": f" {path} ", "KEY": ""})
+
+    assert loaded == Sample(key="longenough")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "the file cannot be read: No such file or directory"),
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"\xff\xfe\x00", "the file holds no text"),
+        (b"short\n", "it must be at least 8 characters"),
+    ],
+)
+def test_a_bad_file_is_named_and_what_it_holds_is_not(content: bytes | None, problem: str, tmp_path: Path):
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(OptionsError) as refusal:
+        load(Sample, {"KEY_FILE": str(path)})
+
+    assert refusal.value.problems == [f"KEY_FILE='{path}' is not allowed: {problem}. It names a file with a key."]
+
+
+def test_a_folder_is_no_file(tmp_path: Path):
+    with pytest.raises(OptionsError) as refusal:
+        load(Sample, {"KEY_FILE": str(tmp_path)})
+
+    assert refusal.value.problems[0].startswith(f"KEY_FILE='{tmp_path}' is not allowed: the file cannot be read: ")
+
+
+def test_a_secret_is_not_both_here_and_in_a_file(tmp_path: Path):
+    path = tmp_path / "key"
+    path.write_text("longenough")
+
+    with pytest.raises(OptionsError) as refusal:
+        load(Sample, {"KEY": "longenough", "KEY_FILE": str(path)})
+
+    assert refusal.value.problems == [
+        "KEY=(hidden) is not allowed: KEY_FILE is set too; leave one of them unset. It is a key."
+    ]
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path):
+    path = tmp_path / "number"
+    path.write_text("7")
+
+    assert load(Sample, {"NUMBER_FILE": str(path), "LEVEL_FILE": str(path)}) == Sample()
+    assert [each.file_variables for each in declarations(Sample) if each.file_variables] == [("KEY_FILE",)]
+
+
+def test_a_setting_of_its_own_that_names_the_file_is_left_alone(tmp_path: Path):
+    @dataclass(frozen=True)
+    class WithOwnFile:
+        token: str = option("", env="TOKEN", secret=True, help="a token.")
+        token_file: str = option("", env="TOKEN_FILE", help="a file that is read again and again.")
+
+    missing = str(tmp_path / "missing")
+
+    assert load(WithOwnFile, {"TOKEN_FILE": missing, "TOKEN": "t"}) == WithOwnFile("t", missing)
+    assert [each.file_variables for each in declarations(WithOwnFile)] == [(), ()]
 
 
 @pytest.mark.parametrize(
