@@ -8,7 +8,7 @@ CONSTRAINTS := docker/constraints.txt
 PACKAGES := accounts dtq_site scheduling tasks workers
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-long chaos lint types migrations coverage watch format configuration schema drawings screenshots clean
+.PHONY: help run install test test-long chaos bench load lint types migrations coverage watch format configuration schema drawings screenshots clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ chaos: $(VENV)/.installed-for-tests ## Real processes under fire, then a tally o
 
 bench: $(VENV)/.installed-for-tests ## Measure DTQ beside Celery, Dramatiq and Huey; a part: make bench BENCH="drain pickup"
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH)
+
+load: $(VENV)/.installed-for-tests ## Put an installation under load and write a report to var/load/; a part: make load LOAD="followed steady"
+	@exec $(BIN)/python -m tests.load $(LOAD)
 
 lint: $(VENV)/.installed-for-tests ## Style, format and import contracts
 	@$(BIN)/python -m tests.support.checks lint

@@ -35,14 +35,15 @@ def versions(of_servers: dict[str, str]) -> dict[str, str]:
         "redis-py": "redis",
         "mysqlclient": "mysqlclient",
     }
-    ours = {"DTQ": f"{VERSION} ({_revision()})", "Python": platform.python_version()}
+    ours = {"DTQ": dtq_version(), "Python": platform.python_version()}
     return {**ours, **of_servers, **{name: peers.version(pin) for name, pin in names.items()}}
 
 
-def _revision() -> str:
+def dtq_version() -> str:
+    """Ours, with the commit."""
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() or "no git revision"
+    return f"{VERSION} ({done.stdout.strip() or 'no git revision'})"
 
 
 def _first_value(file: str, key: str, separator: str) -> str:
