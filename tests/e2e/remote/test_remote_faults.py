@@ -127,8 +127,8 @@ def test_stopped_in_order_while_cut_off_it_leaves_everything_to_its_successor(
     start_remote, proxy, slow, journal, store
 ):
     budget = ["--concurrency", "1", "--prefetch", "3", "--offline-for", "10m"]
-    first = start_remote(*budget)
     tasks = [slow(f"t{number}", 1) for number in range(4)]
+    first = start_remote(*budget)
     eventually(lambda: held_in(store) == 4)
     proxy.cut()
 

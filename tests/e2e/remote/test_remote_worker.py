@@ -67,8 +67,8 @@ def test_killed_while_cut_off_and_started_again_without_the_server_it_runs_the_r
     start_remote, proxy, enqueue, journal, store
 ):
     budget = ["--concurrency", "1", "--prefetch", "5", "--offline-for", "10m"]
-    first = start_remote(*budget)
     tasks = [enqueue("gated", {"journal": str(journal), "word": f"t{number}"}) for number in range(6)]
+    first = start_remote(*budget)
     eventually(lambda: held_in(store) == 6, 60)
     proxy.cut()
     for word in ("t0", "t1"):
