@@ -1,10 +1,12 @@
 """The settings of the installation as a whole."""
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from dtq_site.foundation.options import option
+from dtq_site.foundation.redis_address import check_dispatch_url, check_redis_url
 
 MOST_API_PROCESSES = 200
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -23,6 +25,12 @@ def check_span_exporters(names: tuple[str, ...]) -> None:
     """Raise ValueError for exporters that there are not here."""
     if unknown := set(names) - {"otlp", "console", "none"}:
         raise ValueError(f"{', '.join(sorted(unknown))}: name otlp, console or none")
+
+
+def check_file(path: str) -> None:
+    """Raise ValueError for what is no file that this process can read."""
+    if not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        raise ValueError("there is no such file that this process can read")
 
 
 @dataclass(frozen=True)
@@ -139,15 +147,54 @@ class SiteOptions:
         maximum=timedelta(hours=1),
         help="how long MariaDB or MySQL may take to answer a statement, migrations apart, before it counts as away.",
     )
+    database_tls_ca: str = option(
+        "",
+        env="DATABASE_TLS_CA",
+        check=check_file,
+        help="the file with the certificates of who vouches for MariaDB or MySQL; then it is spoken to over TLS only, and must "
+        "have the name under which it is reached.",
+    )
+    database_tls_cert: str = option(
+        "",
+        env="DATABASE_TLS_CERT",
+        check=check_file,
+        help="the file with our certificate for the database, if it asks.",
+    )
+    database_tls_key: str = option(
+        "", env="DATABASE_TLS_KEY", check=check_file, help="the file with the key of DATABASE_TLS_CERT."
+    )
     redis_url: str = option(
         "",
         env="REDIS_URL",
         secret=True,
-        help="redis://[:password@]host:6379/0; empty is the embedded Redis, in development only.",
+        check=check_redis_url,
+        help="redis://[user:password@]host:6379/0, or redis+sentinel://[user:password@]host:26379,host:26379/master/0; with "
+        "rediss for redis over TLS; empty is the embedded Redis, in development only.",
+    )
+    dispatch_redis_url: str = option(
+        "",
+        env="DTQ_DISPATCH_REDIS_URL",
+        secret=True,
+        check=check_dispatch_url,
+        help="the Redis that holds the dispatch index, if it is another than REDIS_URL's: most of all "
+        "redis+cluster://[user:password@]host:6379,host:6379, with rediss for redis over TLS.",
     )
     redis_host: str = option("", env="REDIS_HOST", help="the Redis server, in place of REDIS_URL.")
     redis_port: int = option(6379, env="REDIS_PORT", minimum=1, maximum=65535, help="the Redis server's port.")
+    redis_username: str = option("", env="REDIS_USERNAME", help="the Redis user, where it is not the default one.")
     redis_password: str = option("", env="REDIS_PASSWORD", secret=True, help="the Redis server's password.")
+    redis_tls_ca: str = option(
+        "",
+        env="REDIS_TLS_CA",
+        check=check_file,
+        help="the file with the certificates of who vouches for the Redis servers; empty is those of this system.",
+    )
+    redis_tls_cert: str = option(
+        "", env="REDIS_TLS_CERT", check=check_file, help="the file with our certificate for Redis, if it asks for one."
+    )
+    redis_tls_key: str = option(
+        "", env="REDIS_TLS_KEY", check=check_file, help="the file with the key of REDIS_TLS_CERT."
+    )
     mail_url: str = option(
         "",
         env="EMAIL_URL",

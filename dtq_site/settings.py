@@ -17,14 +17,14 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from accounts.options import AccountsOptions
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.embedded_redis import socket_url
 from dtq_site.foundation.logging import logging_config
 from dtq_site.foundation.options import OptionsError, load
+from dtq_site.foundation.redis_address import TLS_FILES, speaks_tls, with_tls_files
+from dtq_site.foundation.redis_clients import channel_host
 from dtq_site.options import SiteOptions
 from dtq_site.production import refusals
 from scheduling.options import SchedulingOptions
@@ -71,6 +71,21 @@ except OSError as _error:
 # --- servers -------------------------------------------------------------------------------------------------------
 
 
+def _tls_files(variables: str, ca: str, cert: str, key: str) -> list[str]:
+    if bool(cert) != bool(key):
+        _problems.append(f"{variables}_CERT and {variables}_KEY belong together: set both, or neither.")
+    return [ca, cert, key]
+
+
+def _database_tls() -> dict[str, Any]:
+    site = DTQ_SITE
+    files = _tls_files("DATABASE_TLS", site.database_tls_ca, site.database_tls_cert, site.database_tls_key)
+    named = {name: path for name, path in zip(("ca", "cert", "key"), files, strict=True) if path}
+    if named and not site.database_tls_ca:
+        _problems.append("DATABASE_TLS_CA is missing. Without it the database's certificate would not be verified.")
+    return {"ssl_mode": "VERIFY_IDENTITY", "ssl": named} if named else {}
+
+
 def _database() -> dict[str, Any]:
     site = DTQ_SITE
     if site.database_url:
@@ -106,6 +121,7 @@ def _database() -> dict[str, Any]:
             # A process that was suspended within a transaction must not keep its locks for ever. Of MariaDB's own, hence the
             # comment, which MySQL skips.
             "init_command": "SET SESSION innodb_lock_wait_timeout = 3 /*M!100300 , idle_transaction_timeout = 60 */",
+            **_database_tls(),
         }
         config["TEST"] = {"CHARSET": "utf8mb4"}
     else:
@@ -120,14 +136,26 @@ def _redis_url() -> str:
     if site.redis_url:
         return site.redis_url
     if site.redis_host:
-        password = f":{quote(site.redis_password, safe='')}@" if site.redis_password else ""
-        return f"redis://{password}{site.redis_host}:{site.redis_port}/0"
+        user, password = (quote(text, safe="") for text in (site.redis_username, site.redis_password))
+        sign_in = f"{user}:{password}@" if user or password else ""
+        return f"redis://{sign_in}{site.redis_host}:{site.redis_port}/0"
     return socket_url(EMBEDDED_REDIS_FOLDER)
+
+
+def _with_redis_tls(urls: list[str]) -> list[str]:
+    site = DTQ_SITE
+    files = _tls_files("REDIS_TLS", site.redis_tls_ca, site.redis_tls_cert, site.redis_tls_key)
+    if any(files) and not any(map(speaks_tls, urls)):
+        _problems.append(
+            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set, but no URL of Redis begins with rediss."
+        )
+    named = dict(zip(TLS_FILES, files, strict=True))
+    return [with_tls_files(url, named) if speaks_tls(url) else url for url in urls]
 
 
 EMBEDDED_REDIS_FOLDER = DATA_FOLDER / "redis"
 REDIS_IS_EMBEDDED = not (DTQ_SITE.redis_url or DTQ_SITE.redis_host)
-REDIS_URL = _redis_url()
+REDIS_URL, DISPATCH_REDIS_URL = _with_redis_tls([_redis_url(), DTQ_SITE.dispatch_redis_url])
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -238,18 +266,23 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = DTQ_API.max_request_bytes
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            "prefix": "dtq",
-            # A connection that is lost must show: mended in silence, what was said meanwhile would be missed.
-            "hosts": [{"address": REDIS_URL, "socket_timeout": None, "retry": Retry(NoBackoff(), 0)}],
-        },
+        "CONFIG": {"prefix": "dtq", "hosts": [channel_host(REDIS_URL)]},
     }
 }
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"CONNECTION_FACTORY": "dtq_site.foundation.redis_clients.CacheConnections"},
+    }
+}
+TASKS = {
+    "default": {"BACKEND": "tasks.backend.DTQBackend", "QUEUES": []}
+}  # any queue: it comes to be by its first task
 SILENCED_SYSTEM_CHECKS = [
     "mysql.W003",  # unique texts above 255 characters are too long for MariaDB before 10.2
     *("security.W004", "security.W008"),  # dtq.W007 and dtq.W006 name our settings

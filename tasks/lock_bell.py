@@ -13,7 +13,8 @@ from redis import Redis
 from dtq_site.foundation.backoff import spread
 from dtq_site.foundation.redis_clients import Breaker, redis_client
 from tasks.queue import keys
-from tasks.queue.dispatch import HINT_TIMEOUT_SECONDS, PATIENT_TIMEOUT_SECONDS, redis_index
+from tasks.queue.dispatch import redis_index
+from tasks.queue.shards import HINT_TIMEOUT_SECONDS, PATIENT_TIMEOUT_SECONDS
 
 LONGEST_WAIT_SECONDS = 1.0
 POLL_SECONDS = 0.2

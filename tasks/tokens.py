@@ -23,7 +23,8 @@ from tasks.domain import rates
 from tasks.domain.limits import Limit
 from tasks.domain.rates import Rate
 from tasks.queue import keys
-from tasks.queue.dispatch import PROMPT_TIMEOUT_SECONDS, redis_index
+from tasks.queue.dispatch import redis_index
+from tasks.queue.shards import PROMPT_TIMEOUT_SECONDS
 
 _take_tokens = load_script(Path(__file__).parent / "queue" / "lua" / "take_tokens.lua")
 _MICROSECOND = timedelta(microseconds=1)

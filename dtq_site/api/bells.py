@@ -6,12 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from dtq_site.foundation.backoff import full_jitter
 from dtq_site.foundation.observer import Observer
+from dtq_site.foundation.redis_clients import async_redis_client
 
 ANSWER_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -49,13 +46,7 @@ class RedisBells:
             await asyncio.sleep(full_jitter(failures, base_seconds=0.1, cap_seconds=_LONGEST_PAUSE_SECONDS))
 
     async def _listen(self, hear: Callable[[Any], None]) -> None:
-        client = Redis.from_url(
-            self._url,
-            decode_responses=True,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = async_redis_client(self._url, timeout_seconds=ANSWER_SECONDS)
         async with client, client.pubsub() as subscriber:
             await subscriber.subscribe(self._channel)
             asked = False

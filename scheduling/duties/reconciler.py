@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from django.conf import settings
@@ -42,25 +43,29 @@ class Reconciler(Duty):
 
     def perform(self, now: datetime) -> float:
         """Rebuild what is lost, repair what differs; go on at once while there is much of it."""
+        self._look_at_policy()
         ageing = dict(Queue.objects.values_list("name", "ageing_seconds"))
-        try:
-            self._look_at_policy()
-            busy = [self._reconcile(queue, level_ms(seconds), now) for queue, seconds in ageing.items()]
-        except IndexLost:  # workers ask the rows; what becomes ready meanwhile Redis will not know when it is back
-            self._doubted.update(ageing)
-            return self.period_seconds
+        busy = [self._reconcile(queue, level_ms(seconds), now) for queue, seconds in ageing.items()]
         return 0.0 if any(busy) else self.period_seconds
 
     def _look_at_policy(self) -> None:
         if self._policy_known:
             return
-        policy = redis_index().eviction_policy()
-        self._policy_known = True
-        if policy != SAFE_EVICTION:
-            self.observer.emit("redis.may_evict", policy=policy, remedy=f"set maxmemory-policy to {SAFE_EVICTION}")
+        with suppress(IndexLost):
+            policies = redis_index().eviction_policies()
+            self._policy_known = True
+            for policy in policies - {SAFE_EVICTION}:
+                self.observer.emit("redis.may_evict", policy=policy, remedy=f"set maxmemory-policy to {SAFE_EVICTION}")
 
     def _reconcile(self, queue: str, level: int, now: datetime) -> bool:
         """Repair one queue's index; says whether there is more to repair than one sweep could."""
+        try:
+            return self._repair(queue, level, now)
+        except IndexLost:  # workers ask the rows; what becomes ready meanwhile Redis will not know when it is back
+            self._doubted.add(queue)
+            return False
+
+    def _repair(self, queue: str, level: int, now: datetime) -> bool:
         known = self._queues.setdefault(queue, Reconciliation(redis_index(), queue))
         if known.ensure_whole(trusted=queue not in self._doubted):
             self.observer.emit("index.rebuilt", queue=queue)

@@ -7,9 +7,12 @@ Everything here raises IndexLost when Redis is away.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from redis import Redis
 
 from dtq_site.foundation.lua import load_script
 from tasks.queue import keys
@@ -51,12 +54,13 @@ class Contents:
         self._lanes = {"lanes": keys.lanes(queue)}
         self._line = {**self._lanes, "inflight": keys.inflight(queue)}
 
+    def _patiently(self, operation: Callable[[Redis], Any]) -> Any:
+        return self._index.patiently(self._queue, operation)
+
     def begin_rebuild(self, building: str) -> None:
         """Say that the index is being rebuilt under this mark, and forget all entries."""
         marked = {**self._line, "whole": keys.whole(self._queue)}
-        self._index.patiently(
-            lambda client: _begin_rebuild(client, keys=marked, lane_prefix=self._prefix, building=building)
-        )
+        self._patiently(lambda client: _begin_rebuild(client, keys=marked, lane_prefix=self._prefix, building=building))
 
     def load(self, entries: Collection[Entry]) -> None:
         """Put entries into their lanes, whatever is there: for a rebuild, while nothing is handed out."""
@@ -65,13 +69,13 @@ class Contents:
             by_name[name].append(f"{rank} {id_}")
         for name, texts in by_name.items():
             lane, text = {**self._lanes, "lane": keys.lane(self._queue, name)}, " ".join(texts)
-            self._index.patiently(
+            self._patiently(
                 lambda client, lane=lane, name=name, text=text: _load(client, keys=lane, name=name, entries=text)
             )
 
     def view(self, after: Place, upto: Place, limit: int) -> View:
         """The entries behind one place and up to another; where a lane has more than `limit`, as far as all were read."""
-        in_flight, *lanes = self._index.patiently(
+        in_flight, *lanes = self._patiently(
             lambda client: _page(
                 client,
                 keys=self._line,
@@ -98,7 +102,7 @@ class Contents:
         """Take entries out of their lanes that still stand at the same rank; returns how many did."""
         texts = [[name, str(rank), id_] for rank, id_, name in entries]
         return sum(
-            self._index.patiently(
+            self._patiently(
                 lambda client, batch=texts[start : start + _BATCH]: _remove(
                     client, keys=self._lanes, lane_prefix=self._prefix, entries=batch
                 )

@@ -1,4 +1,8 @@
-"""Every key in Redis, its type and its lifetime. The braces keep all keys of a queue in one slot of a cluster."""
+"""Every key in Redis, its type and its lifetime.
+
+The braces keep all keys of a queue in one slot of a cluster. Where the dispatch index is in a cluster, it holds the keys
+`ready`, `lanes`, `inflight`, `takers` and `whole`; bells, buckets and channels stay on the one server that all share.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import re
 
 BELL_SECONDS = 60
 LOCK_BELL_SECONDS = 10
+
+MOST_RINGS = 32
+"""How many workers one bell can have waked before any of them has come."""
 
 EVENTS_GROUP = "events"
 EVENTS = f"dtq__group__{EVENTS_GROUP}"

@@ -79,13 +79,13 @@ class Reconciliation:
         """Rebuild the index if it is not whole, or not `trusted` to be; True if it was. Raises IndexLost when Redis is away."""
         if trusted and self._index.is_whole(self._queue):
             return False
-        building = f"building:{uuid4()}"
+        building, finished = f"building:{uuid4()}", self._index.whole_mark(self._queue)
         self._contents.begin_rebuild(building)
         after = START
         while page := _page(self._queue, after):
             self._contents.load(page)
             after = page[-1][:2]
-        return self._index.mark_whole(self._queue, building)
+        return self._index.mark_whole(self._queue, building, finished)
 
     def sweep(self, now: datetime, budget_seconds: float, level_ms: int) -> Findings:
         """Make entries equal to rows: at the front of the line, then on from where the last sweep ended.

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from redis import Redis
-from redis.exceptions import RedisError
 
 from dtq_site.foundation.clock import elapsed_clock, milliseconds
 from dtq_site.foundation.lua import load_script
-from dtq_site.foundation.redis_clients import Breaker
 from tasks.queue import keys
 from tasks.queue.audience import Audience
 from tasks.queue.index import Hint, IndexLost
+from tasks.queue.shards import OneShard, Shard, Shards
 
 VISIBILITY_MS = 2000
 """How long a worker may take from being handed a task to having claimed its row."""
@@ -44,47 +44,58 @@ _finish_rebuild = load_script(_LUA / "finish_rebuild.lua")
 class RedisIndex:
     """A DispatchIndex in Redis.
 
-    The clients differ by their time-outs: `hints` has a short one, for callers who need no answer; `prompt` one that a
-    worker can bear, as the rows can be asked instead; `patient` a long one, for sleeping on a bell and for repair.
+    `signals` is the server at which people wait and listen: bells, rings, events. Where the lines are there too, the scripts
+    that change them ring by the way; for `shards` elsewhere the bells are rung afterwards.
     `add`, `confirm` and `drop` never fail their caller: what Redis misses the reconciler adds. `audience` is told by the way
     whether anybody listens to events.
     """
 
-    def __init__(self, hints: Redis, prompt: Redis, patient: Redis) -> None:
-        self._hints = hints
-        self._prompt = prompt
-        self._patient = patient
+    def __init__(self, signals: Shard, shards: Shards | None = None) -> None:
+        self._signals = signals
+        self._shards = shards or OneShard(signals)
         self.audience = Audience()
-        self._hint_breaker = Breaker(pause_seconds=0.2, longest_seconds=1.0)
-        self._breaker = Breaker(longest_seconds=2.0)  # the index is to be right soon after Redis is back
 
     def add(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        # Many take longer than a hint may, and who makes many can wait for longer.
-        client = self._hints if len(hints) <= _FEW else self._prompt
-        self._hint_breaker.call(lambda: self._add(client, hints), 0)
+        few = len(hints) <= _FEW  # many take longer than a hint may, and who makes many can wait for longer
+        for queue, group in _by_queue(hints):
+            shard = self._shard_of(queue)
+            if shard is not None:
+                shard.hint(partial(self._add, shard, shard.hints if few else shard.prompt, queue, group), 0)
+            if shard is not self._signals:
+                self._ring(queue, group)  # even if its line was not told: who wakes looks at the rows
 
     def add_certainly(self, hints: Sequence[Hint]) -> int:
         """As `add`, but raises IndexLost when Redis is away; returns how many were new."""
-        return self._guarded(lambda: self._add(self._patient, hints))
-
-    def _add(self, client: Redis, hints: Sequence[Hint]) -> int:
         total = 0
         for queue, group in _by_queue(hints):
-            asked_at = elapsed_clock()
-            added, listeners = _add(
-                client,
-                keys={"lanes": keys.lanes(queue), "inflight": keys.inflight(queue)},
-                lane_prefix=keys.lane_prefix(queue),
-                bell_prefix=keys.bell_prefix(queue),
-                bell_seconds=keys.BELL_SECONDS,
-                rings=keys.RINGS,
-                events=keys.EVENTS,
-                entries=_by_lane(group),
-            )
-            self.audience.note(asked_at, listeners)
-            total += added
+            shard = self._shards.of(queue)
+            total += shard.certainly(partial(self._add, shard, shard.patient, queue, group))
+            if shard is not self._signals:
+                self._ring(queue, group)
         return total
+
+    def _add(self, shard: Shard, client: Redis, queue: str, hints: Sequence[Hint]) -> int:
+        is_heard = shard is self._signals
+        asked_at = elapsed_clock()
+        added, listeners = _add(
+            client,
+            keys={"lanes": keys.lanes(queue), "inflight": keys.inflight(queue)},
+            lane_prefix=keys.lane_prefix(queue),
+            bell_prefix=keys.bell_prefix(queue),
+            bell_seconds=keys.BELL_SECONDS,
+            most_rings=keys.MOST_RINGS if is_heard else 0,
+            rings=keys.RINGS,
+            events=keys.EVENTS,
+            entries=_by_lane(hints),
+        )
+        if is_heard:
+            self.audience.note(asked_at, listeners)
+        return added
+
+    def _ring(self, queue: str, hints: Sequence[Hint]) -> None:
+        lanes = Counter(hint.name for hint in hints)
+        self._signals.hint(partial(_ring, self._signals.hints, queue, lanes), None)
 
     def take(
         self, queue: str, names: Collection[str], limit: int, *, taker: UUID | None = None, now_ms: int = 0
@@ -93,10 +104,11 @@ class RedisIndex:
 
         At most MOST_TAKEN at once. `now_ms` stands in for Redis's own time in tests.
         """
+        shard = self._shards.of(queue)
         asked_at = elapsed_clock()
-        answer = self._guarded(
+        answer = shard.certainly(
             lambda: _take(
-                self._prompt,
+                shard.prompt,
                 keys={
                     "inflight": keys.inflight(queue),
                     "lanes": keys.lanes(queue),
@@ -116,37 +128,32 @@ class RedisIndex:
         if answer == "LOST":
             raise IndexLost(f"the index of queue {queue} is not whole")
         listeners, *words = answer.split()
-        self.audience.note(asked_at, int(listeners))
+        if shard is self._signals:
+            self.audience.note(asked_at, int(listeners))
         parts = iter(words)
         return [Hint(int(rank), UUID(id_), queue, name) for rank, id_, name in zip(parts, parts, parts, strict=True)]
 
     def confirm(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        self._hint_breaker.call(lambda: self._remove(hints, lanes=False), None)
+        self._remove(hints, lanes=False)
 
     def drop(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
-        self._hint_breaker.call(lambda: self._remove(hints, lanes=True), None)
+        self._remove(hints, lanes=True)
 
     def _remove(self, hints: Sequence[Hint], *, lanes: bool) -> None:
-        with self._hints.pipeline(transaction=False) as pipeline:
-            for queue, group in _by_queue(hints):
-                pipeline.zrem(keys.inflight(queue), *(f"{hint.rank}:{hint.id}:{hint.name}" for hint in group))
-                for hint in group if lanes else ():
-                    pipeline.zrem(keys.lane(queue, hint.name), str(hint.id))
-            pipeline.execute()
+        groups: dict[Shard, list[tuple[str, list[Hint]]]] = defaultdict(list)
+        for queue, group in _by_queue(hints):
+            shard = self._shard_of(queue)
+            if shard is not None:
+                groups[shard].append((queue, group))
+        for shard, parts in groups.items():
+            shard.hint(partial(_remove, shard.hints, parts, lanes), None)
 
     def depth(self, queue: str) -> int:
         """See DispatchIndex. Counts what is being handed over too. Raises IndexLost."""
-        return self._guarded(lambda: self._depth(queue))
-
-    def _depth(self, queue: str) -> int:
-        names = self._prompt.smembers(keys.lanes(queue))
-        with self._prompt.pipeline(transaction=False) as pipeline:
-            pipeline.zcard(keys.inflight(queue))
-            for name in names:
-                pipeline.zcard(keys.lane(queue, name))
-            return sum(pipeline.execute())
+        shard = self._shards.of(queue)
+        return shard.certainly(lambda: _depth(shard.prompt, queue))
 
     def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
         """See DispatchIndex. Raises IndexLost at once when Redis is away."""
@@ -156,61 +163,103 @@ class RedisIndex:
         if seconds <= 0 or not rung:  # Redis takes the one for "for ever" and the other for an error
             time.sleep(max(seconds, 0.0))
             return False
-        self._guarded(self._prompt.ping)  # one that hangs must not keep a worker from the rows for long
-        return self._guarded(lambda: self._patient.blpop(rung, timeout=seconds)) is not None
+        signals = self._signals
+        signals.certainly(signals.prompt.ping)  # one that hangs must not keep a worker from the rows for long
+        return signals.certainly(lambda: signals.patient.blpop(rung, timeout=seconds)) is not None
 
     def publish(self, message: bytes) -> None:
         """Tell those who listen to events, and note whether there are any. Never fails its caller."""
         asked_at = elapsed_clock()
-        listeners = self._hint_breaker.call(lambda: self._hints.publish(keys.EVENTS, message), None)
+        listeners = self._signals.hint(lambda: self._signals.hints.publish(keys.EVENTS, message), None)
         if listeners is not None:
             self.audience.note(asked_at, listeners)
 
     def announce_due(self, moment: datetime) -> None:
         """Tell the scheduler that a task waits until this moment. Never fails its caller."""
-        self._hint_breaker.call(lambda: self._hints.publish(keys.DUE, milliseconds(moment)), None)
+        self._signals.hint(lambda: self._signals.hints.publish(keys.DUE, milliseconds(moment)), None)
+
+    def _shard_of(self, queue: str) -> Shard | None:
+        try:
+            return self._shards.of(queue)
+        except IndexLost:
+            return None
 
     # --- repair ----------------------------------------------------------------------------------------------------
 
-    def patiently(self, operation: Callable[[Redis], Any]) -> Any:
-        """What `operation` answers on the patient client. Raises IndexLost."""
-        return self._guarded(lambda: operation(self._patient))
+    def patiently(self, queue: str, operation: Callable[[Redis], Any]) -> Any:
+        """What `operation` answers on the patient client of the server that has this queue's line. Raises IndexLost."""
+        shard = self._shards.of(queue)
+        return shard.certainly(lambda: operation(shard.patient))
 
-    def eviction_policy(self) -> str:
-        """What Redis does when its memory is full; only `noeviction` leaves the index alone. Raises IndexLost."""
-        return str(self.patiently(lambda client: client.info("memory")["maxmemory_policy"]))
+    def eviction_policies(self) -> set[str]:
+        """What servers of the index do when their memory is full; only `noeviction` leaves it alone. Raises IndexLost."""
+        return {
+            shard.certainly(lambda shard=shard: shard.patient.info("memory")["maxmemory_policy"])
+            for shard in self._shards.all()
+        }
+
+    def ping(self) -> None:
+        """Raise IndexLost unless every server of the index answers."""
+        for shard in self._shards.all():
+            shard.certainly(shard.prompt.ping)
+
+    def whole_mark(self, queue: str) -> str:
+        """What the marker says once the Redis process that answers now has everything. Raises IndexLost."""
+        return self.patiently(queue, _whole_mark)
 
     def is_whole(self, queue: str) -> bool:
         """Whether the marker stands and was set in the Redis process that answers now. Raises IndexLost."""
-        return self._guarded(lambda: self._patient.get(keys.whole(queue)) == self._whole_mark())
+        return self.patiently(queue, lambda client: client.get(keys.whole(queue)) == _whole_mark(client))
 
     def mark_building(self, queue: str, mark: str) -> None:
         """Say that the index is being rebuilt under this mark. Raises IndexLost."""
-        self._guarded(lambda: self._patient.set(keys.whole(queue), mark))
+        self.patiently(queue, lambda client: client.set(keys.whole(queue), mark))
 
-    def mark_whole(self, queue: str, building: str) -> bool:
-        """Say that it is whole, if the rebuild's mark still stands; False after a flush in between. Raises IndexLost."""
-        return self._guarded(
-            lambda: bool(
-                _finish_rebuild(
-                    self._patient, keys={"whole": keys.whole(queue)}, building=building, finished=self._whole_mark()
-                )
-            )
+    def mark_whole(self, queue: str, building: str, finished: str) -> bool:
+        """Say that it is whole, if the rebuild's mark still stands; False after a flush in between. Raises IndexLost.
+
+        `finished` is the `whole_mark` from before the rebuild: if another server has taken its place since, and has perhaps
+        missed a part, the marker names the wrong one.
+        """
+        marked = {"whole": keys.whole(queue)}
+        return self.patiently(
+            queue,
+            lambda client: bool(_finish_rebuild(client, keys=marked, building=building, finished=finished)),
         )
 
-    def _whole_mark(self) -> str:
-        return f"whole:{self._patient.info('server')['run_id']}"
 
-    def _guarded(self, operation: Callable[[], Any]) -> Any:
-        if not self._breaker.passing:
-            raise IndexLost("Redis failed a moment ago")
-        try:
-            answer = operation()
-        except RedisError as error:
-            self._breaker.trip()
-            raise IndexLost(str(error)) from error
-        self._breaker.recover()
-        return answer
+def _whole_mark(client: Redis) -> str:
+    return f"whole:{client.info('server')['run_id']}"
+
+
+def _ring(client: Redis, queue: str, lanes: Mapping[str, int]) -> None:
+    """What add.lua does to the bells of lanes that have grown, without a look at how many have."""
+    with client.pipeline(transaction=False) as pipeline:
+        for name, count in lanes.items():
+            bell = keys.bell(queue, name)
+            pipeline.rpush(bell, *["1"] * min(count, keys.MOST_RINGS))
+            pipeline.ltrim(bell, 0, keys.MOST_RINGS - 1)
+            pipeline.expire(bell, keys.BELL_SECONDS)
+            pipeline.publish(keys.RINGS, bell)
+        pipeline.execute()
+
+
+def _remove(client: Redis, groups: Sequence[tuple[str, Sequence[Hint]]], lanes: bool) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for queue, group in groups:
+            pipeline.zrem(keys.inflight(queue), *(f"{hint.rank}:{hint.id}:{hint.name}" for hint in group))
+            for hint in group if lanes else ():
+                pipeline.zrem(keys.lane(queue, hint.name), str(hint.id))
+        pipeline.execute()
+
+
+def _depth(client: Redis, queue: str) -> int:
+    names = client.smembers(keys.lanes(queue))
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.zcard(keys.inflight(queue))
+        for name in names:
+            pipeline.zcard(keys.lane(queue, name))
+        return sum(pipeline.execute())
 
 
 def _by_queue(hints: Sequence[Hint]) -> Iterator[tuple[str, list[Hint]]]:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 from dtq_site.foundation.processes import dies_with_parent
 from tests.support.waiting import eventually
@@ -107,37 +108,54 @@ class Server(ABC):
     def _answers(self) -> bool: ...
 
 
+def ask_redis(port: int, password: str, *command: str) -> Any:
+    """What the server on that port answers; None if it does not."""
+    from redis import Redis
+    from redis.exceptions import ConnectionError as RedisAway
+    from redis.exceptions import TimeoutError as RedisSilent
+
+    try:
+        with Redis(port=port, password=password, retry=None, socket_timeout=2, decode_responses=True) as client:
+            return client.execute_command(*command)
+    except (RedisAway, RedisSilent):
+        return None
+
+
 class RedisServer(Server):
-    """The system's redis-server, without persistence."""
+    """The system's redis-server, without persistence; `directives` are further lines of its configuration."""
 
     program = system_program("redis-server")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *directives: str, password: str = "") -> None:
         super().__init__(folder)
+        self.password = password or self.password
         self._config = folder / "redis.conf"
-        self._config.write_text(
-            f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\n'
-            f"maxmemory-policy noeviction\ndir {folder}\n"
+        lines = (
+            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nmasterauth {self.password}",
+            f'save ""\nappendonly no\nmaxmemory-policy noeviction\ndir {folder}',
+            *directives,
         )
+        self._config.write_text("\n".join((*lines, "")))
 
     @property
     def url(self) -> str:
         """The value for REDIS_URL."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
+    def ask(self, *command: str) -> Any:
+        """What it answers; None if it does not."""
+        return ask_redis(self.port, self.password, *command)
+
+    def info(self, section: str) -> dict[str, Any]:
+        """That part of what it tells of itself; nothing if it does not answer."""
+        return self.ask("INFO", section) or {}
+
     def _command(self) -> list[str]:
         assert self.program
         return [self.program, str(self._config)]
 
     def _answers(self) -> bool:
-        from redis import Redis
-        from redis.exceptions import ConnectionError as RedisAway
-
-        try:
-            with Redis.from_url(self.url, retry=None) as client:
-                return bool(client.ping())
-        except RedisAway:
-            return False
+        return bool(self.ask("PING"))
 
 
 class MariaDbServer(Server):

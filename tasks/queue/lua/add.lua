@@ -1,12 +1,10 @@
 -- add: put ready tasks into their lanes and ring the bell of each lane.
 -- KEYS lanes inflight
--- ARGV lane_prefix bell_prefix bell_seconds:number rings events entries:json
+-- ARGV lane_prefix bell_prefix bell_seconds:number most_rings:number rings events entries:json
 --      entries is {name: [rank, id, rank, id, …]}; ranks are text, for cjson would round them; `rings` is a channel, on which
---      the bells are named that rang
+--      the bells are named that rang; with 0 for `most_rings` there are no bells here
 -- RETURNS how many entries were new, and how many listen to the channel `events`
 -- KEEPS a task is in its lane or in flight, never in both; adding twice is adding once
-
-local MAX_RINGS = 32
 
 local listeners = redis.call('PUBSUB', 'NUMSUB', rings, events)
 local some_fly = redis.call('ZCARD', KEYS.inflight) > 0
@@ -32,9 +30,9 @@ for name, members in pairs(entries) do
         redis.call('SADD', KEYS.lanes, name)
         local new = redis.call('ZADD', lane_prefix .. name, unpack(members)) -- Lua passes 8,000 values at most
         added = added + new
-        if new > 0 then
+        if new > 0 and most_rings > 0 then
             local bell = bell_prefix .. name
-            for _ = redis.call('LLEN', bell) + 1, math.min(new, MAX_RINGS) do
+            for _ = redis.call('LLEN', bell) + 1, math.min(new, most_rings) do
                 redis.call('RPUSH', bell, '1')
             end
             redis.call('EXPIRE', bell, bell_seconds)

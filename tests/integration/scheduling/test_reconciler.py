@@ -127,7 +127,7 @@ def test_it_goes_on_at_once_while_there_is_more_to_repair_than_one_sweep_can(mon
 
 @pytest.mark.parametrize(("policy", "told"), [("noeviction", 0), ("allkeys-lru", 1)])
 def test_a_redis_that_may_forget_keys_is_warned_of_once(monkeypatch, policy, told):
-    monkeypatch.setattr(RedisIndex, "eviction_policy", lambda _: policy)
+    monkeypatch.setattr(RedisIndex, "eviction_policies", lambda _: {policy})
     duty, heard = make_duty(Reconciler)
 
     duty.perform(START)
@@ -138,7 +138,7 @@ def test_a_redis_that_may_forget_keys_is_warned_of_once(monkeypatch, policy, tol
 
 
 def test_the_policy_is_what_redis_says(redis_server):
-    assert redis_index().eviction_policy() == redis_server.info("memory")["maxmemory_policy"] == "noeviction"
+    assert redis_index().eviction_policies() == {redis_server.info("memory")["maxmemory_policy"]} == {"noeviction"}
 
 
 def test_what_workers_hold_is_not_added(redis_server):
