@@ -37,10 +37,15 @@ def run_node() -> Callable[..., Any]:
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
+def find_browser() -> str | None:
+    """The program of a browser, if this machine has one."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
 @pytest.fixture
 def browser() -> str:
     """The program of a browser."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    found = find_browser()
     if found is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("this needs Chromium: apt-get install chromium")
     return found
