@@ -23,6 +23,7 @@ from tests.support.sources import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMPOSE = sorted((ROOT / "docker").glob("docker-compose*.yml"))
 SCRIPTS = {"dtq-worker": remote_worker.main, "dtq-worker-store": remote_worker.show_store}
 
 
@@ -47,10 +48,11 @@ def test_an_operation_fits_the_schema(block: Block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_variable_is_a_setting(page: Path):
+def test_a_variable_is_a_setting_or_one_of_the_compose_files(page: Path):
     named = set(re.findall(r"\bDTQ_[A-Z]\w*[A-Z]\b", page.read_text()))
+    composed = {name for path in COMPOSE for name in re.findall(r"\$\{(\w+)", path.read_text())}
 
-    assert sorted(named - set(configuration.variables())) == []
+    assert sorted(named - set(configuration.variables()) - composed) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
