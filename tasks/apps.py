@@ -1,4 +1,6 @@
-"""Composes the app at start: handlers are found, `.enqueue()` gets its way into the database, and lost deadlocks are counted."""
+"""Composes the app at start: handlers and tasks of Django's kind are found, `.enqueue()` gets its way into the database, and
+lost deadlocks are counted.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,10 @@ class TasksConfig(AppConfig):
         """Import every module with handlers, let handlers submit through this process, count the floor's lock conflicts."""
         from dtq_site.foundation import database
         from tasks import metrics, submission
+        from tasks.django_tasks import declared
         from tasks.handling import discovery, port
 
         database.count_conflicts_by(metrics.record_conflicts)
         port.fill(submission.submit_from_code)
         discovery.discover(["tasks"], settings.DTQ_TASKS.handlers)
+        declared.discover()
