@@ -277,6 +277,7 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "dtq",
         "OPTIONS": {"CONNECTION_FACTORY": "dtq_site.foundation.redis_clients.CacheConnections"},
     }
 }
