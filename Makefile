@@ -96,7 +96,7 @@ CLIENTS := $(addprefix tests/conformance/,package.json package-lock.json gql.txt
 $(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages $(CLIENTS)
 	@tests/support/install-packages $(abspath $(BIN)/python)
 	@echo "Installing what the tests need into $(VENV)"
-	@$(PIP) install -c $(CONSTRAINTS) -e '.[server,mysql,examples,otel,load,dev]'
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[server,mysql,django-tasks,examples,otel,load,dev]'
 	@$(BIN)/python -m tests.support.node_packages
 	@$(BIN)/python -m tests.support.gql_environment
 	@touch $@
