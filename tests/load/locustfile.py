@@ -168,7 +168,7 @@ class Following(Account):
             status = created and self.follow(created)
             if status != "COMPLETED":
                 failure = AssertionError(f"the task ended as {status}")
-        except (TimeoutError, WebSocketException) as error:
+        except (AssertionError, TimeoutError, WebSocketException) as error:
             failure = error
         self.environment.events.request.fire(
             request_type=type(self).__name__,

@@ -6,7 +6,7 @@ What a scenario returns can be written as JSON: `figures` for tables, `requests`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -67,13 +67,12 @@ def throughput(place: Place) -> Found:
     """Users create tasks as fast as they are answered, and the worker keeps up or not."""
     scale = place.scale
     requests, looks = place.play("throughput", Users(("Rusher",), scale.rush_users, scale.rush_seconds))
-    created, span = _named(requests, CREATE), scale.rush_seconds
-    until = looks[0].at + span
-    completed = max(each.completed for each in looks if each.at <= until + 1) - looks[0].completed
+    created, completed = _named(requests, CREATE), looks[-1].completed - looks[0].completed
+    ended_at = next(each.at for each in looks if each.completed == looks[-1].completed)
     figures = {
         "created": len(created),
         "created_per_minute": len(created) / _span(created) * 60,
-        "completed_per_minute": completed / span * 60,
+        "completed_per_minute": completed / (ended_at - created[0].at) * 60,
         "deepest": max(each.ready for each in looks),
         **_quantiles(created),
     }
@@ -102,17 +101,34 @@ def steady(place: Place) -> Found:
 
 def capacity(place: Place) -> Found:
     """The rate is raised step by step until answers take too long or the rate is not reached; the last but one is the highest."""
-    scale, steps, requests, looks = place.scale, [], [], []
-    for rate in range(scale.first_rate, scale.last_rate + 1, scale.rate_step):
+    scale, requests, looks = place.scale, [], []
+
+    def attempt(rate: int) -> Found:
         sent, seen = place.play(f"capacity-{rate}", Users(("Steady",), rate, scale.step_seconds))
-        requests, looks = [*requests, *sent], [*looks, *seen]
-        figures = {"rate": rate, "per_second": _rate(sent), **_quantiles(sent)}
-        figures["kept"] = _is_kept(figures, scale)
-        steps.append(figures)
-        if not figures["kept"]:
+        requests.extend(sent)
+        looks.extend(seen)
+        return step(rate, sent, scale.limit_ms)
+
+    steps = climb(range(scale.first_rate, scale.last_rate + 1, scale.rate_step), attempt)
+    highest = max((each["rate"] for each in steps if each["kept"]), default=0)
+    return _found({"steps": steps, "highest": highest}, requests, looks)
+
+
+def climb(rates: Iterable[int], attempt: Callable[[int], Found]) -> list[Found]:
+    """One attempt after another, up to the first whose rate is not kept."""
+    steps = []
+    for rate in rates:
+        steps.append(attempt(rate))
+        if not steps[-1]["kept"]:
             break
-    kept = [step["rate"] for step in steps if step["kept"]]
-    return _found({"steps": steps, "highest": max(kept, default=0)}, requests, looks)
+    return steps
+
+
+def step(rate: int, requests: Sequence[Request], limit_ms: float) -> Found:
+    """What became of a rate, and whether it was kept: reached, answered in time, and without a failure."""
+    figures = {"rate": rate, "per_second": _rate(requests), **_quantiles(requests)}
+    reached = figures["per_second"] >= KEPT_SHARE * rate
+    return {**figures, "kept": reached and figures["p95"] < limit_ms and not figures["failures"]}
 
 
 SCENARIOS: dict[str, Callable[[Place], Found]] = {
@@ -121,11 +137,6 @@ SCENARIOS: dict[str, Callable[[Place], Found]] = {
     "steady": steady,
     "capacity": capacity,
 }
-
-
-def _is_kept(figures: Found, scale: Scale) -> bool:
-    reached = figures["per_second"] >= KEPT_SHARE * figures["rate"]
-    return reached and figures["p95"] < scale.limit_ms and not figures["failures"]
 
 
 def _named(requests: Sequence[Request], name: str) -> list[Request]:
@@ -145,7 +156,7 @@ def _rate(requests: Sequence[Request]) -> float:
     """Creations a second, but for the first second, in which users begin one after another."""
     created = _named(requests, CREATE)
     later = [request for request in created if request.at >= created[0].at + 1]
-    return len(later) / (later[-1].at - later[0].at)
+    return (len(later) - 1) / (later[-1].at - later[0].at)
 
 
 def _found(figures: Found, requests: Sequence[Request], looks: Sequence[Look]) -> Found:
