@@ -14,6 +14,7 @@ async function take(browser, colorScheme) {
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByText("2 things to look at").waitFor();
   await page.locator("[data-part=dead] tr").first().waitFor();
   await page.locator("[data-part=workers] a.running", { hasText: "%" }).first().waitFor();
   await page.locator("[data-part=schedules] tr").first().waitFor();

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -63,13 +64,13 @@ def take_pictures(processes: Processes, variables: Mapping[str, str]) -> None:
     call_command("migrate", verbosity=0)
     for role in demo.ROLES:
         demo.make(role)
-    make_up_a_past()
     url = f"http://127.0.0.1:{(port := free_port())}"
     processes.manage("runserver", str(port), "--noreload")
-    processes.manage("runscheduler").wait_for("scheduler.ready")
     for name in ("oslo", "lima"):
         queues = "mail,media,stock,payments"
         processes.manage("runworker", "--name", name, "--queues", queues).wait_for("worker.ready")
+    make_up_a_past()
+    processes.manage("runscheduler").wait_for("scheduler.ready")
     with httpx.Client(base_url=url, transport=httpx.HTTPTransport(retries=20), timeout=30) as client:
         task = open_the_shop(client)
     IMAGES.mkdir(exist_ok=True)
@@ -88,9 +89,9 @@ def make_up_a_past() -> None:
     from tasks import metrics
 
     now = database_clock.now()
-    steps = 121
+    steps, chance = 121, random.Random(7)
     for step in range(steps):
-        wave = 0.5 + 0.3 * math.sin(step / 9) + 0.2 * math.sin(step * 1.3)
+        wave = 0.4 + 0.3 * math.sin(step / 9) + 0.3 * chance.random()
         done = round(300 + 400 * wave)
         counts = metrics.observed(metrics.RUN_SECONDS, [0.02 + 0.0007 * each for each in range(done)])
         counts += metrics.observed(metrics.WAIT_SECONDS, [0.004 + 0.005 * wave * each for each in range(done)])
