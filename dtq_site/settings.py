@@ -7,23 +7,20 @@ allowed stops the start with its name, the value and the remedy.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import secrets
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import environ
 
 from accounts.options import AccountsOptions
+from dtq_site import servers
 from dtq_site.api.options import ApiOptions
-from dtq_site.foundation.embedded_redis import socket_url
 from dtq_site.foundation.logging import logging_config
 from dtq_site.foundation.options import OptionsError, load
-from dtq_site.foundation.redis_address import TLS_FILES, speaks_tls, with_tls_files
 from dtq_site.foundation.redis_clients import channel_host
 from dtq_site.options import SiteOptions
 from dtq_site.production import refusals
@@ -70,93 +67,11 @@ except OSError as _error:
 
 # --- servers -------------------------------------------------------------------------------------------------------
 
-
-def _tls_files(variables: str, ca: str, cert: str, key: str) -> list[str]:
-    if bool(cert) != bool(key):
-        _problems.append(f"{variables}_CERT and {variables}_KEY belong together: set both, or neither.")
-    return [ca, cert, key]
-
-
-def _database_tls() -> dict[str, Any]:
-    site = DTQ_SITE
-    files = _tls_files("DATABASE_TLS", site.database_tls_ca, site.database_tls_cert, site.database_tls_key)
-    named = {name: path for name, path in zip(("ca", "cert", "key"), files, strict=True) if path}
-    if named and not site.database_tls_ca:
-        _problems.append("DATABASE_TLS_CA is missing. Without it the database's certificate would not be verified.")
-    return {"ssl_mode": "VERIFY_IDENTITY", "ssl": named} if named else {}
-
-
-def _database() -> dict[str, Any]:
-    site = DTQ_SITE
-    if site.database_url:
-        config = dict(environ.Env.db_url_config(site.database_url))
-    elif site.database_host:
-        config = {
-            "ENGINE": "django.db.backends.mysql",
-            "HOST": site.database_host,
-            "PORT": site.database_port,
-            "USER": site.database_user,
-            "PASSWORD": site.database_password,
-            "NAME": site.database_name,
-        }
-    else:
-        config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_FOLDER / "dtq.sqlite3")}
-    kind = config["ENGINE"].rpartition(".")[2]
-    if kind == "sqlite3":
-        # Writers must queue from the start of their transaction: a deferred one fails with "database is locked".
-        config["OPTIONS"] = {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 5,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        }
-        config["TEST"] = {"NAME": str(config["NAME"]) + ".test"}
-    elif kind == "mysql":
-        seconds = math.ceil(site.database_timeout.total_seconds())
-        config["OPTIONS"] = {
-            "charset": "utf8mb4",
-            "isolation_level": "read committed",
-            "connect_timeout": 3,
-            "read_timeout": seconds,
-            "write_timeout": seconds,
-            # A process that was suspended within a transaction must not keep its locks for ever. Of MariaDB's own, hence the
-            # comment, which MySQL skips.
-            "init_command": "SET SESSION innodb_lock_wait_timeout = 3 /*M!100300 , idle_transaction_timeout = 60 */",
-            **_database_tls(),
-        }
-        config["TEST"] = {"CHARSET": "utf8mb4"}
-    else:
-        _problems.append("DATABASE_URL is not allowed: use mysql://… for MySQL or MariaDB, or sqlite:///…")
-    config["ENGINE"] = f"django_prometheus.db.backends.{kind}"
-    config["CONN_MAX_AGE"] = 0  # under ASGI a kept connection would stay open, unused, after each request's thread
-    return config
-
-
-def _redis_url() -> str:
-    site = DTQ_SITE
-    if site.redis_url:
-        return site.redis_url
-    if site.redis_host:
-        user, password = (quote(text, safe="") for text in (site.redis_username, site.redis_password))
-        sign_in = f"{user}:{password}@" if user or password else ""
-        return f"redis://{sign_in}{site.redis_host}:{site.redis_port}/0"
-    return socket_url(EMBEDDED_REDIS_FOLDER)
-
-
-def _with_redis_tls(urls: list[str]) -> list[str]:
-    site = DTQ_SITE
-    files = _tls_files("REDIS_TLS", site.redis_tls_ca, site.redis_tls_cert, site.redis_tls_key)
-    if any(files) and not any(map(speaks_tls, urls)):
-        _problems.append(
-            "REDIS_TLS_CA, REDIS_TLS_CERT or REDIS_TLS_KEY is set, but no URL of Redis begins with rediss."
-        )
-    named = dict(zip(TLS_FILES, files, strict=True))
-    return [with_tls_files(url, named) if speaks_tls(url) else url for url in urls]
-
-
 EMBEDDED_REDIS_FOLDER = DATA_FOLDER / "redis"
 REDIS_IS_EMBEDDED = not (DTQ_SITE.redis_url or DTQ_SITE.redis_host)
-REDIS_URL, DISPATCH_REDIS_URL = _with_redis_tls([_redis_url(), DTQ_SITE.dispatch_redis_url])
-DATABASES = {"default": _database()}
+REDIS_URL, DISPATCH_REDIS_URL = servers.redis_urls(DTQ_SITE, EMBEDDED_REDIS_FOLDER)
+DATABASES = {"default": servers.database(DTQ_SITE, DATA_FOLDER)}
+_problems.extend(servers.problems(DTQ_SITE))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- secrets -------------------------------------------------------------------------------------------------------
