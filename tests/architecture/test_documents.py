@@ -89,6 +89,8 @@ def check_make(command: Command) -> None:
 
 def check_manage(command: Command) -> None:
     name, *arguments = command.arguments
+    if name == "help":  # of Django's own program, before any command is looked for
+        name, *arguments = arguments or ["check"]
     assert name in get_commands(), name
     parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
     known = set(options_of(parser))

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 from tests.support.sources import ROOT
 
@@ -77,7 +78,7 @@ def _blocks_of(page: Path) -> Iterator[Block]:
     for match in _BLOCK.finditer(text):
         language, *said = match["said"].split() or [""]
         line = text.count("\n", 0, match.start()) + 1
-        yield Block(name_of(page), line, language, RUNNABLE in said, match["text"])
+        yield Block(name_of(page), line, language, RUNNABLE in said, dedent(match["text"]))
 
 
 def _mentions_in(page: Path) -> Iterator[Command]:
