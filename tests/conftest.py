@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
             pytest.exit(remedy, 2)
         config.stash[_missing] = remedy
         name = "sqlite"
+    if config.getoption("numprocesses") and not hasattr(config, "workerinput"):
+        return  # the processes that pytest-xdist starts run the tests, each on servers of its own
     opened = backing.open_backing(name)
     environment = opened.__enter__()
     config.add_cleanup(lambda: opened.__exit__(None, None, None))

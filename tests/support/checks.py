@@ -17,6 +17,8 @@ from tests.support.backing import open_backing
 
 _ROOT = Path(__file__).parents[2]
 _BIN = Path(sys.executable).parent
+_PROCESSES = min(8, (os.cpu_count() or 1) + 2)
+"""Of pytest, each with servers of its own: some more than processors, for many tests wait for processes that they have started."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def _tool(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _tests(backing: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pytest", "-q", f"--backing={backing}", *arguments)
+    side_by_side = ("-n", str(_PROCESSES), "--dist", "loadfile")
+    return (sys.executable, "-m", "pytest", "-q", f"--backing={backing}", *side_by_side, *arguments)
 
 
 def _without(paths: Iterable[str]) -> list[str]:
