@@ -6,6 +6,7 @@ The text begins with a line for people and for `failures.gist`; the line begins 
 
 from __future__ import annotations
 
+import re
 from traceback import TracebackException
 
 from tasks.django_tasks.api import TaskError
@@ -13,6 +14,7 @@ from tasks.handling.errors import Discard, Retry, TaskCancelled, TimeLimitExceed
 from tasks.models import TaskAttempt
 
 _LONGEST_HEADLINE = 300
+_WRITTEN = re.compile(r"([\w.<>]+\.\w+): [^\n]*\n\n(.*Traceback .*)", re.DOTALL)
 
 
 class WorkerLost(Exception):
@@ -44,9 +46,9 @@ def written(error: BaseException) -> str:
 
 def read(ending: TaskAttempt) -> TaskError:
     """What is said of an attempt that did not complete."""
-    headline, parted, trace = ending.error.partition("\n\n")
-    if parted:
-        return TaskError(exception_class_path=headline.partition(":")[0], traceback=trace)
+    if found := _WRITTEN.fullmatch(ending.error):
+        path, trace = found.groups()
+        return TaskError(exception_class_path=path, traceback=trace)
     kind = _KINDS[ending.ending]
     if ending.error.startswith(TimeLimitExceeded.__name__):
         kind = TimeLimitExceeded

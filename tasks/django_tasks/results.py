@@ -60,14 +60,15 @@ def result_of(row: Task) -> TaskResult:
     )
     object.__setattr__(task, "queue_name", row.queue)  # an operator may have moved it to one that QUEUES does not have
     starts, endings = _past(row)
+    last_start = row.started_at if row.attempts else None  # a claim that was given back left one too
     result = TaskResult(
         task=task,
         id=str(row.pk),
         status=_STATUSES[TaskStatus(row.status)],
         enqueued_at=row.created_at,
-        started_at=starts[1][0] if 1 in starts else row.started_at,
+        started_at=starts[1][0] if 1 in starts else last_start,
         finished_at=row.completed_at,
-        last_attempted_at=row.started_at,
+        last_attempted_at=last_start,
         args=payload.get("args", []),
         kwargs=payload.get("kwargs", {}),
         backend=task.backend,
@@ -88,19 +89,16 @@ Endings = Mapping[int, TaskAttempt]
 
 
 def _past(row: Task) -> tuple[Starts, Endings]:
-    """When and by whom attempts were started, and how they ended if not well; the present one is left out."""
-    if row.attempts == (row.status == TaskStatus.PROCESSING):
+    """When and by whom the attempts before the present one were started, and how they ended if not well."""
+    if row.attempts == 0 or (row.attempts == 1 and row.status == TaskStatus.PROCESSING):
         return {}, {}
     lines = TaskLog.objects.filter(task_id=row.pk, sequence=1).order_by("pk").values_list("attempt", "message")
     told = {attempt: found.groups() for attempt, message in lines if (found := _START.fullmatch(message))}
     starts = {attempt: (datetime.fromisoformat(at), worker) for attempt, (at, worker) in told.items()}
-    endings = TaskAttempt.objects.filter(task_id=row.pk, ending__in=errors.ENDINGS).order_by("pk")
-    return starts, {ending.attempt: ending for ending in endings if ending.attempt < _first_without_ending(row)}
-
-
-def _first_without_ending(row: Task) -> int:
-    """An attempt that runs or has completed has no bad end, but one before it may have had the same number and not begun."""
-    return row.attempts + (row.status not in (TaskStatus.PROCESSING, TaskStatus.COMPLETED))
+    # The last attempt runs or has completed, but one that did not begin may have had its number before.
+    ended = row.attempts - (row.status in (TaskStatus.PROCESSING, TaskStatus.COMPLETED))
+    endings = TaskAttempt.objects.filter(task_id=row.pk, ending__in=errors.ENDINGS, attempt__lte=ended).order_by("pk")
+    return starts, {ending.attempt: ending for ending in endings}
 
 
 def _worker_ids(row: Task, starts: Starts, endings: Endings) -> list[str]:
