@@ -18,7 +18,7 @@ from tests.support.backing import open_backing
 _ROOT = Path(__file__).parents[2]
 _BIN = Path(sys.executable).parent
 _PROCESSES = min(8, (os.cpu_count() or 1) + 2)
-"""Of pytest, each with servers of its own: some more than processors, for many tests wait for processes that they have started."""
+"""Of pytest, each with servers of its own: more than processors, for many tests wait for processes that they have started."""
 
 
 @dataclass(frozen=True)
