@@ -91,7 +91,7 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml $(CONSTRAINTS)
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[server]'
 	@touch $@
 
-CLIENTS := $(addprefix tests/conformance/,package.json package-lock.json gql.txt)
+CLIENTS := $(addprefix tests/conformance/,package.json package-lock.json gql.txt django.txt)
 
 $(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages $(CLIENTS)
 	@tests/support/install-packages $(abspath $(BIN)/python)
@@ -99,4 +99,5 @@ $(VENV)/.installed-for-tests: $(VENV)/.installed tests/support/install-packages 
 	@$(PIP) install -c $(CONSTRAINTS) -e '.[server,mysql,django-tasks,examples,otel,load,dev]'
 	@$(BIN)/python -m tests.support.node_packages
 	@$(BIN)/python -m tests.support.gql_environment
+	@$(BIN)/python -m tests.support.django_environment
 	@touch $@
