@@ -1,0 +1,94 @@
+"""An environment with a later Python and Django than ours, and that Django's own tests of `django.tasks`, in `var/django`.
+
+Made when first asked for: what DTQ and its tests need, as the constraints pin it, and the Django of
+tests/conformance/django.txt.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import subprocess
+import tarfile
+import tomllib
+from pathlib import Path
+
+from tests.support.sources import ROOT
+
+REQUIREMENTS = ROOT / "tests" / "conformance" / "django.txt"
+_CONSTRAINTS = ROOT / "docker" / "constraints.txt"
+_FOLDER = ROOT / "var" / "django"
+_NAMES = ("python3.12", "python3.13", "python3")
+_HIDDEN = Path.home() / ".pyenv" / "versions"
+
+
+def interpreter() -> str | None:
+    """A Python that this Django runs on; None if there is none here."""
+    hidden = [str(path) for path in sorted(_HIDDEN.glob("3.12.*/bin/python3.12"))]
+    for program in [*hidden, *filter(None, map(shutil.which, _NAMES))]:
+        asked = subprocess.run(
+            [program, "-c", "import sys, venv; sys.exit(sys.version_info < (3, 12))"], capture_output=True
+        )
+        if asked.returncode == 0:
+            return program
+    return None
+
+
+def ensure(program: str) -> tuple[Path, Path]:
+    """The environment's interpreter, and the folder `tests` of the Django. Raises CalledProcessError where it cannot be made."""
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    environment, sources, installed = _FOLDER / "environment", _FOLDER / "sources", _FOLDER / "installed.txt"
+    python = environment / "bin" / "python"
+    with (_FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        requirements = _requirements()
+        wanted = f"{requirements}\n{_CONSTRAINTS.read_text()}"
+        if not installed.exists() or installed.read_text() != wanted:
+            installed.unlink(missing_ok=True)
+            shutil.rmtree(environment, ignore_errors=True)
+            shutil.rmtree(sources, ignore_errors=True)
+            subprocess.run([program, "-m", "venv", str(environment)], check=True)
+            _install(python, requirements)
+            _unpack(python, sources)
+            installed.write_text(wanted)
+    return python, next(sources.glob("*/tests"))
+
+
+def _requirements() -> str:
+    """What our server and pytest need, but for Django; and the Django that is asked for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    tests = [each for each in extras["dev"] if each.startswith("pytest")]
+    ours = [*project["dependencies"], *extras["server"], *tests]
+    return "\n".join([*(each for each in ours if not _is_django(each)), REQUIREMENTS.read_text()])
+
+
+def _is_django(requirement: str) -> bool:
+    return re.match(r"django(?![\w-])", requirement, re.IGNORECASE) is not None
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    subprocess.run([str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments], check=True)
+
+
+def _install(python: Path, requirements: str) -> None:
+    wanted, constraints = _FOLDER / "requirements.txt", _FOLDER / "constraints.txt"
+    wanted.write_text(requirements)
+    pinned = _CONSTRAINTS.read_text().splitlines()
+    constraints.write_text("\n".join(line for line in pinned if not _is_django(line)))
+    _pip(python, "install", "-r", str(wanted), "-c", str(constraints))
+
+
+def _unpack(python: Path, sources: Path) -> None:
+    _pip(python, "download", "--no-deps", "--no-binary", ":all:", "-d", str(sources), "-r", str(REQUIREMENTS))
+    (archive,) = sources.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        wanted = [member for member in opened.getmembers() if "/tests/tasks/" in member.name]
+        opened.extractall(sources, wanted, filter="data")
+
+
+if __name__ == "__main__":
+    found = interpreter()
+    if found is not None:
+        ensure(found)
