@@ -112,7 +112,6 @@ INSTALLED_APPS = [
     "tasks",
     "workers",  # before channels, which brings a command runworker of its own
     "scheduling",
-    "daphne",
     "channels",
     "corsheaders",
     "dtq_site.apps.OperatorsAdminConfig",
@@ -191,7 +190,7 @@ STORAGES = {
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
+        "LOCATION": [REDIS_URL],  # one, whatever commas it has
         "KEY_PREFIX": "dtq",
         "OPTIONS": {"CONNECTION_FACTORY": "dtq_site.foundation.redis_clients.CacheConnections"},
     }
