@@ -22,16 +22,23 @@ from django.utils.module_loading import autodiscover_modules
 
 from tasks.handling import registry
 from tasks.handling.context import TaskContext
-from tasks.handling.errors import BadDeclaration, TaskInterrupted
+from tasks.handling.errors import BadDeclaration, HandlersNotLoaded, TaskInterrupted
 
 _ENDED_FROM_OUTSIDE = (TaskInterrupted, asyncio.CancelledError)
 """What the executor raises in a task; it knows why."""
 
 
 def discover() -> None:
-    """Import `tasks.py` of every app that has one, if the setting TASKS has a use for it."""
-    if getattr(settings, "TASKS", None) and (find_spec("django.tasks") or find_spec("django_tasks")):
+    """Import `tasks.py` of every app that has one, if the setting TASKS has a use for it. Raises HandlersNotLoaded."""
+    if not getattr(settings, "TASKS", None) or not (find_spec("django.tasks") or find_spec("django_tasks")):
+        return
+    try:
         autodiscover_modules("tasks")
+    except Exception as error:
+        raise HandlersNotLoaded(
+            f"The tasks.py of an app cannot be loaded: {type(error).__name__}: {error}. Mend it, or take its app out of "
+            "INSTALLED_APPS."
+        ) from error
 
 
 def find(path: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.processes import Process
+from tests.support.processes import Process, Processes
 from tests.support.waiting import eventually
 
 
@@ -110,3 +111,20 @@ def test_a_task_whose_worker_is_killed_runs_again(start_worker: Callable[..., Pr
 
     assert (finished(result).return_value, result.attempts, len(set(result.worker_ids))) == (2, 2, 2)
     assert [error.exception_class_path for error in result.errors] == ["tasks.django_tasks.errors.WorkerLost"]
+
+
+def test_an_app_whose_tasks_cannot_be_loaded_stops_the_start(processes: Processes, tmp_path: Path):
+    (tmp_path / "broken_shop").mkdir()
+    (tmp_path / "broken_shop" / "__init__.py").touch()
+    (tmp_path / "broken_shop" / "tasks.py").write_text("import a_module_that_is_not_there\n")
+    (tmp_path / "broken_settings.py").write_text(
+        "from dtq_site.settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'broken_shop']\n"
+    )
+
+    worker = processes.manage("runworker", DJANGO_SETTINGS_MODULE="broken_settings", PYTHONPATH=str(tmp_path))
+
+    assert worker.wait() == 1
+    assert worker.output == (
+        "dtq: The tasks.py of an app cannot be loaded: ModuleNotFoundError: No module named 'a_module_that_is_not_there'. "
+        "Mend it, or take its app out of INSTALLED_APPS.\n"
+    )
