@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from dtq_site.health import ANSWER_SECONDS
 from tests.e2e.conftest import hanging
@@ -15,6 +16,7 @@ from tests.support.servers import MariaDbServer, RedisServer
 SLACK_SECONDS = 0.5
 
 
+@pytest.mark.long
 def test_every_probe_answers_in_time_while_redis_or_the_database_hangs(
     on_own_mariadb: MariaDbServer, own_redis: RedisServer, processes: Processes
 ):

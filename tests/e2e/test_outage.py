@@ -78,6 +78,7 @@ def log_of(task: Any) -> list[str]:
     return list(TaskLog.objects.filter(task_id=task.pk).values_list("message", flat=True))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("away_seconds", [10, pytest.param(30, marks=pytest.mark.long)])
 def test_what_runs_ends_while_the_database_is_away_and_is_recorded_once(
@@ -157,6 +158,7 @@ def test_outcomes_of_a_killed_process_are_delivered_by_the_one_in_its_place(
     assert worker.running
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_a_worker_told_to_end_leaves_its_outcomes_on_disk_for_the_next_one(
     server, own, work, slow, start_scheduler, outbox, journal
@@ -180,6 +182,7 @@ def test_a_worker_told_to_end_leaves_its_outcomes_on_disk_for_the_next_one(
     eventually(lambda: outbox() == [])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_a_worker_that_can_neither_deliver_nor_keep_says_so_and_its_task_runs_again(
     server, own, work, slow, start_scheduler, tmp_path, journal

@@ -43,6 +43,7 @@ def stays_alive(path: Path, seconds: float) -> None:
     assert verdicts == {ALIVE}
 
 
+@pytest.mark.long
 def test_an_idle_worker_is_alive_and_a_suspended_process_of_its_is_told(
     start_worker: Callable[..., Process], tmp_path: Path
 ):
@@ -78,6 +79,7 @@ def test_a_scheduler_is_alive_while_redis_hangs(
     assert not path.exists()
 
 
+@pytest.mark.long
 def test_a_worker_stays_alive_while_its_database_hangs(
     on_own_mariadb: MariaDbServer, start_worker: Callable[..., Process], tmp_path: Path
 ):

@@ -119,6 +119,7 @@ def test_what_was_created_while_redis_was_away_is_in_the_index_soon_after_its_re
     eventually(lambda: ids_in(client) == {str(task.pk) for task in tasks}, RIGHT_WITHIN_SECONDS)
 
 
+@pytest.mark.long
 def test_a_paused_queue_stays_paused_through_a_flush_and_the_restart_of_everything(
     own_redis, client, start_worker, start_scheduler, enqueue, journal
 ):

@@ -176,6 +176,7 @@ def on_own_server(own: dict[str, str], processes: Processes) -> Iterator[dict[st
         model.objects.all().delete()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_database_that_goes_away_in_the_midst_of_retention_is_no_failure_of_the_duty(
@@ -206,6 +207,7 @@ def checks() -> dict[str, str]:
     return {name: check["status"] for name, check in found.items() if name.startswith(("scheduler", "duty"))}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_duty_that_cannot_do_its_work_says_so_and_keeps_no_other_from_its_own(
     start: Callable[..., Process], request: pytest.FixtureRequest

@@ -140,6 +140,7 @@ def test_leaders_that_are_killed_neither_lose_nor_repeat_a_slot(
     assert max(takeovers) < TAKEOVER_SECONDS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_a_leader_that_was_suspended_past_its_lease_repeats_nothing(cluster: Cluster) -> None:
     cluster.add()
@@ -157,6 +158,7 @@ def test_a_leader_that_was_suspended_past_its_lease_repeats_nothing(cluster: Clu
     cluster.wait_until_all_have_fired_once(5)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_schedulers_whose_clocks_are_half_a_minute_apart_fire_neither_early_nor_twice(
     cluster: Cluster, processes: Processes
@@ -186,6 +188,7 @@ def cluster_of_its_own(own: dict[str, str], redis_server: Any, processes: Proces
     Task.objects.all().delete()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_restart_of_the_database_neither_loses_nor_repeats_a_slot(
     cluster_of_its_own: Cluster,

@@ -211,6 +211,7 @@ def test_a_second_signal_kills_what_does_not_end(serve: Serve):
     assert server.process.members() == []
 
 
+@pytest.mark.long
 def test_what_does_not_end_in_its_time_is_killed(serve: Serve):
     server = serve(1)
     (stuck,) = pids(server).values()

@@ -46,18 +46,23 @@ STYLE = (Check("lint", _tool("ruff", "check")), Check("format", _tool("ruff", "f
 TYPES = (Check("types", _tool("mypy")),)
 CONTRACTS = (Check("import contracts", _tool("lint-imports")),)
 MIGRATIONS = (Check("missing migrations", (sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")),)
-SEE_THE_SERVER_FROM_OUTSIDE = (
-    "tests/conformance",
-    "tests/e2e/remote",
-    "tests/e2e/test_prometheus.py",
-    "tests/e2e/test_terminal.py",
-    "tests/e2e/test_traces.py",
+BY_THEIR_SERVERS = (
+    "tests/integration",
+    "tests/contract",
+    "tests/model",
+    "tests/chaos",
+    *(
+        f"tests/e2e/test_{part}.py"
+        for part in ("development", "faults", "limits", "locks", "main_job", "scheduler_duties")
+    ),
+    *(f"tests/e2e/test_{part}.py" for part in ("schedules", "thumbnails", "worker", "workflows")),
 )
-"""Clients, browsers, remote workers and monitors do not know on what it stands: once is enough."""
+"""What goes another way on SQLite and the embedded Redis. All else, such as clients, browsers, remote workers and monitors, does
+not know on what it stands, or stops servers: once is enough."""
 
 ASK_NO_SERVER = ("tests/unit", "tests/architecture")
 TESTS = (
-    Check("tests on SQLite and the embedded Redis", _tests("sqlite", *_without(SEE_THE_SERVER_FROM_OUTSIDE))),
+    Check("tests on SQLite and the embedded Redis", _tests("sqlite", *ASK_NO_SERVER, *BY_THEIR_SERVERS)),
     Check("tests on MariaDB and Redis", _tests("mariadb", *_without(ASK_NO_SERVER))),
 )
 LONG_TESTS = (Check("long tests on MariaDB and Redis", _tests("mariadb", "-m", "long", "--timeout=3600")),)

@@ -88,6 +88,7 @@ def most_in_a_second(moments: list[float]) -> int:
     return max(bisect_right(ordered, moment + 1) - place for place, moment in enumerate(ordered))
 
 
+@pytest.mark.long
 def test_two_hundred_workers_that_come_back_spread_and_deliver_each_of_their_outcomes_once(
     crowd: list[Member], heard: Recorder, proxy: TcpProxy, enqueue: Callable[..., Any]
 ):

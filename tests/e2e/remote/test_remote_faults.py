@@ -19,6 +19,7 @@ from workers.offline.contents import describe
 pytestmark = [pytest.mark.usefixtures("committed_db", "redis_server"), pytest.mark.timeout(240)]
 
 
+@pytest.mark.long
 def test_of_two_workers_that_ran_the_same_task_one_has_the_result_and_the_other_is_evidence(
     start_remote, start_worker, start_scheduler, proxy, slow, journal
 ):
@@ -62,6 +63,7 @@ def test_a_revoked_token_ends_the_leases_keeps_the_outcomes_and_a_new_one_in_the
     assert worker.running
 
 
+@pytest.mark.long
 def test_with_a_full_disk_it_claims_no_more_says_so_and_loses_nothing(start_remote, enqueue, store):
     worker = start_remote("--concurrency", "1", "--prefetch", "100", "--offline-for", "10m", DTQ_OUTBOX_MB="1")
     tasks = [enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(20)]
@@ -73,6 +75,7 @@ def test_with_a_full_disk_it_claims_no_more_says_so_and_loses_nothing(start_remo
     assert sum(reread(task).lost_leases for task in tasks) == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_worker_that_loses_its_server_ten_times_and_its_life_once_settles_two_thousand_tasks_once_each(
     start_remote, start_scheduler, proxy, enqueue, store
@@ -123,6 +126,7 @@ def test_a_process_that_dies_alone_is_replaced_and_what_it_held_is_settled_from_
     assert Counter(read(journal))["start t0"] == 2 and len(read(journal)) == 9
 
 
+@pytest.mark.long
 def test_stopped_in_order_while_cut_off_it_leaves_everything_to_its_successor(
     start_remote, proxy, slow, journal, store
 ):

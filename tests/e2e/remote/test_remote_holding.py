@@ -20,6 +20,7 @@ def lease_ended(task: Any) -> bool:
     return bool(reread(task).lease_expires_at + timedelta(seconds=3) < database_clock.now())
 
 
+@pytest.mark.long
 def test_a_task_that_is_held_waits_for_its_worker_and_one_that_an_operator_reassigns_does_not(
     start_remote, start_worker, start_scheduler, proxy, enqueue, journal
 ):

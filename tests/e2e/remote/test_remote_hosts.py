@@ -59,6 +59,7 @@ def test_on_a_disk_without_any_room_nothing_runs_and_when_there_is_room_again_al
     assert worker.terminate() == 0
 
 
+@pytest.mark.long
 def test_on_a_disk_that_fills_up_more_is_held_than_fits_and_nothing_is_lost(start_remote, on_small_disk, enqueue):
     tasks = [enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(10)]  # all of them there for the first claim
     worker = start_remote("--concurrency", "1", "--prefetch", "100", "--offline-for", "10m", within=on_small_disk)
@@ -70,6 +71,7 @@ def test_on_a_disk_that_fills_up_more_is_held_than_fits_and_nothing_is_lost(star
     assert sum(reread(task).lost_leases for task in tasks) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("minutes", "is_away"), [(10, False), (10, True), (-10, True)])
 def test_a_worker_whose_clock_is_ten_minutes_off_is_early_or_late_with_nothing(
     start_remote, proxy, enqueue, slow, journal, minutes, is_away

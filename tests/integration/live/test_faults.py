@@ -124,6 +124,7 @@ def test_a_flush_of_redis_loses_no_message(connect: Connect, redis_server: Redis
     assert client.silent()
 
 
+@pytest.mark.long
 def test_when_nobody_subscribes_any_more_nobody_listens(connect: Connect, redis_server: Redis):
     from tasks.queue import keys
 
