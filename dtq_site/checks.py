@@ -33,6 +33,6 @@ def _found() -> list[Warned]:
         settings.DTQ_ACCOUNTS,
         settings.DTQ_TASKS,
         database=settings.DATABASES["default"],
-        redis_url=settings.REDIS_URL,
+        redis_urls=(settings.REDIS_URL, settings.DISPATCH_REDIS_URL),
     )
     return found if Path(settings.STATIC_ROOT).is_dir() else [*found, NOT_COLLECTED]

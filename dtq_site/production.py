@@ -6,6 +6,7 @@ behind a wall that no process can see. Both name the setting that mends it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -70,17 +71,22 @@ def refusals(site: SiteOptions, accounts: AccountsOptions, *, redis_is_embedded:
 
 
 def warnings(
-    site: SiteOptions, accounts: AccountsOptions, tasks: TasksOptions, *, database: dict[str, Any], redis_url: str
+    site: SiteOptions,
+    accounts: AccountsOptions,
+    tasks: TasksOptions,
+    *,
+    database: dict[str, Any],
+    redis_urls: Sequence[str],
 ) -> list[Warned]:
     """What may be unsafe about an installation in production with these settings."""
-    redis, proxies = urlsplit(redis_url), accounts.trusted_proxies
+    redis, proxies = [urlsplit(url) for url in redis_urls], accounts.trusted_proxies
     rules = (
         (
             not site.metrics_token,
             Warned(1, "Everybody who reaches the port can read /metrics.", "Set DTQ_METRICS_TOKEN."),
         ),
         (
-            _is_away(redis.hostname) and not redis.password,
+            any(_is_away(url.hostname) and not url.password for url in redis),
             Warned(
                 2,
                 "Redis is reached over a network without a password.",

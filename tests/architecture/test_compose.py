@@ -162,7 +162,7 @@ def test_what_production_is_set_to_is_neither_refused_nor_warned_of(tmp_path: Pa
     redis_url = f"redis://:{site.redis_password}@{site.redis_host}:{site.redis_port}/0"
     assert site.allowed_hosts == ("dtq.example.com", "api")
     assert refusals(site, accounts, redis_is_embedded=False) == []
-    assert warnings(site, accounts, tasks, database=database, redis_url=redis_url) == []
+    assert warnings(site, accounts, tasks, database=database, redis_urls=[redis_url]) == []
 
 
 @pytest.mark.parametrize("service", FILES[PRODUCTION]["services"])

@@ -29,7 +29,7 @@ MARIADB = {"ENGINE": "django_prometheus.db.backends.mysql", "HOST": "db.internal
 
 def test_a_proper_installation_is_neither_refused_nor_warned_of() -> None:
     assert refusals(SITE, ACCOUNTS, redis_is_embedded=False) == []
-    assert warnings(SITE, ACCOUNTS, TasksOptions(), database=MARIADB, redis_url=SITE.redis_url) == []
+    assert warnings(SITE, ACCOUNTS, TasksOptions(), database=MARIADB, redis_urls=[SITE.redis_url, ""]) == []
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ SQLITE = {"ENGINE": "django_prometheus.db.backends.sqlite3", "NAME": "/var/lib/d
     ("number", "remedy", "changes"),
     [
         (1, "DTQ_METRICS_TOKEN", {"site": {"metrics_token": ""}}),
-        (2, "REDIS_PASSWORD", {"redis_url": "redis://redis.internal:6379/0"}),
-        (2, "REDIS_PASSWORD", {"redis_url": "rediss://10.0.0.7:6379/0"}),
+        (2, "REDIS_PASSWORD", {"redis_urls": ["redis://redis.internal:6379/0", ""]}),
+        (2, "REDIS_PASSWORD", {"redis_urls": [SITE.redis_url, "rediss://10.0.0.7:6379/0"]}),
         (3, "DATABASE_PASSWORD", {"database": MARIADB | {"PASSWORD": ""}}),
         (4, "DATABASE_URL", {"database": SQLITE}),
         (5, "DTQ_TRUSTED_PROXIES", {"accounts": {"trusted_proxies": 0}}),
@@ -114,7 +114,7 @@ def test_what_may_be_unsafe_is_warned_of_alone_and_with_the_setting_that_mends_i
         replace(ACCOUNTS, **changes.get("accounts", {})),
         TasksOptions(**changes.get("tasks", {})),
         database=changes.get("database", MARIADB),
-        redis_url=changes.get("redis_url", SITE.redis_url),
+        redis_urls=changes.get("redis_urls", [SITE.redis_url]),
     )
 
     assert warned.number == number
@@ -125,10 +125,10 @@ def test_what_may_be_unsafe_is_warned_of_alone_and_with_the_setting_that_mends_i
 def test_servers_on_this_machine_need_no_password(host: str) -> None:
     database = MARIADB | {"HOST": host.strip("[]"), "PASSWORD": ""}
 
-    assert warnings(SITE, ACCOUNTS, TasksOptions(), database=database, redis_url=f"redis://{host}:6379/0") == []
+    assert warnings(SITE, ACCOUNTS, TasksOptions(), database=database, redis_urls=[f"redis://{host}:6379/0"]) == []
 
 
 def test_sockets_of_this_machine_need_no_password() -> None:
     database = MARIADB | {"HOST": "/run/mysqld/mysqld.sock", "PASSWORD": ""}
 
-    assert warnings(SITE, ACCOUNTS, TasksOptions(), database=database, redis_url="unix:///run/redis.sock?db=0") == []
+    assert warnings(SITE, ACCOUNTS, TasksOptions(), database=database, redis_urls=["unix:///run/redis.sock?db=0"]) == []
