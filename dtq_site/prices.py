@@ -40,6 +40,9 @@ PRICES: Mapping[str, Price] = {
     "Query.schedules": Price(items=50),
     "Query.users": Price(sized_by="limit", most=accounts.MOST),
     "Query.workerTokens": Price(sized_by="limit", most=accounts.MOST),
+    "Query.webhooks": Price(sized_by="limit", most=accounts.MOST),
+    "Query.webhookDeliveries": Price(points=10, points_per_item=5, sized_by="limit", most=accounts.MOST),
+    "WebhookDelivery.attempts": Price(items=3),
     "Query.teams": Price(sized_by="limit", most=accounts.MOST),
     "Query.previewSchedule": replace(_COMING_RUNS, points_per_item=50),  # of any expression
     "Schedule.nextRuns": _COMING_RUNS,

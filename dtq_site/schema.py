@@ -16,6 +16,7 @@ from tasks.graphql.failures import FailuresQuery
 from tasks.graphql.mutations import TasksMutation
 from tasks.graphql.queries import TasksQuery
 from tasks.graphql.subscriptions import TasksSubscription
+from tasks.graphql.webhooks import WebhooksMutation, WebhooksQuery
 from workers.graphql import task_fields as task_fields_of_workers
 from workers.graphql.mutations import WorkersMutation
 from workers.graphql.queries import WorkersQuery
@@ -25,6 +26,7 @@ from workers.graphql.subscriptions import WorkersSubscription
 class Query(
     TasksQuery,
     FailuresQuery,
+    WebhooksQuery,
     WorkersQuery,
     SchedulingQuery,
     HistoryQuery,
@@ -37,7 +39,13 @@ class Query(
 
 
 class Mutation(
-    TasksMutation, SchedulingMutation, WorkersMutation, AccountsMutation, WorkerTokensMutation, graphene.ObjectType
+    TasksMutation,
+    WebhooksMutation,
+    SchedulingMutation,
+    WorkersMutation,
+    AccountsMutation,
+    WorkerTokensMutation,
+    graphene.ObjectType,
 ):
     """Changing. The fields of one request run one after the other."""
 

@@ -97,6 +97,13 @@ class SchedulingOptions:
         maximum=_LONGEST_PERIOD,
         help="how often the scheduler looks for requests that concern many tasks.",
     )
+    webhook_period: timedelta = option(
+        timedelta(milliseconds=500),
+        env="DTQ_WEBHOOK_PERIOD",
+        minimum=_SHORTEST_PERIOD,
+        maximum=_LONGEST_PERIOD,
+        help="how often the scheduler looks for events that webhooks are to be told of.",
+    )
     queue_health_period: timedelta = option(
         timedelta(minutes=5),
         env="DTQ_QUEUE_HEALTH_PERIOD",
@@ -159,6 +166,13 @@ class SchedulingOptions:
         minimum=_SHORTEST_RETENTION,
         maximum=_LONGEST_RETENTION,
         help="how long log lines of tasks, if the task is not removed before, are kept.",
+    )
+    webhook_retention: timedelta = option(
+        timedelta(days=14),
+        env="DTQ_WEBHOOK_RETENTION",
+        minimum=timedelta(days=2),
+        maximum=_LONGEST_RETENTION,
+        help="how long the log of what was delivered to webhooks is kept, and what is in it can be delivered again.",
     )
     audit_retention: timedelta = option(
         timedelta(days=365),

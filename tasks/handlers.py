@@ -1,4 +1,4 @@
-"""The built-in handlers: `send-email`, `http-request`, `daily-report`.
+"""The built-in handlers: `send-email`, `http-request`, `daily-report`, and `deliver-webhook` for the engine itself.
 
 They run on direct workers, which have the project's settings and database; a remote worker does not import them. Models
 are imported inside the functions, because handlers are found while Django is still loading its apps.
@@ -16,10 +16,13 @@ from django.core.validators import validate_email
 from dtq_site.foundation.clock import host_now
 from dtq_site.foundation.database import database_clock
 from tasks import Discard, TaskContext, task
+from tasks.domain.webhooks import HANDLER as DELIVER_WEBHOOK
 from tasks.http_guard import GuardedTransport
 from tasks.http_request import exchange
 
 LONGEST_REQUEST_SECONDS = 300
+DELIVERIES_AT_ONCE = 4
+"""To one webhook: a receiver that is slow keeps no more slots of the workers than that."""
 
 Addresses = str | list[str] | None
 
@@ -106,6 +109,21 @@ def daily_report(
         context.checkpoint()
         _mail(addresses, title, as_text(title, figures))
     return {"reportType": reportType, **figures, "recipients": addresses}
+
+
+@task(
+    DELIVER_WEBHOOK,
+    queue="webhooks",
+    timeout=120,
+    takes_context=True,
+    max_running=DELIVERIES_AT_ONCE,
+    per="{webhook}",
+)
+def deliver_webhook(context: TaskContext, webhook: str, delivery: str) -> dict[str, int | None]:
+    """Send a message to a webhook of the task's team. The engine makes these tasks; both arguments are ids."""
+    from tasks.webhooks import sending
+
+    return sending.deliver(context, webhook, delivery)
 
 
 def _checked_addresses(*given: Addresses) -> list[str]:

@@ -47,12 +47,12 @@ def exchange(
 
     A `content` that is not None goes as JSON. `checkpoint` is called between the parts of the answer's body.
     """
-    with httpx.Client(transport=transport, trust_env=False, timeout=None, headers=_DEFAULT_HEADERS) as client:
+    with client_of(transport) as client:
         request = _built(client, method, url, headers, content)
         try:
             response = _followed(client, request)
             try:
-                body, truncated = _beginning(response, checkpoint)
+                body, truncated = beginning(response, checkpoint)
             finally:
                 response.close()
         except AddressRefused as error:
@@ -63,6 +63,11 @@ def exchange(
             raise Retry(reason=f"{method} {_shown(request.url)} failed: {error}.") from error
     _judge(response, body, now)
     return _described(response, body, truncated, max_result_bytes)
+
+
+def client_of(transport: httpx.BaseTransport) -> httpx.Client:
+    """A client that follows no redirect by itself and heeds no proxy; its transport bounds how long all takes."""
+    return httpx.Client(transport=transport, trust_env=False, timeout=None, headers=_DEFAULT_HEADERS)
 
 
 def _built(client: httpx.Client, method: str, url: str, headers: dict[str, str], content: Any) -> httpx.Request:
@@ -110,7 +115,7 @@ def _next_hop(origin: httpx.URL, request: httpx.Request) -> httpx.Request:
     return request
 
 
-def _beginning(response: httpx.Response, checkpoint: Callable[[], None]) -> tuple[bytes, bool]:
+def beginning(response: httpx.Response, checkpoint: Callable[[], None]) -> tuple[bytes, bool]:
     """The first bytes of the body as they came, and whether there were more."""
     kept = bytearray()
     for part in response.iter_raw():
@@ -126,15 +131,21 @@ def _judge(response: httpx.Response, body: bytes, now: datetime) -> None:
     if status < 400:
         return
     reason = f"{response.request.method} {_shown(response.url)} answered {status} {response.reason_phrase}".rstrip()
-    excerpt = " ".join(body[:1000].decode(errors="replace").split())[:200]
-    reason += f": {excerpt}" if excerpt else "."
+    said = excerpt(body)
+    reason += f": {said}" if said else "."
     if status in _MAY_PASS or status >= 500:
-        raise Retry(_retry_after_seconds(response.headers.get("retry-after", ""), now), reason)
+        raise Retry(retry_after_seconds(response, now), reason)
     raise Discard(reason)
 
 
-def _retry_after_seconds(value: str, now: datetime) -> float | None:
+def excerpt(body: bytes) -> str:
+    """What an answer says, in one line."""
+    return " ".join(body[:1000].decode(errors="replace").split())[:200]
+
+
+def retry_after_seconds(response: httpx.Response, now: datetime) -> float | None:
     """What Retry-After asks for, seconds or a date, within bounds; None where it says nothing that can be read."""
+    value = response.headers.get("retry-after", "")
     if value.isascii() and value.isdigit():
         seconds = float(value)
     else:

@@ -3,6 +3,7 @@
 Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
 `metrics.py` for sums, `locks.py` for locks and who waits for them, `lifecycle/dependencies.py` for dependencies,
 `limits.py` for limits of handlers, `limit_line.py` for who waits for a limit, `bulk.py` for requests that concern many tasks.
+The rows of webhooks are in `webhooks/models.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tasks.domain.rates import MAX_RATE_TEXT
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.templates import MAX_NAME
 from tasks.domain.workflow import OnFailure
+from tasks.webhooks.models import TaskEvent, Webhook, WebhookAttempt, WebhookDelivery  # noqa: F401 (found here by Django)
 
 
 class Queue(models.Model):

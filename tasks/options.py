@@ -68,5 +68,27 @@ class TasksOptions:
     allow_private_addresses: bool = option(
         False,
         env="DTQ_HTTP_ALLOW_PRIVATE",
-        help="whether the handler http-request may call addresses of private networks and of this machine.",
+        help="whether http-request and webhooks may call addresses of private networks and of this machine.",
+    )
+    webhook_allow_http: bool = option(
+        False,
+        env="DTQ_WEBHOOK_ALLOW_HTTP",
+        help="whether webhooks may have addresses that are not encrypted (http://) in production too.",
+    )
+    webhook_timeout: timedelta = option(
+        timedelta(seconds=15),
+        env="DTQ_WEBHOOK_TIMEOUT",
+        minimum=timedelta(seconds=1),
+        maximum=timedelta(seconds=60),
+        help="how long one attempt to deliver a webhook may take, from the first packet to the answer's end.",
+    )
+    webhook_retries: int = option(
+        30,
+        env="DTQ_WEBHOOK_RETRIES",
+        minimum=0,
+        maximum=1000,
+        help="how often a webhook is sent again before it is a dead letter; by the usual backoff 30 take most of a day.",
+    )
+    max_webhooks: int = option(
+        20, env="DTQ_MAX_WEBHOOKS", minimum=1, maximum=1000, help="how many webhooks a team may have."
     )

@@ -20,6 +20,7 @@ from scheduling.runtime.duty import Duty
 from tasks import audit as task_audit
 from tasks import lifecycle, limit_line, locks
 from tasks.domain.states import TaskStatus
+from tasks.webhooks import deliveries
 from workers import presence
 
 CHUNK = 500
@@ -143,7 +144,20 @@ class LimitRetention(Removal):
         return self._count([limit_line.forget_old(now, CHUNK)])
 
 
-REMOVALS = (TaskRetention, LogRetention, WorkerRetention, AccountRetention, LockRetention, LimitRetention)
+class WebhookRetention(Removal):
+    """The log of what was delivered to webhooks."""
+
+    name = "webhook retention"
+
+    def remove(self, options: SchedulingOptions, now: datetime) -> bool:
+        """The oldest deliveries."""
+        return self._count([deliveries.forget_old(now - options.webhook_retention, CHUNK)])
+
+
+REMOVALS = (
+    *(TaskRetention, LogRetention, WorkerRetention, AccountRetention),
+    *(LockRetention, LimitRetention, WebhookRetention),
+)
 
 
 def _latest(hour: int, now: datetime) -> datetime:

@@ -24,6 +24,7 @@ from scheduling.duties.reaper import Reaper
 from scheduling.duties.reconciler import Reconciler
 from scheduling.duties.retention import REMOVALS
 from scheduling.duties.sampler import Sampler
+from scheduling.duties.webhook_dispatcher import WebhookDispatcher
 from scheduling.runtime.bookkeeper import Bookkeeper
 from scheduling.runtime.due_listener import DueListener
 from scheduling.runtime.duty import Duty
@@ -31,7 +32,7 @@ from scheduling.runtime.leader import Leader
 
 DUTIES: tuple[type[Duty], ...] = (
     *(Promoter, CronFiring, Reaper, LockKeeper, DependencyKeeper, Reconciler, BulkWork),
-    *(CapKeeper, RateKeeper),
+    *(CapKeeper, RateKeeper, WebhookDispatcher),
     *(QueueHealth, Sampler, *REMOVALS),
 )
 SERVICE_STOP_SECONDS = 6.0

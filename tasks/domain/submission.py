@@ -12,6 +12,7 @@ from uuid import UUID
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.errors import BadInput, PayloadTooLarge
 from tasks.domain import priority as priorities
+from tasks.domain import webhooks
 from tasks.domain.lease import WhenLost
 from tasks.domain.limits import KEY_NAMES
 from tasks.domain.locks import LOCK_NAMES
@@ -24,7 +25,7 @@ DEFAULT_QUEUE = "default"
 MAX_TITLE, MAX_DESCRIPTION, MAX_KEY, MAX_RETRIES = 200, 10_000, 255, 1000
 DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 3600.0, 30 * 86400
 FARTHEST = timedelta(days=3660)
-RESERVED_KEY_PREFIX = "schedule:"
+RESERVED_KEY_PREFIXES = ("schedule:", webhooks.KEY_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +225,9 @@ def _check_key(key: str | None) -> str | None:
         return None
     if not 0 < len(key) <= MAX_KEY:
         raise BadInput(f"idempotencyKey must have 1 to {MAX_KEY} characters.", field="idempotencyKey")
-    if key.startswith(RESERVED_KEY_PREFIX):
-        raise BadInput(f"Keys that start with {RESERVED_KEY_PREFIX!r} are reserved.", field="idempotencyKey")
+    for prefix in RESERVED_KEY_PREFIXES:
+        if key.startswith(prefix):
+            raise BadInput(f"Keys that start with {prefix!r} are reserved.", field="idempotencyKey")
     return _storable(key, "idempotencyKey")
 
 

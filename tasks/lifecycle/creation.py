@@ -26,6 +26,7 @@ from tasks.lifecycle import dependencies, transitions
 from tasks.lifecycle.effects import add_after_commit
 from tasks.lifecycle.insertion import Row, inserts, task_of
 from tasks.models import Task
+from tasks.webhooks import outbox
 
 
 def create(new_tasks: Sequence[NewTask], now: datetime, task_ids: Sequence[UUID] | None = None) -> list[Task]:
@@ -88,6 +89,7 @@ def _insert_tied(
     tasks = [task_of(row) for row in marked]
     dependencies.tie(new_tasks, tasks, parents, now)
     metrics.record(metrics.created(tasks))
+    outbox.record(tasks)  # one whose parent has ended badly is cancelled already
     return tasks
 
 

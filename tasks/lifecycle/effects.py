@@ -1,5 +1,5 @@
 """What follows a move: the dispatch index and those who listen, after the commit, because they must never know of a task that
-was rolled back, its line in the log, and the sums of metrics."""
+was rolled back, its line in the log, the sums of metrics, and with the move itself what webhooks are to be told."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tasks.lifecycle import transitions
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
+from tasks.webhooks import outbox
 
 
 def hint_of(task: Task) -> Hint:
@@ -23,10 +24,11 @@ def hint_of(task: Task) -> Hint:
 
 
 def follow(tasks: Sequence[Task], counts: Mapping[tuple[str, str], float] | None = None) -> None:
-    """After a move: count the states that were entered, and `counts` beside them; make known what has become ready, and
-    to those who listen all of it.
+    """After a move: count the states that were entered, and `counts` beside them; note what webhooks are to be told; make known
+    what has become ready, and to those who listen all of it.
     """
     metrics.record(metrics.entered(tasks) + Counter(counts or {}))
+    outbox.record(tasks)
     add_after_commit(tasks)
     transitions.moved(tasks)
     events.publish_after_commit(Change.MOVED, [task.pk for task in tasks])

@@ -38,6 +38,7 @@ from tasks.lifecycle.rows import (
 )
 from tasks.lifecycle.statements import completion_of
 from tasks.models import Task
+from tasks.webhooks import outbox
 
 
 def settle(
@@ -66,13 +67,14 @@ def _complete_held(outcomes: Sequence[Outcome], results: Mapping[Lease, Any], no
     undoes itself.
     """
 
+    told = outbox.completions_of([lease.task_id for lease in results])
+
     def judge(found: Found) -> Sequence[Statement] | None:
         if found.count != len(outcomes):
             return None
         entered = Counter({(metrics.ENTERED, str(TaskStatus.COMPLETED)): found.count})
-        return [
-            metrics.addition(entered + metrics.observed(metrics.RUN_SECONDS, [each.run_seconds for each in outcomes]))
-        ]
+        observed = metrics.observed(metrics.RUN_SECONDS, [each.run_seconds for each in outcomes])
+        return [metrics.addition(entered + observed), *told]
 
     return write_and_judge([completion_of(results, now)], judge)
 

@@ -26,6 +26,7 @@ from tasks.lifecycle import Claim
 from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
+from tasks.webhooks import outbox
 from workers import claiming, selectors
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -65,6 +66,7 @@ def forget_what_processes_remember() -> None:
     """Drop what this process keeps in memory of rows and of Redis; those of an earlier test are gone."""
     queues.forget_known()
     limits.forget_known()
+    outbox.forget_known()
     redis_index.cache_clear()
     claiming.forget_queues()
     selectors._announcements = (float("-inf"), {})

@@ -34,7 +34,11 @@ OWNERS = {  # a module, or a package that ends with a slash
     "tasks.Queue": "tasks/queues.py",
     "tasks.Task": "tasks/lifecycle/",
     "tasks.TaskAttempt": "tasks/audit.py",
+    "tasks.TaskEvent": "tasks/webhooks/outbox.py",
     "tasks.TaskLog": "tasks/audit.py",
+    "tasks.Webhook": "tasks/webhooks/subscriptions.py",
+    "tasks.WebhookAttempt": "tasks/webhooks/deliveries.py",
+    "tasks.WebhookDelivery": "tasks/webhooks/deliveries.py",
     "workers.Worker": "workers/presence.py",
 }
 WRITTEN_BY_THE_FRAMEWORK = {"accounts.User": "last_login, by django.contrib.auth at each login to the admin"}

@@ -17,7 +17,8 @@ from scheduling.models import Schedule
 from tasks import lifecycle
 from tasks.domain.lease import Lease
 from tasks.domain.outcome import OutcomeKind
-from tasks.models import Task
+from tasks.models import Task, Webhook, WebhookDelivery
+from tasks.webhooks import deliveries, subscriptions
 from tests.integration.graphql.documents import document
 from tests.integration.graphql.making import finish, make_task, make_worker, start
 from tests.support.api import ask
@@ -28,6 +29,7 @@ from workers.models import Worker
 PASSWORD = "a fine day for sailing"
 NEW_TASK = {"name": "send-email", "payload": {"email": "ann@example.com"}}
 NEW_SCHEDULE = {"name": "daily-report", "cronExpression": "0 2 * * *"}
+NEW_WEBHOOK = {"url": "https://shop.example/hooks", "events": ["TASK_FAILED"]}
 
 Arguments = dict[str, Any]
 
@@ -143,6 +145,27 @@ def a_worker_token(team: str) -> WorkerToken:
     account = make_caller("worker", team)
     assert account is not None
     return worker_tokens.issue(User.objects.get(pk=account.user_id), name="boat").token
+
+
+def a_webhook(team: str) -> Webhook:
+    asked = {"url": NEW_WEBHOOK["url"], "events": ["task.failed"]}
+    return subscriptions.create(asked, registration.team_named(team).pk, database_clock.now()).webhook
+
+
+def a_webhook_that_was_told(team: str, caller: Identity | None) -> Made:
+    webhook = a_webhook(team)
+    carrier = deliveries.make_test(webhook, database_clock.now())
+    delivery = WebhookDelivery.objects.get(carrier_id=carrier.pk)
+    noted = {"status_code": 500, "duration_ms": 3, "error": "broken"}
+    deliveries.note(delivery, 1, **noted, delivered=False, now=database_clock.now())
+    return Made({"id": str(webhook.pk)}, str(delivery.pk))
+
+
+def a_message_to_send_again(team: str, caller: Identity | None) -> Made:
+    told = a_webhook_that_was_told(team, caller)
+    carrier = WebhookDelivery.objects.get(pk=told.sign).carrier_id
+    lifecycle.cancel(carrier, database_clock.now())
+    return Made(told.arguments | {"deliveryId": told.sign}, str(carrier))
 
 
 def for_an_account_of_a_worker(team: str, caller: Identity | None) -> Made:
