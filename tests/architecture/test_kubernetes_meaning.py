@@ -15,9 +15,18 @@ from dtq_site import configuration, health
 from dtq_site.api.options import ApiOptions
 from dtq_site.foundation.options import declarations
 from dtq_site.serving import GRACE_SECONDS
-from tests.architecture.test_kubernetes_schemas import EVERYTHING, POOLS, manifests
-from tests.support.kubernetes import CHART, Manifest, containers, of_kind, pods, selects
-from tests.support.prometheus import PROMTOOL, promtool
+from tests.support.kubernetes import (
+    CHART,
+    EVERYTHING,
+    POOLS,
+    Manifest,
+    containers,
+    manifests,
+    named,
+    of_kind,
+    pods,
+    selects,
+)
 from tests.support.sources import ROOT
 
 COMMANDS = {"serve": "dtq_site", "runworker": "workers", "runscheduler": "scheduling", "migrate": "django.core"}
@@ -28,11 +37,6 @@ SECRETS = PurePosixPath("/run/secrets/dtq")
 @pytest.fixture(scope="module")
 def made() -> list[Manifest]:
     return manifests("with everything")
-
-
-def named(made: list[Manifest], kind: str, name: str) -> Manifest:
-    (found,) = (each for each in of_kind(made, kind) if each["metadata"]["name"] == name)
-    return found
 
 
 def labels(manifest: Manifest) -> dict[str, str]:
@@ -82,18 +86,6 @@ def test_each_selector_means_the_pods_of_one_part(made: list[Manifest]):
     ]
     (monitor,) = of_kind(made, "ServiceMonitor")
     assert selects(monitor["spec"]["selector"], labels(service))
-
-
-def test_whoever_scales_leaves_the_number_to_the_scaler(made: list[Manifest]):
-    scaled = [
-        each["spec"]["scaleTargetRef"]["name"] for each in of_kind(made, "ScaledObject", "HorizontalPodAutoscaler")
-    ]
-    by_adapter = of_kind(manifests("scaled by the adapter"), "HorizontalPodAutoscaler", "ScaledObject")
-
-    fixed = [each["metadata"]["name"] for each in of_kind(made, "Deployment") if "replicas" in each["spec"]]
-    assert sorted(scaled) == ["dtq-api", "dtq-worker-default", "dtq-worker-mail"]
-    assert fixed == ["dtq-scheduler"]
-    assert sorted(each["spec"]["scaleTargetRef"]["name"] for each in by_adapter) == sorted(scaled)
 
 
 def test_every_variable_is_a_declared_setting_once(made: list[Manifest]):
@@ -276,43 +268,3 @@ def test_the_ingress_lets_through_what_the_api_takes(made: list[Manifest]):
 
     assert annotations.items() >= sizes.items()
     assert [rule["host"] for rule in ingress["spec"]["rules"]] == ingress["spec"]["tls"][0]["hosts"]
-
-
-SERIES = """
-rule_files: []
-tests:
-  - input_series:
-      - {{series: 'dtq_queue_depth{{namespace="tasks", pod="a", queue="mail"}}', values: '120'}}
-      - {{series: 'dtq_queue_depth{{namespace="tasks", pod="b", queue="mail"}}', values: '120'}}
-      - {{series: 'dtq_queue_depth{{namespace="tasks", pod="a", queue="text.messages"}}', values: '900'}}
-      - {{series: 'dtq_queue_depth{{namespace="tasks", pod="a", queue="textXmessages"}}', values: '7000'}}
-      - {{series: 'dtq_queue_depth{{namespace="other", pod="a", queue="mail"}}', values: '50000'}}
-      - {{series: 'dtq_queue_paused{{namespace="tasks", pod="a", queue="mail"}}', values: '0'}}
-      - {{series: 'dtq_queue_paused{{namespace="tasks", pod="a", queue="text.messages"}}', values: '1'}}
-      - {{series: 'dtq_queue_paused{{namespace="tasks", pod="a", queue="textXmessages"}}', values: '0'}}
-      - {{series: 'dtq_queue_processing{{namespace="tasks", pod="a", queue="mail"}}', values: '10'}}
-      - {{series: 'dtq_queue_processing{{namespace="tasks", pod="b", queue="mail"}}', values: '10'}}
-      - {{series: 'dtq_queue_processing{{namespace="tasks", pod="a", queue="text.messages"}}', values: '3'}}
-      - {{series: 'dtq_queue_processing{{namespace="tasks", pod="a", queue="textXmessages"}}', values: '4'}}
-    promql_expr_test:
-      - {{expr: {mail}, eval_time: 0m, exp_samples: [{{labels: '{{}}', value: {of_mail}}}]}}
-      - {{expr: {default}, eval_time: 0m, exp_samples: [{{labels: '{{}}', value: {of_all}}}]}}
-"""
-
-
-@pytest.mark.skipif(PROMTOOL is None, reason="this needs the Debian package prometheus")
-def test_a_pool_is_scaled_by_what_its_queues_have_to_do(made: list[Manifest], tmp_path):
-    asked = {
-        pool: yaml.safe_dump(
-            named(made, "ScaledObject", f"dtq-worker-{pool}")["spec"]["triggers"][0]["metadata"]["query"],
-            default_style='"',
-            width=10_000,
-        ).strip()
-        for pool in POOLS
-    }
-    series = tmp_path / "series.yml"
-    series.write_text(SERIES.format(**asked, of_mail=120 + 10 + 3, of_all=120 + 7000 + 10 + 3 + 4))
-
-    ran = promtool("test", "rules", str(series))
-
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout

@@ -14,40 +14,13 @@ import yaml
 
 from dtq_site.foundation.version import VERSION
 from tests.support import kubernetes, node_packages
-from tests.support.kubernetes import CHART, CUSTOM, PLAIN, Manifest, of_kind
+from tests.support.kubernetes import CHART, CUSTOM, PLAIN, VARIANTS, Manifest, manifests, of_kind
 from tests.support.servers import system_program
 
 KUBERNETES = ("1.30", kubernetes_validate.latest_version())
 """The oldest that the chart is for, and the newest that there are schemas of."""
 
-POOLS = {"default": {}, "mail": {"queues": ["mail", "text.messages"], "processes": 2, "gracePeriodSeconds": 120}}
-EVERYTHING = {
-    "imagePullSecrets": [{"name": "registry"}],
-    "certificates": {"configMap": "authorities"},
-    "api": {"autoscaling": {"enabled": True}},
-    "workers": POOLS,
-    "workerDefaults": {"autoscaling": {"enabled": True}},
-    "ingress": {"enabled": True},
-    "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
-    "networkPolicy": {
-        "database": {"port": 3307, "to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]},
-        "egress": [{"ports": [{"port": 4318}]}],
-    },
-    "nodeSelector": {"kubernetes.io/arch": "amd64"},
-    "tolerations": [{"key": "tasks", "operator": "Exists"}],
-}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "as it is": {},
-    "with everything": EVERYTHING,
-    "scaled by the adapter": {**EVERYTHING, "autoscaling": {"by": "hpa"}},
-    "with nothing that is optional": {"networkPolicy": {"enabled": False}, "migrate": {"enabled": False}},
-}
-
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
-
-
-def manifests(variant: str) -> list[Manifest]:
-    return dict(zip(VARIANTS, kubernetes.rendered(*VARIANTS.values()), strict=True))[variant]
 
 
 @each_variant

@@ -25,9 +25,37 @@ CUSTOM = {"ScaledObject", "ServiceMonitor", "PrometheusRule"}
 
 Manifest = dict[str, Any]
 
-kubernetes_validate.utils.schema_contents = cache(
-    kubernetes_validate.utils.schema_contents
-)  # megabytes for each manifest
+# It reads megabytes anew for each manifest.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
+
+POOLS = {"default": {}, "mail": {"queues": ["mail", "text.messages"], "processes": 2, "gracePeriodSeconds": 120}}
+EVERYTHING = {
+    "imagePullSecrets": [{"name": "registry"}],
+    "certificates": {"configMap": "authorities"},
+    "api": {"autoscaling": {"enabled": True}},
+    "workers": POOLS,
+    "workerDefaults": {"autoscaling": {"enabled": True}},
+    "ingress": {"enabled": True},
+    "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
+    "networkPolicy": {
+        "database": {"port": 3307, "to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]},
+        "egress": [{"ports": [{"port": 4318}]}],
+    },
+    "nodeSelector": {"kubernetes.io/arch": "amd64"},
+    "tolerations": [{"key": "tasks", "operator": "Exists"}],
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "with everything": EVERYTHING,
+    "scaled by the adapter": {**EVERYTHING, "autoscaling": {"by": "hpa"}},
+    "with nothing that is optional": {"networkPolicy": {"enabled": False}, "migrate": {"enabled": False}},
+}
+"""Values that leave out and put in whatever the chart has as an option."""
+
+
+def manifests(variant: str) -> list[Manifest]:
+    """What the chart makes of one of the VARIANTS."""
+    return dict(zip(VARIANTS, rendered(*VARIANTS.values()), strict=True))[variant]
 
 
 def rendered(*variants: Mapping[str, Any]) -> list[list[Manifest]]:
@@ -57,6 +85,12 @@ def manifests_of(texts: Iterable[str]) -> Iterator[Manifest]:
 def of_kind(manifests: Iterable[Manifest], *kinds: str) -> list[Manifest]:
     """Those of these kinds."""
     return [each for each in manifests if each["kind"] in kinds]
+
+
+def named(manifests: Iterable[Manifest], kind: str, name: str) -> Manifest:
+    """The one of this kind and name."""
+    (found,) = (each for each in of_kind(manifests, kind) if each["metadata"]["name"] == name)
+    return found
 
 
 def pods(manifests: Iterable[Manifest]) -> dict[str, Manifest]:

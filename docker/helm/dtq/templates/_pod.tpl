@@ -100,7 +100,7 @@ livenessProbe:
   timeoutSeconds: 5
 {{- end }}
 
-{{/* Evictions take one pod of a component at a time. Takes root, component and name. */}}
+{{/* Evictions take one pod of a component at a time, and one that is broken at any time. Takes root, component and name. */}}
 {{- define "dtq.disruptionBudget" -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -109,6 +109,7 @@ metadata:
   labels: {{- include "dtq.labels" . | nindent 4 }}
 spec:
   maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels: {{- include "dtq.selector" . | nindent 6 }}
 {{- end }}
