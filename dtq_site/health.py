@@ -36,6 +36,7 @@ from tasks import selectors as tasks
 from tasks.domain.states import TaskStatus
 from tasks.models import Queue
 from tasks.queue.dispatch import redis_index
+from tasks.queue.index import IndexLost
 from workers import selectors as workers
 
 ANSWER_SECONDS = 2.0
@@ -47,7 +48,7 @@ SILENCE_SECONDS = 1
 COUNTING_SECONDS = 3
 """How long the database may take to count. Longer than a probe: so it is told apart from one that is down."""
 
-_UNWELL = (DatabaseError, InterfaceError, RedisError, OptionsError, TimeoutError)
+_UNWELL = (DatabaseError, InterfaceError, RedisError, IndexLost, OptionsError, TimeoutError)
 _started = elapsed_clock()
 
 Check = dict[str, Any]
@@ -66,6 +67,8 @@ def _ping_redis() -> None:
         client.ping()
     finally:
         client.close()
+    if settings.DISPATCH_REDIS_URL:
+        redis_index().ping()
 
 
 def _read_rows() -> Check:

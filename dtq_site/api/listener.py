@@ -2,7 +2,8 @@
 
 The layer drops messages without a word while it has no connection. So this sends a beat to the group twice a second: one
 that comes late, or not at all, says that others may be lost. (The layer pauses for a second after it has lost its
-connection, even if another one is there at once; that pause is what makes the beats late.)
+connection, even if another one is there at once; that pause is what makes the beats late.) While none comes for longer, the
+connection may be one to a server that hangs, and whose place another has taken: then it is given up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dtq_site.foundation.observer import Observer
 BEAT_SECONDS = 0.5
 LATE_SECONDS = 0.4
 LOST_SECONDS = 1.5
+DEAF_SECONDS = 5.0
 _BEAT = "listener.beat"
 
 Message = Mapping[str, Any]
@@ -101,6 +103,9 @@ class Listener:
                 await self._listen_on(get_channel_layer())
             except Exception:  # whatever it is, the rows are looked at meanwhile
                 self._lose()
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(LOST_SECONDS):
+                    await get_channel_layer().flush()
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _listen_on(self, layer: Any) -> None:
@@ -135,13 +140,17 @@ class Listener:
             asyncio.get_running_loop().call_later(self._settle_seconds, self._ready.set)
 
     async def _beat(self, layer: Any) -> None:
+        begun_at = elapsed_clock()
         while True:
             try:
                 await self._send_beat(layer)
             except (RedisError, TimeoutError):
                 self._lose()
-            if elapsed_clock() - self._heard_at > LOST_SECONDS:
+            silent_seconds = elapsed_clock() - max(self._heard_at, begun_at)
+            if silent_seconds > LOST_SECONDS:
                 self._lose()
+            if silent_seconds > DEAF_SECONDS:
+                raise TimeoutError("No beat has come for long")
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _send_beat(self, layer: Any) -> None:

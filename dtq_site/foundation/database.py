@@ -35,7 +35,7 @@ _CONFLICT_OF_ERROR = {1213: "deadlock", 1205: "lock_wait"}
 LOCK_CONFLICTS = tuple(_CONFLICT_OF_ERROR.values())
 """The kinds in which lost transactions are counted."""
 
-_SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 4031}
+_SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 2026, 4031}
 _PACKET_TOO_LARGE, _SERVER_GONE, _LOST_DURING_QUERY = 1153, 2006, 2013
 _CUT_OFF = {1152, 1159, 1160, 1161, 1317, 1927, 1969}  # the connection or the statement was ended from outside
 

@@ -90,9 +90,12 @@ class Unit:
 
 
 class Cluster:
-    """The installation in `folder`. Make and use it on the main thread, and `close` it."""
+    """The installation in `folder`. Make and use it on the main thread, and `close` it.
 
-    def __init__(self, folder: Path, shape: Shape) -> None:
+    By `variables` its processes are led to other servers than its own Redis.
+    """
+
+    def __init__(self, folder: Path, shape: Shape, **variables: str) -> None:
         self._folder = folder
         self._shape = shape
         self.journal = folder / "journal"
@@ -101,7 +104,7 @@ class Cluster:
             each.mkdir(parents=True)
         self.mariadb = MariaDbServer(folder / "mariadb")
         self.redis = RedisServer(folder / "redis")
-        self._processes = Processes(self._environment(), folder / "logs")
+        self._processes = Processes(self._environment() | variables, folder / "logs")
         self.schedulers: list[Unit] = []
         self.workers: list[Unit] = []
         self.clients: list[Unit] = []

@@ -24,7 +24,7 @@ from tests.chaos.cluster import Cluster, Shape
 from tests.chaos.evidence import Evidence, Promises, SeenLease
 from tests.chaos.load import CALM_TASK_SECONDS, ENDS
 from tests.chaos.observation import Observer
-from tests.chaos.plan import Fault, make_plan
+from tests.chaos.plan import make_plan
 
 TICK_SECONDS = 0.1
 CALM_SECONDS = 6.0
@@ -51,7 +51,7 @@ class Run:
 class Report:
     """What a run came to."""
 
-    plan: Sequence[Fault]
+    plan: Sequence[Any]
     evidence: Evidence
     findings: Sequence[Finding]
 
@@ -72,15 +72,31 @@ class Report:
         return "\n".join(lines)
 
 
+Act = Callable[[Cluster, Any], None]
+"""Breaks what a fault of the plan breaks, or mends it."""
+
+
 def carry_out(run: Run, folder: Path, say: Callable[[str], None]) -> Report:
     """Play one run in `folder`; nothing of it is alive when this returns."""
     plan = make_plan(run.seed, run.seconds, run.shape.lease_seconds)
+    return play(run, plan, faults.begin, faults.end, Cluster(folder, run.shape), folder, say)
+
+
+def play(
+    run: Run,
+    plan: Sequence[Any],
+    begin: Act,
+    end: Act,
+    cluster: Cluster,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Report:
+    """Have the load carried while the plan breaks things, and judge what is left behind."""
     offset = time.time() - time.monotonic()
-    cluster = Cluster(folder, run.shape)
     try:
         cluster.start()
         stage = _Stage(cluster, Observer(cluster.connect), say)
-        stage.fight(run, plan)
+        stage.fight(run, plan, begin, end)
         stage.settle(run.patience_seconds)
         calm = stage.calm(run)
         rows, endings = stage.observer.rows(), stage.observer.endings()
@@ -122,15 +138,15 @@ class _Stage:
         self.observer = observer
         self.leases: list[SeenLease] = []
 
-    def fight(self, run: Run, plan: Sequence[Fault]) -> None:
+    def fight(self, run: Run, plan: Sequence[Any], begin: Act, end: Act) -> None:
         """Put the load on and play the plan."""
         begun = time.monotonic()
         self._start_client("mixed", run.seed, run.tasks, run.seconds, begun)
-        events = [(fault.at, faults.begin, fault) for fault in plan]
-        events += [(fault.ends_at, faults.end, fault) for fault in plan]
+        events = [(fault.at, begin, fault) for fault in plan]
+        events += [(fault.ends_at, end, fault) for fault in plan]
         for at, act, fault in sorted(events, key=lambda event: event[0]):
             self._until_moment(begun + at)
-            if act is faults.begin:
+            if act is begin:
                 lasting = f" for {fault.seconds:.1f} s" if fault.seconds else ""
                 self._say(f"{time.monotonic() - begun:6.1f} s  {fault.kind}{lasting}")
             act(self._cluster, fault)

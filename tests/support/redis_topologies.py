@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from tests.support.servers import RedisServer, Server, ask_redis
+from tests.support.servers import RedisServer, Server, ask_redis, free_port
 from tests.support.waiting import eventually
 
 MASTER = "mymaster"
@@ -78,9 +79,8 @@ class SentinelTrio:
 
 
 def _sees_all(sentinel: SentinelServer) -> bool:
-    facts = sentinel.ask("SENTINEL", "MASTER", MASTER) or []
-    told = dict(zip(facts[::2], facts[1::2], strict=True)) if isinstance(facts, list) else facts
-    return (str(told.get("num-slaves")), str(told.get("num-other-sentinels"))) == ("1", "2")
+    facts = sentinel.ask("SENTINEL MASTER", MASTER) or {}
+    return (facts.get("num-slaves"), facts.get("num-other-sentinels")) == (1, 2)
 
 
 class RedisClusterServers:
@@ -88,10 +88,11 @@ class RedisClusterServers:
 
     def __init__(self, folder: Path, *directives: str, with_replicas: bool = False) -> None:
         password = secrets.token_hex(16)
+        self._buses = [free_port() for _ in range(6 if with_replicas else 3)]
         of_cluster = ("cluster-enabled yes", f"cluster-node-timeout {NOTICED_MS}", "repl-diskless-sync-delay 0")
         self.nodes = [
-            RedisServer(folder / f"node-{number}", *of_cluster, *directives, password=password)
-            for number in range(6 if with_replicas else 3)
+            RedisServer(folder / f"node-{number}", *of_cluster, f"cluster-port {bus}", *directives, password=password)
+            for number, bus in enumerate(self._buses)
         ]
         self.url = f"redis+cluster://:{password}@{','.join(f'127.0.0.1:{each.port}' for each in self.nodes)}"
 
@@ -108,8 +109,8 @@ class RedisClusterServers:
         for number, node in enumerate(self.masters):
             last = min((number + 1) * size, REDIS_CLUSTER_HASH_SLOTS) - 1
             node.ask("CLUSTER", "ADDSLOTSRANGE", str(number * size), str(last))
-        for node in self.nodes:
-            self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(node.port))
+        for node, bus in zip(self.nodes, self._buses, strict=True):
+            self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(node.port), str(bus))
         eventually(lambda: all(self._is_known_to(node) for node in self.nodes), 30)
         for master, replica in zip(self.masters, self.nodes[3:], strict=False):
             replica.ask("CLUSTER", "REPLICATE", str(master.ask("CLUSTER", "MYID")))
@@ -120,10 +121,22 @@ class RedisClusterServers:
         for node in self.nodes:
             node.kill()
 
+    def empty(self) -> None:
+        """Forget everything but whose the slots are."""
+        for node in self.masters:
+            node.ask("FLUSHALL")
+
     def owner_of(self, queue: str) -> RedisServer:
         """The node that had this queue's slot in the beginning."""
         size = REDIS_CLUSTER_HASH_SLOTS // len(self.masters) + 1
         return self.masters[key_slot(queue.encode()) // size]
+
+    def serving(self, queue: str) -> RedisServer:
+        """The node that has this queue's slot now, as most of them say."""
+        slot = key_slot(queue.encode())
+        ports = Counter(port for node in self.nodes if (port := _owner_as_told_by(node, slot)))
+        (port, _), *_ = ports.most_common(1)
+        return next(node for node in self.nodes if node.port == port)
 
     def _is_known_to(self, node: RedisServer) -> bool:
         return int(_cluster_info(node).get("cluster_known_nodes", 0)) == len(self.nodes)
@@ -133,6 +146,12 @@ class RedisClusterServers:
         return linked and _cluster_info(node).get("cluster_state") == "ok"
 
 
+def _owner_as_told_by(node: RedisServer, slot: int) -> int | None:
+    for first, last, (_, port, *_), *_ in node.ask("CLUSTER", "SLOTS") or []:
+        if first <= slot <= last:
+            return int(port)
+    return None
+
+
 def _cluster_info(node: RedisServer) -> dict[str, str]:
-    answer = node.ask("CLUSTER", "INFO")
-    return dict(answer) if isinstance(answer, dict) else {}
+    return node.ask("CLUSTER INFO") or {}

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -159,14 +160,21 @@ class RedisServer(Server):
 
 
 class MariaDbServer(Server):
-    """The system's MariaDB as it is installed: every commit reaches the disk."""
+    """The system's MariaDB as it is installed: every commit reaches the disk; `arguments` are added to its command.
+
+    `requires` is what its user must bring, such as ``X509``, and `tls` what MySQLdb is told for that.
+    """
 
     program = system_program("mariadbd")
     installer = system_program("mariadb-install-db")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, requires: str = "NONE", tls: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(folder)
         assert self.installer
+        self._arguments = arguments
+        self._tls = tls or {}
         # A starting server removes what others keep in a shared folder for temporary tables.
         self._tmp_folder = folder / "tmp"
         self._tmp_folder.mkdir()
@@ -178,7 +186,7 @@ class MariaDbServer(Server):
         self._init_file = folder / "init.sql"
         self._init_file.write_text(
             "CREATE DATABASE IF NOT EXISTS dtq CHARACTER SET utf8mb4;\n"
-            f"CREATE OR REPLACE USER 'dtq'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
+            f"CREATE OR REPLACE USER 'dtq'@'127.0.0.1' IDENTIFIED BY '{self.password}' REQUIRE {requires};\n"
             "GRANT ALL ON *.* TO 'dtq'@'127.0.0.1';\n"
         )
 
@@ -203,6 +211,7 @@ class MariaDbServer(Server):
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             "--skip-name-resolve",
+            *self._arguments,
             *self._as_root(),
         ]
 
@@ -211,7 +220,7 @@ class MariaDbServer(Server):
 
         try:
             MySQLdb.connect(
-                host="127.0.0.1", port=self.port, user="dtq", password=self.password, connect_timeout=2
+                host="127.0.0.1", port=self.port, user="dtq", password=self.password, connect_timeout=2, **self._tls
             ).close()
         except MySQLdb.OperationalError:
             return False
