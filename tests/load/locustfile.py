@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, constant, constant_throughput, events, task
+from locust import FastHttpUser, constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 from websockets.exceptions import WebSocketException
@@ -111,12 +111,17 @@ class Account(FastHttpUser):
 class Steady(Account):
     """Creates one task a second, and sometimes looks: at a task, at the list, at the statistics."""
 
-    wait_time = constant_throughput(1)
-
     def on_start(self) -> None:
         """Begin at a moment of the second of its own, so that requests do not come in heaps."""
         self._place = next(self.environment.places)
-        gevent.sleep(self._place * 0.618 % 1)
+        phase = self._place * 0.618 % 1
+        self._due = time.time() + phase
+        gevent.sleep(phase)
+
+    def wait_time(self) -> float:
+        """Until the next round is due, which does not wait for answers that are late."""
+        self._due += 1
+        return max(0.0, self._due - time.time())
 
     @task
     def use(self) -> None:

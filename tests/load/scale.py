@@ -26,8 +26,8 @@ class Scale:
     steady_seconds: int = 120
 
     first_rate: int = 100
-    rate_step: int = 50
-    last_rate: int = 800
+    rate_step: int = 25
+    last_rate: int = 400
     step_seconds: int = 15
 
     limit_ms: float = 200.0

@@ -96,7 +96,7 @@ def test_the_report_shows_what_a_run_found_with_its_plots(tmp_path: Path):
     report.write(RUN, tmp_path / "LOAD.md", tmp_path / "load")
 
     page = (tmp_path / "LOAD.md").read_text()
-    assert "Seen on 2030-01-01 12:00 UTC with DTQ 1 (abc), in one run of 1.50 minutes" in page
+    assert "Seen on 2030-01-01 12:00 UTC with DTQ 1 (abc), in one run of 2 minutes" in page
     assert "| 1,000 tasks created over the API and followed to the end | 999 of 1,000 completed |" in page
     assert "| about 50 tasks a second, P95 under 200 ms | 49.9 a second, P95 23.0 ms |" in page
     assert "| tested with 100,000+ tasks | 107,000 in the database at the end of that |" in page
