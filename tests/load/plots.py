@@ -43,10 +43,9 @@ def over_time(found: dict[str, Any], limit_ms: float, file: Path) -> None:
         figure, ((times, rates), (errors, queue)) = pyplot.subplots(2, 2, figsize=(9, 5.4), layout="constrained")
         _plot_times(times, seconds, limit_ms)
         _plot_rates(rates, seconds, looks, begun)
-        errors.plot(
-            [second for second, _ in seconds], [sum(bool(e.failure) for e in group) for _, group in seconds], color=RED
-        )
-        errors.set(title="errors a second", xlabel="s", ylim=(0, None))
+        failed = [sum(bool(each.failure) for each in group) for _, group in seconds]
+        errors.plot([second for second, _ in seconds], failed, color=RED)
+        errors.set(title="errors a second", xlabel="s", ylim=(0, max(1, *failed)))
         moments = [each.at - begun for each in looks]
         queue.plot(moments, [each.ready for each in looks], color=BLUE, label="ready")
         queue.plot(moments, [each.running for each in looks], color=ORANGE, label="running")

@@ -30,6 +30,9 @@ class Scale:
     last_rate: int = 400
     step_seconds: int = 15
 
+    warming_seconds: int = 3
+    """How long users who come all at once take to connect; the steps are judged by what follows."""
+
     limit_ms: float = 200.0
     """What the 95th percentile of the API's answers must stay under."""
 
@@ -46,6 +49,7 @@ TINY = Scale(
     rate_step=5,
     last_rate=5,
     step_seconds=2,
+    warming_seconds=0,
     limit_ms=60_000.0,
 )
 """To see that all works; its figures mean nothing."""

@@ -83,13 +83,12 @@ def steady(place: Place) -> Found:
     """A great many tasks are made and worked off; then so many a second are created, for a while, and looked at."""
     scale = place.scale
     begun = time.monotonic()
-    bulk, bulk_looks = place.play("stored", Users(("Bulk",), 2, 180, scale.stored))
+    _, stored = place.play("stored", Users(("Bulk",), 2, 180, scale.stored))
     stored_seconds = time.monotonic() - begun
     requests, looks = place.play("steady", Users(("Steady",), scale.steady_rate, scale.steady_seconds))
     figures = {
-        "stored": bulk_looks[-1].completed,
+        "stored": stored[-1].completed,
         "stored_seconds": stored_seconds,
-        "stored_failures": sum(bool(request.failure) for request in bulk),
         "per_second": _rate(requests),
         "in_all": looks[-1].completed,
         "deepest": max(each.ready for each in looks),
@@ -107,7 +106,8 @@ def capacity(place: Place) -> Found:
         sent, seen = place.play(f"capacity-{rate}", Users(("Steady",), rate, scale.step_seconds))
         requests.extend(sent)
         looks.extend(seen)
-        return step(rate, sent, scale.limit_ms)
+        settled = [each for each in sent if each.at >= sent[0].at + scale.warming_seconds]
+        return step(rate, settled, scale.limit_ms)
 
     steps = climb(range(scale.first_rate, scale.last_rate + 1, scale.rate_step), attempt)
     highest = max((each["rate"] for each in steps if each["kept"]), default=0)
@@ -153,10 +153,9 @@ def _span(requests: Sequence[Request]) -> float:
 
 
 def _rate(requests: Sequence[Request]) -> float:
-    """Creations a second, but for the first second, in which users begin one after another."""
+    """Creations a second."""
     created = _named(requests, CREATE)
-    later = [request for request in created if request.at >= created[0].at + 1]
-    return (len(later) - 1) / (later[-1].at - later[0].at)
+    return (len(created) - 1) / (created[-1].at - created[0].at)
 
 
 def _found(figures: Found, requests: Sequence[Request], looks: Sequence[Look]) -> Found:
