@@ -1,7 +1,6 @@
-"""An environment with a later Python and Django than ours, and that Django's own tests of `django.tasks`, in `var/django`.
+"""An environment with a later Python and Django than ours, and other people's tests of `django.tasks`, in `var/django`.
 
-Made when first asked for: what DTQ and its tests need, as the constraints pin it, and the Django of
-tests/conformance/django.txt.
+Made when first asked for: what DTQ and its tests need, as the constraints pin it, and what tests/conformance/django.txt names.
 """
 
 from __future__ import annotations
@@ -36,14 +35,17 @@ def interpreter() -> str | None:
 
 
 def ensure(program: str) -> tuple[Path, Path]:
-    """The environment's interpreter, and the folder `tests` of the Django. Raises CalledProcessError where it cannot be made."""
+    """The environment's interpreter, and a folder with `tasks/` of the Django's tests and `django_tasks_db.py`.
+
+    Raises CalledProcessError where they cannot be made.
+    """
     _FOLDER.mkdir(parents=True, exist_ok=True)
     environment, sources, installed = _FOLDER / "environment", _FOLDER / "sources", _FOLDER / "installed.txt"
     python = environment / "bin" / "python"
     with (_FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         requirements = _requirements()
-        wanted = f"{requirements}\n{_CONSTRAINTS.read_text()}"
+        wanted = f"{requirements}\n{REQUIREMENTS.read_text()}{_CONSTRAINTS.read_text()}"
         if not installed.exists() or installed.read_text() != wanted:
             installed.unlink(missing_ok=True)
             shutil.rmtree(environment, ignore_errors=True)
@@ -52,7 +54,7 @@ def ensure(program: str) -> tuple[Path, Path]:
             _install(python, requirements)
             _unpack(python, sources)
             installed.write_text(wanted)
-    return python, next(sources.glob("*/tests"))
+    return python, sources
 
 
 def _requirements() -> str:
@@ -61,7 +63,9 @@ def _requirements() -> str:
     extras = project["optional-dependencies"]
     tests = [each for each in extras["dev"] if each.startswith("pytest")]
     ours = [*project["dependencies"], *extras["server"], *tests]
-    return "\n".join([*(each for each in ours if not _is_django(each)), REQUIREMENTS.read_text()])
+    return "\n".join(
+        [*(each for each in ours if not _is_django(each)), *filter(_is_django, REQUIREMENTS.read_text().splitlines())]
+    )
 
 
 def _is_django(requirement: str) -> bool:
@@ -82,10 +86,19 @@ def _install(python: Path, requirements: str) -> None:
 
 def _unpack(python: Path, sources: Path) -> None:
     _pip(python, "download", "--no-deps", "--no-binary", ":all:", "-d", str(sources), "-r", str(REQUIREMENTS))
-    (archive,) = sources.glob("*.tar.gz")
-    with tarfile.open(archive) as opened:
-        wanted = [member for member in opened.getmembers() if "/tests/tasks/" in member.name]
-        opened.extractall(sources, wanted, filter="data")
+    for archive in sources.glob("*.tar.gz"):
+        with tarfile.open(archive) as opened:
+            opened.extractall(sources, filter=_tests_alone)
+
+
+def _tests_alone(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Where a file of a distribution goes to, if anywhere: Django's to `tasks/`, that of django-tasks-db beside it."""
+    distribution, _, inside = member.name.partition("/")
+    if distribution.lower().startswith("django_tasks_db") and inside == "tests/tests.py":
+        return member.replace(name="django_tasks_db.py")
+    if inside.startswith("tests/tasks/"):
+        return member.replace(name=inside.removeprefix("tests/"))
+    return None
 
 
 if __name__ == "__main__":
