@@ -27,6 +27,8 @@ _IN_ORDER = (
     "HandlerLimits",
     "Worker",
     "Schedule",
+    "Webhook",
+    "WebhookDelivery",
     "AuditEntry",
     "User",
     "Team",

@@ -37,8 +37,9 @@ _OF_STATUS: Mapping[str, WebhookEvent] = {
     TaskStatus.CANCELLED: WebhookEvent.TASK_CANCELLED,
     TaskStatus.DEAD_LETTER: WebhookEvent.TASK_DEAD_LETTERED,
 }
-STATUS_OF: Mapping[str, TaskStatus] = {event: TaskStatus(status) for status, event in _OF_STATUS.items()} | {
-    WebhookEvent.TASK_RETRIED: TaskStatus.PENDING
+STATUS_OF: Mapping[str, TaskStatus] = {
+    **{event: TaskStatus(status) for status, event in _OF_STATUS.items()},
+    WebhookEvent.TASK_RETRIED: TaskStatus.PENDING,
 }
 """In which state a task is of which an event tells."""
 

@@ -98,7 +98,7 @@ class WebhookDelivery(graphene.ObjectType):
     @staticmethod
     def resolve_attempts(delivery: models.WebhookDelivery, info: GraphQLResolveInfo) -> Sequence[models.WebhookAttempt]:
         """Those that were read with it."""
-        return sorted(delivery.tries.all(), key=lambda each: each.pk)
+        return delivery.tries.all()
 
 
 class CreateWebhookInput(graphene.InputObjectType):

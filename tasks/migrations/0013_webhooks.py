@@ -96,5 +96,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "ordering": ("id",),
+            },
         ),
     ]

@@ -77,3 +77,6 @@ class WebhookAttempt(models.Model):
     status_code = models.PositiveSmallIntegerField(null=True, help_text="null: there was no answer")
     duration_ms = models.PositiveIntegerField()
     error = models.TextField(default="")
+
+    class Meta:
+        ordering = ("id",)

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from dtq_site.foundation.causes import ActingFor, RequestCause
 from tasks import lifecycle
 from tasks.domain.outcome import OutcomeVerdict
+from tasks.webhooks import outbox
 from tests.support.factories import (
     after,
     claim,
@@ -96,6 +97,7 @@ def test_what_is_rolled_back_is_not_told(told: Any):
 def test_unasked_it_costs_no_query(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO, logger="dtq.tasks")
     (first,), (second,) = claim([create()]), claim([create()])
+    outbox.wanted()  # which is asked for now and then
 
     with CaptureQueriesContext(connection) as unasked:
         assert settle(completed(lease_of(first)), now=after(1)) == [OutcomeVerdict.ACCEPTED]
