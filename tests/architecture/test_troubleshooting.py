@@ -60,6 +60,13 @@ def codes() -> set[str]:
     }
 
 
+def checks() -> set[str]:
+    """The ids of all system checks that the code names."""
+    ids = (keyword.value for call in nodes(ast.Call) for keyword in call.keywords if keyword.arg == "id")
+    constants = (value.value for value in ids if isinstance(value, ast.Constant))
+    return {text for text in constants if re.fullmatch(r"\w+\.[EW]\d{3}", str(text))}
+
+
 @cache
 def texts() -> Counter[str]:
     """Every string in the code, and how often."""
@@ -89,10 +96,11 @@ def loud_events() -> dict[str, str]:
     [
         ("code", codes),
         ("event", loud_events),
+        ("check", checks),
         ("reason", lambda: ReasonCode),
         ("closed with", lambda: [str(int(code)) for code in CloseCode]),
     ],
-    ids=["error codes", "events", "reasons", "close codes"],
+    ids=["error codes", "events", "checks", "reasons", "close codes"],
 )
 def test_the_page_names_each_once(heading: str, known: Callable[[], Iterable[str]]):
     assert sorted(named(heading)) == sorted(known())
