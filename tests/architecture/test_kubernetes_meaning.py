@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections import Counter
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -25,6 +28,7 @@ from tests.support.kubernetes import (
     named,
     of_kind,
     pods,
+    rendered,
     selects,
 )
 from tests.support.sources import ROOT
@@ -119,6 +123,29 @@ def test_every_secret_is_a_listed_key_in_a_file_that_is_mounted(made: list[Manif
     (monitor,) = of_kind(made, "ServiceMonitor")
     token = monitor["spec"]["endpoints"][0]["authorization"]["credentials"]
     assert token["name"] == listed["name"] and token["key"] in listed["keys"]
+
+
+def test_production_starts_with_these_settings_and_warns_of_none_of_them(tmp_path: Path):
+    secrets = {
+        "DATABASE_URL": "mysql://dtq:password@database.internal:3306/dtq",
+        "DTQ_METRICS_TOKEN": token_hex(),
+        "EMAIL_URL": "smtp+tls://user:password@mail.internal:587",
+        "JWT_SECRET": token_hex(),
+        "REDIS_URL": "rediss://:password@redis.internal:6379/0",
+    }
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(value)
+    (made,) = rendered({"secret": {"keys": list(secrets)}})
+    given = environment(containers(made)["dtq-api"]) | {"POD_IP": "10.1.2.3", "DTQ_DATA_FOLDER": str(tmp_path)}
+    given = {name: value.replace("$(POD_IP)", given["POD_IP"]) for name, value in given.items()}
+    given = {name: value.replace(str(SECRETS), str(tmp_path)) for name, value in given.items()}
+
+    checked = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy"], cwd=ROOT, env=given, capture_output=True, text=True
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    assert re.findall(r"\((\w+\.[WE]\d+)\)", checked.stderr) == ["dtq.W011"]  # the image has its static files
 
 
 def test_every_command_takes_its_options(made: list[Manifest]):
