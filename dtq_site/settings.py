@@ -169,7 +169,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if DTQ_ACCOUNTS.trusted_proxies else None
 SECURE_HSTS_SECONDS = int(DTQ_SITE.hsts.total_seconds()) if PRODUCTION else 0
 SECURE_SSL_REDIRECT = PRODUCTION and DTQ_SITE.https_redirect
-SECURE_REDIRECT_EXEMPT = [r"^health(/|$)", r"^metrics$"]  # asked from within, past the proxy
+SECURE_REDIRECT_EXEMPT = [r"^auth/", r"^health(/|$)", r"^metrics$"]  # programs ask from within, past the proxy
 # Behind a proxy that speaks TLS a form comes from https, and is sent on without.
 CSRF_TRUSTED_ORIGINS = [f"https://*{host}" if host[0] == "." else f"https://{host}" for host in DTQ_SITE.allowed_hosts]
 SESSION_COOKIE_AGE = int(DTQ_ACCOUNTS.refresh_expiration.total_seconds())

@@ -59,11 +59,13 @@ def test_programs_are_answered_from_within_and_strangers_are_not(
     answers = {path: ask(server, path, BY_HTTP).status_code for path in ("/health/live", "/health/ready", "/metrics")}
     metrics = ask(server, "/metrics", BY_HTTP | {"Authorization": "Bearer for-prometheus-alone"})
     operation = httpx.post(f"{server.http_url}/graphql", headers=BY_HTTP, json={"query": "{ health { status } }"})
+    login = httpx.post(f"{server.http_url}/auth/login", headers=BY_HTTP, json={"username": "nobody", "password": "x"})
     stranger = ask(server, "/sign-in", {"Host": "elsewhere.example.com", "X-Forwarded-Proto": "https"})
 
     assert answers == {"/health/live": 200, "/health/ready": 200, "/metrics": 401}
     assert metrics.status_code == 200
     assert operation.status_code == 200 and "location" not in operation.headers
+    assert login.status_code == 401
     assert stranger.status_code == 400
 
 
