@@ -38,9 +38,11 @@ from dtq_site.api.protocol import (
 )
 from dtq_site.api.sockets import Sockets, TooManyOperations
 from dtq_site.api.threads import RequestThreads
+from dtq_site.foundation import tracing
 from dtq_site.foundation.causes import ActingFor, RequestCause
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import Unauthenticated
+from dtq_site.foundation.tracing import Description, Kind
 
 WINDOW_BYTES = 1024 * 1024
 """How much a client may have to read; see `outbox.py`."""
@@ -234,8 +236,13 @@ class GraphQLSocket:
             raise closing_for(error, self._endpoint.engine) from None
         except Exception as error:
             return engine.refusal(error)
-        with ActingFor(RequestCause(context.request_id)):
+        with ActingFor(RequestCause(context.request_id)), tracing.span(self._span):
             return engine.open(GraphQLRequest(operation.query, operation.variables, operation.name), context)
+
+    def _span(self) -> Description:
+        """Of one operation, a trace of its own: one of the whole socket would go on for hours."""
+        path = self._scope["path"]
+        return Description(f"WEBSOCKET {path}", Kind.SERVER, {"network.protocol.name": "websocket", "url.path": path})
 
     async def _answer(self, operation: Operation, opened: Answer | LiveQuery) -> None:
         if isinstance(opened, LiveQuery):

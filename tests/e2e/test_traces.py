@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.conftest import wait_for_status
 from tests.support.collector import Collector, GatheredSpan
+from tests.support.graphql_socket import signed_in
 from tests.support.processes import Process, Processes
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -163,6 +164,18 @@ def test_a_remote_worker_goes_on_with_the_trace_and_the_request(
         assert "worker=far" in lines(server, event, task_id)
     assert task_of(task_id).traceparent.startswith(f"00-{TRACE}-")
     assert worker.terminate() == 0
+
+
+def test_an_operation_over_a_websocket_begins_a_trace(create: Any, collector: Collector):
+    with signed_in(create.client.server.socket_url, create.client.token) as socket:
+        created = socket.ask(CREATE, input={"name": "parent"})["createTask"]
+
+    trace = task_of(created["id"]).traceparent.split("-")[1]
+    spans = collector.of_trace(trace, 2)
+    operation, send = "WEBSOCKET /graphql", "send default"
+    assert sorted(span.name for span in spans.values()) == [operation, send]
+    (sent,) = [span for span in spans.values() if span.name == send]
+    assert spans[sent.parent_id].name == operation
 
 
 def lines(process: Process, event: str, task_id: str) -> str:
