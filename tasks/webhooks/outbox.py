@@ -69,7 +69,7 @@ def completions_of(task_ids: Collection[UUID]) -> list[Statement]:
     teams = [team_id for team_id, event in wanted() if event == WebhookEvent.TASK_COMPLETED]
     if not teams:
         return []
-    quoted, key = connection.ops.quote_name, Task._meta.pk
+    quoted = connection.ops.quote_name
     by_key = "FORCE INDEX (PRIMARY)" if connection.vendor == "mysql" else ""
     columns = ("team_id", "name", "queue", "attempts", "error")
     named = ", ".join(map(quoted, columns))
@@ -77,7 +77,7 @@ def completions_of(task_ids: Collection[UUID]) -> list[Statement]:
         INSERT INTO {quoted(TaskEvent._meta.db_table)} ({named}, event, task_id, at)
         SELECT {named}, %s, id, completed_at FROM {quoted(Task._meta.db_table)} {by_key}
         WHERE id IN ({_places(task_ids)}) AND team_id IN ({_places(teams)}) AND name <> %s"""
-    ids = [key.get_db_prep_value(each, connection) for each in (*task_ids, *teams)]
+    ids = [Task._meta.pk.get_db_prep_value(each, connection) for each in (*task_ids, *teams)]
     return [Statement(sql, [str(WebhookEvent.TASK_COMPLETED), *ids, HANDLER])]
 
 
