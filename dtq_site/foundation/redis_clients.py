@@ -31,6 +31,9 @@ Answer = TypeVar("Answer")
 CACHE_SECONDS = 2.0
 """How long Django's cache waits for an answer."""
 
+_SENTINEL_SECONDS = 0.5
+"""How long the channel layer, which waits for messages without end, waits for a Sentinel."""
+
 
 class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
     """Connections to the master that the Sentinels name; who finds all in use waits for one."""
@@ -116,7 +119,7 @@ def channel_host(url: str) -> dict[str, Any]:
     limits = {"socket_timeout": None, "retry": AsyncRetry(NoBackoff(), 0)}
     if address.kind is Kind.SERVER:
         return {"address": url, **limits}
-    asked = {"socket_timeout": CACHE_SECONDS, "retry": AsyncRetry(NoBackoff(), 0)}
+    asked = {"socket_timeout": _SENTINEL_SECONDS, "retry": AsyncRetry(NoBackoff(), 0)}
     return {
         "master_name": address.master,
         "sentinels": list(address.hosts),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.domain.priority import LEVELS, rank
 from tests.chaos.cluster import Cluster, Shape
 from tests.chaos.evidence import Row
 from tests.chaos.run import Run, play
@@ -21,7 +22,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 RUN = Run(seed=8, tasks=2000, seconds=36.0, shape=Shape())
-NORMAL_SECONDS = 0.5
+NORMAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ class Failover:
         return self.at + self.seconds
 
 
-PLAN = (Failover(6.0, "kill -9", 8.0), Failover(20.0, "suspend", 8.0))
+PLAN = (Failover(4.0, "kill -9", 5.0), Failover(22.0, "suspend", 6.0))
+"""Between the two lies what Sentinels take to make a replica of a master that has come back: some eight seconds."""
 
 
 class Victims:
     """Breaks the server that `find` names at that moment, and mends it."""
 
-    def __init__(self, find: Callable[[], RedisServer]) -> None:
+    def __init__(self, find: Callable[[], RedisServer | None]) -> None:
         self._find = find
         self._broken: list[RedisServer] = []
         self.moments: list[float] = []
@@ -72,9 +74,9 @@ class Victims:
 def test_a_failover_by_sentinels_under_load_loses_nothing(tmp_path: Path):
     trio = SentinelTrio(tmp_path / "trio")
 
-    def master() -> RedisServer:
+    def master() -> RedisServer | None:
         port = trio.master_port()
-        return next(server for server in (trio.master, trio.replica) if server.port == port)
+        return next((server for server in (trio.master, trio.replica) if server.port == port), None)
 
     trio.start()
     try:
@@ -101,7 +103,8 @@ def hold_the_trial(folder: Path, victims: Victims, **variables: str) -> None:
     report = play(RUN, PLAN, victims.begin, victims.end, cluster, folder / "run", print)
 
     assert report.violations == []
-    rows = [row for row in report.evidence.rows.values() if row.queue == "default"]
+    # Others wait for a free slot, too, for as long as the machine has more to do than it can.
+    rows = [row for row in report.evidence.rows.values() if row.rank < rank(LEVELS["CRITICAL"] - 1, 0)]
     for name, moment in zip((fault.kind for fault in PLAN), victims.moments, strict=True):
         before = waits(rows, moment - 4, moment)
         during = waits(rows, moment, moment + 8)
