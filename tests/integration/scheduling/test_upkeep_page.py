@@ -32,7 +32,7 @@ def test_every_setting_is_there_and_no_other():
 
 def test_periods_of_retention_are_those_by_default():
     said = {row[2].strip("`"): row[1] for row in ROWS if len(row) == 3 and row[2].endswith("_RETENTION`")}
-    days = {"a day": 1, "30 days": 30, "90 days": 90, "a year": 365}
+    days = {"a day": 1, "14 days": 14, "30 days": 30, "90 days": 90, "a year": 365}
 
     assert {variable: days[text] for variable, text in said.items()} == {
         variable: each.default.days for variable, each in SETTINGS.items() if variable.endswith("_RETENTION")
