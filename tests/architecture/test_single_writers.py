@@ -54,6 +54,7 @@ CAUGHT = {
 ALLOWED = {
     "reading": "Row.objects.filter(id=1).values_list('id')",
     "a dictionary": "def f(seen, more):\n    seen.update(more)\n    seen.update(colour=1)",
+    "a word of the language": "def f():\n    word = 'a' if x else 'is'\n    word.update(colour=1)",
     "another class of that name": "types.Row._meta.fields.update(more)",
     "a digest": "hashlib.sha256().update(b'x')",
     "redis": "def f(client):\n    client.delete('key')",

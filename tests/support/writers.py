@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import Any
 
 OWNERS = {  # a module, or a package that ends with a slash
@@ -175,7 +176,7 @@ class _Reader:
                 return self._through(self._labels_of(value, known), name)
             case ast.Call():
                 return self._labels_of_call(node, known)
-            case ast.Constant(value=str(text)) if _QUOTED_ANNOTATION.fullmatch(text):
+            case ast.Constant(value=str(text)) if _QUOTED_ANNOTATION.fullmatch(text) and not iskeyword(text):
                 return self._labels_of(ast.parse(text, mode="eval").body, known)
             case ast.BinOp() | ast.BoolOp() | ast.IfExp() | ast.Tuple() | ast.List() | ast.Set():
                 return set().union(*(self._labels_of(part, known) for part in ast.iter_child_nodes(node)))
