@@ -97,8 +97,8 @@ def load(cls: type[Options], environ: Mapping[str, str]) -> Options:
             values[declaration.field] = _checked(declaration, _PARSERS[declaration.kind](text))
         except ValueError as error:
             shown = "(hidden)" if declaration.secret and not in_file else repr(said)
-            what = "names a file with" if in_file else "is"
-            problems.append(f"{name}={shown} is not allowed: {error}. It {what} {declaration.help}")
+            meaning = f"names a file with {declaration.help}" if in_file else f"is {declaration.help}"
+            problems.append(f"{name}={shown} is not allowed: {error}. It {meaning}")
     if problems:
         raise OptionsError(problems)
     return cls(**values)
