@@ -11,7 +11,6 @@ from accounts.models import User
 from accounts.roles import Role
 from dtq_site.foundation.options import OptionsError
 
-TEAM = "default"
 ROLES = (Role.ADMIN, Role.WORKER, Role.VIEWER, Role.USER)
 
 
@@ -30,7 +29,7 @@ def make(role: Role) -> bool:
         password=password(role),
         name=f"Demo {role}",
         role=role,
-        team=registration.team_named(TEAM),
+        team=registration.team_named(registration.DEFAULT_TEAM),
     )
     return True
 

@@ -24,6 +24,10 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import database_clock, repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput, Conflict, Forbidden, NotFound
 
+DEFAULT_TEAM = "default"
+"""Whose the tasks are that code makes. It may come to be later than an account, so no account has its name for a team's."""
+
+_TAKEN = "This user name is taken; choose another one."
 _ENDS_TOKENS = {"token_version": F("token_version") + 1, "kept_session": None}
 
 
@@ -93,6 +97,8 @@ def _new_user(*, username: str, email: str, name: str = "", role: Role = Role.US
 
 @repeats_lock_conflicts
 def _insert(user: User, team: Team | None, by: Identity | None, action: str) -> None:
+    if team is None and user.username == DEFAULT_TEAM:
+        raise Conflict(_TAKEN, field="username")
     user.created_at = database_clock.now()
     try:
         with transaction.atomic():
@@ -111,7 +117,7 @@ def _raise_conflict(user: User) -> None:
     if others.filter(email=user.email).exists():
         raise Conflict("This e-mail address has an account already; sign in, or give another one.", field="email")
     if others.filter(username=user.username).exists() or Team.objects.filter(name=user.username).exists():
-        raise Conflict("This user name is taken; choose another one.", field="username")
+        raise Conflict(_TAKEN, field="username")
 
 
 @repeats_lock_conflicts

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection
 
-from accounts.registration import team_id_named
+from accounts.registration import DEFAULT_TEAM, team_id_named
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.clock import Clock
 from dtq_site.foundation.database import database_clock, ids, is_unavailable, reading
@@ -32,7 +32,6 @@ from tasks.recurrence import Recurrence, make_schedule
 Checked = TypeVar("Checked")
 
 MAX_TASKS_PER_CALL = 1000
-DEFAULT_TEAM = "default"
 
 
 @dataclass(frozen=True)

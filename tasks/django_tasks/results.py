@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from accounts.registration import team_id_named
+from accounts.registration import DEFAULT_TEAM, team_id_named
 from dtq_site.foundation.database import reading
 from dtq_site.foundation.ids import parse_uuid
 from tasks.django_tasks import declared, errors, priority
 from tasks.django_tasks.api import TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus
 from tasks.domain.states import TaskStatus
 from tasks.models import Task, TaskAttempt, TaskLog
-from tasks.submission import DEFAULT_TEAM
 
 _STATUSES = {
     TaskStatus.PENDING: TaskResultStatus.READY,

@@ -132,8 +132,8 @@ class Client:
     """Takes the steps of a load when they are due, each until it has an answer. `known` are the lines of its predecessors."""
 
     def __init__(self, steps: Sequence[Step], own: journal.Journal, known: Sequence[dict[str, Any]]) -> None:
-        from accounts.registration import team_named
-        from tasks.submission import DEFAULT_TEAM, Owner
+        from accounts.registration import DEFAULT_TEAM, team_named
+        from tasks.submission import Owner
 
         self._journal = own
         self._taken = {line["step"] for line in known if "step" in line}

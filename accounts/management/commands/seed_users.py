@@ -8,12 +8,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import demo
+from accounts.registration import DEFAULT_TEAM
 
 
 class Command(BaseCommand):
     """Make an account for each role, named after it, in one team; leave those alone that exist."""
 
-    help = f"Create the demo accounts {', '.join(demo.ROLES)} (password: the name and 123) in the team {demo.TEAM!r}."
+    help = (
+        f"Create the demo accounts {', '.join(demo.ROLES)} (password: the name and 123) in the team {DEFAULT_TEAM!r}."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing; refuses in production, where everybody would know these passwords."""

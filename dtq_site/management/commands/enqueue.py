@@ -13,14 +13,14 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from accounts.registration import team_named
+from accounts.registration import DEFAULT_TEAM, team_named
 from dtq_site.foundation.database import database_clock
 from dtq_site.terminal.edge import INTERRUPTED, REFUSED, error_line, moment, refusals, seconds, while_somebody_reads
 from dtq_site.terminal.following import Deleted, follow, teller_on
 from tasks.domain.states import TaskStatus
 from tasks.domain.submission import Request, resolve_name
 from tasks.handling import registry
-from tasks.submission import DEFAULT_TEAM, Owner, submit_one
+from tasks.submission import Owner, submit_one
 from workers import selectors as workers
 
 ENDED_OTHERWISE, UNKNOWN_END = 1, 3

@@ -28,7 +28,6 @@ from tasks.domain.states import Hold, TaskStatus  # noqa: E402
 from tasks.handling.port import EnqueueRequest  # noqa: E402
 from tasks.models import Queue, Task  # noqa: E402
 from tasks.queue.dispatch import redis_index  # noqa: E402
-from tasks.submission import DEFAULT_TEAM  # noqa: E402
 from tests.benchmarks.applications import dtq_handlers  # noqa: E402
 from tests.support.waiting import eventually  # noqa: E402
 
@@ -136,7 +135,7 @@ def _account(name: str, role: Role) -> User:
         email=f"{name}@dtq.example",
         password=None,
         role=role,
-        team=registration.team_named(DEFAULT_TEAM),
+        team=registration.team_named(registration.DEFAULT_TEAM),
     )
 
 

@@ -106,6 +106,17 @@ def test_a_name_or_address_that_is_taken_in_any_spelling_is_a_conflict(changes: 
     assert row_counts() == before
 
 
+def test_nobody_gets_the_team_of_the_tasks_that_code_makes_by_being_called_like_it():
+    before = row_counts()
+
+    with pytest.raises(Conflict) as refusal:
+        registration.register(**GOOD | {"username": "Default"})
+    assert refusal.value.field == "username"
+    assert row_counts() == before
+
+    assert registration.register(**GOOD | {"username": "defaults"}).team.name == "defaults"
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
