@@ -170,6 +170,21 @@ def replace(leaving: Version, coming: Version, balancer: Balancer, front: TcpPro
     leaving.retire()
 
 
+def assert_every_promise_is_kept(trial: Trial, load: RollingLoad) -> None:
+    """Once all processes have ended: no request failed, tasks and slots came out right, and nobody complained."""
+    found = trial.evidence(load)
+    assert load.failures == []
+    assert [violation for finding in judge(found) for violation in finding.violations] == []
+    assert [ending for ending in found.endings if ending.ending == "lost"] == []
+    assert {ending.task for ending in found.endings if ending.ending == "refused"} <= load.cancelled
+    slots = [slot for (slot,) in trial.read(SLOTS)]
+    assert len(slots) > 10
+    assert {(later - slot).total_seconds() for slot, later in pairwise(slots)} == {SLOT_SECONDS}
+    for process in found.exits:
+        assert not re.search(r"\[(error|critical)", process.output), process
+        assert set(re.findall(r"\[warning *\] (\S+)", process.output)) <= EXPECTED_WARNINGS, process
+
+
 @pytest.mark.long
 @pytest.mark.timeout(400)
 def test_versions_replace_each_other_under_load_there_and_back_and_every_promise_is_kept(
@@ -213,17 +228,7 @@ def test_versions_replace_each_other_under_load_there_and_back_and_every_promise
     assert older_remote.terminate() == 0
     old.retire()
     front.close()
-    found = trial.evidence(load)
-    assert load.failures == []
-    assert [violation for finding in judge(found) for violation in finding.violations] == []
-    assert [ending for ending in found.endings if ending.ending == "lost"] == []
-    assert {ending.task for ending in found.endings if ending.ending == "refused"} <= load.cancelled
+    assert_every_promise_is_kept(trial, load)
     assert workers == {
         (transport, each) for transport in ("direct", "remote") for each in (trial.release.version, VERSION)
     }
-    slots = [slot for (slot,) in trial.read(SLOTS)]
-    assert len(slots) > 10
-    assert {(later - slot).total_seconds() for slot, later in pairwise(slots)} == {SLOT_SECONDS}
-    for process in found.exits:
-        assert not re.search(r"\[(error|critical)", process.output), process
-        assert set(re.findall(r"\[warning *\] (\S+)", process.output)) <= EXPECTED_WARNINGS, process
