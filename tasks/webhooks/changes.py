@@ -10,9 +10,9 @@ from uuid import UUID
 from accounts import audit
 from accounts.identity import Identity
 from dtq_site.foundation.database import repeats_lock_conflicts
-from tasks.domain.webhooks import host_of
 from tasks.models import Task, Webhook
 from tasks.webhooks import deliveries, subscriptions
+from tasks.webhooks.addresses import host_of
 from tasks.webhooks.subscriptions import Issued
 
 

@@ -21,9 +21,10 @@ from dtq_site.foundation.scalars import DateTime
 from tasks import lifecycle, submission
 from tasks.domain.states import MOVES, TERMINAL
 from tasks.domain.submission import NewTask, Request
-from tasks.domain.webhooks import HANDLER, KEY_PREFIX, STATUS_OF, WebhookEvent, host_of
+from tasks.domain.webhooks import HANDLER, KEY_PREFIX, STATUS_OF, WebhookEvent
 from tasks.models import Task, TaskEvent, Webhook, WebhookAttempt, WebhookDelivery
 from tasks.webhooks import outbox, subscriptions
+from tasks.webhooks.addresses import host_of
 
 EVENTS_AT_ONCE = 500
 LONGEST_ERROR = 1000

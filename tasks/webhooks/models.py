@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from django.db import models
 
-from tasks.domain.webhooks import MAX_DESCRIPTION, MAX_EVENT, MAX_REASON, MAX_URL
+from tasks.domain.webhooks import MAX_DESCRIPTION, MAX_EVENT, MAX_REASON
+from tasks.webhooks.addresses import MAX_URL
 
 
 class Webhook(models.Model):

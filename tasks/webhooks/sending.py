@@ -17,13 +17,14 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.ids import parse_uuid
 from tasks.domain import signatures
-from tasks.domain.webhooks import WebhookEvent, host_of
+from tasks.domain.webhooks import WebhookEvent
 from tasks.handling.context import TaskContext
 from tasks.handling.errors import Discard, Retry
 from tasks.http_guard import AddressRefused, GuardedTransport
 from tasks.http_request import beginning, client_of, excerpt, retry_after_seconds
 from tasks.models import Webhook, WebhookDelivery
 from tasks.webhooks import deliveries, subscriptions
+from tasks.webhooks.addresses import host_of
 
 GONE = 410
 

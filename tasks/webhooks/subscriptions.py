@@ -21,9 +21,10 @@ from accounts.models import Team
 from dtq_site.foundation.database import ids, repeats_lock_conflicts
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from tasks.domain import signatures
-from tasks.domain.webhooks import MAX_DESCRIPTION, MAX_REASON, check_events, check_url
+from tasks.domain.webhooks import MAX_DESCRIPTION, MAX_REASON, check_events
 from tasks.models import Task, Webhook
 from tasks.webhooks import outbox
+from tasks.webhooks.addresses import check_url
 
 LONGEST_OVERLAP = timedelta(days=30)
 

@@ -6,7 +6,8 @@ import pytest
 
 from dtq_site.foundation.errors import BadInput
 from tasks.domain.states import Hold, TaskStatus
-from tasks.domain.webhooks import MAX_URL, STATUS_OF, check_events, check_url, event_of, host_of
+from tasks.domain.webhooks import STATUS_OF, check_events, event_of
+from tasks.webhooks.addresses import MAX_URL, check_url, host_of
 
 
 def test_every_end_is_told_and_a_wait_for_another_attempt():
