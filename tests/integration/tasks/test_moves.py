@@ -94,5 +94,5 @@ def test_only_an_occurrence_can_be_withdrawn(hold):
 
 
 def test_every_move_of_the_table_is_played_here_or_with_its_own_verb():
-    elsewhere = {"park", "wake"} | {"unblock"}  # test_locks.py, test_dependencies.py
+    elsewhere = {"park", "wake"} | {"unblock"}  # test_locks.py, test_lock_ends.py, test_dependencies.py
     assert set(MOVES) - set(VERBS) == {"create", "complete_late"} | elsewhere
