@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError
 
-from tasks import lifecycle, limit_line, limits, queues
+from tasks import lifecycle, limit_line, limits
 from tasks import tokens as token_module
 from tasks.domain.limits import Kind, Limit, Scope
 from tasks.domain.rates import read_rate
-from tasks.domain.states import Hold, TaskStatus
 from tasks.handling import registry
 from tasks.lifecycle import holding, limiting
 from tasks.models import LimitWaiter, Task
 from tasks.tokens import Tokens, microseconds
+from tests.integration.tasks.attempts import state
+from tests.integration.tasks.limiting import READY, RUNNING, WAITING, limit_queue
 from tests.support.factories import (
     START,
     after,
@@ -29,11 +30,6 @@ from tests.support.factories import (
 
 OF_QUEUE = Limit(Kind.RATE, Scope.QUEUE, "default")
 OF_HANDLER = Limit(Kind.RATE, Scope.HANDLER, "job")
-WAITING, READY, RUNNING = (
-    (TaskStatus.PENDING, Hold.LIMIT),
-    (TaskStatus.QUEUED, Hold.NONE),
-    (TaskStatus.PROCESSING, Hold.NONE),
-)
 
 
 @pytest.fixture(autouse=True, params=["redis", "rows"])
@@ -56,17 +52,6 @@ def clock_of_tokens(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(token_module.Tokens, "_ask", ask_at)
     monkeypatch.setattr(token_module.Tokens, "take", take)
     monkeypatch.setattr(token_module.Tokens, "look", look)
-
-
-def limit_queue(rate: str | None, burst: int | None = None, cap: int | None = None) -> None:
-    queues.ensure(["default"], START)
-    queues.configure("default", {"rate_limit": rate, "burst": burst, "concurrency_limit": cap})
-    limits.forget_known()
-
-
-def state(task: Task) -> tuple[str, str]:
-    found = reread(task)
-    return (found.status, found.hold)
 
 
 def spend(now, *limits_: Limit, planned: dict | None = None) -> tuple[int, float | None]:
