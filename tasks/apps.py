@@ -18,9 +18,11 @@ class TasksConfig(AppConfig):
         from dtq_site.foundation import database
         from tasks import metrics, submission
         from tasks.django_tasks import declared
-        from tasks.handling import discovery, port
+        from tasks.handling import discovery, port, registry
 
         database.count_conflicts_by(metrics.record_conflicts)
         port.fill(submission.submit_from_code)
-        discovery.discover(["tasks"], settings.DTQ_TASKS.handlers)
+        for module in discovery.discover(["tasks"], []):
+            registry.withdraw(settings.DTQ_TASKS.disabled_handlers, module)
+        discovery.discover([], settings.DTQ_TASKS.handlers)
         declared.discover()

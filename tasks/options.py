@@ -5,6 +5,15 @@ from datetime import timedelta
 
 from dtq_site.foundation.options import option
 
+BUILT_IN_HANDLERS = ("daily-report", "http-request", "send-email")
+"""Those that come with the project, for everybody."""
+
+
+def check_built_in(names: tuple[str, ...]) -> None:
+    """Raise ValueError for what is no built-in handler."""
+    if unknown := sorted(set(names) - set(BUILT_IN_HANDLERS)):
+        raise ValueError(f"{', '.join(unknown)}: name some of {', '.join(BUILT_IN_HANDLERS)}")
+
 
 @dataclass(frozen=True)
 class TasksOptions:
@@ -61,6 +70,13 @@ class TasksOptions:
     )
     handlers: tuple[str, ...] = option(
         (), env="DTQ_HANDLERS", help="modules with handlers to import, comma-separated, beside handlers.py of each app."
+    )
+    disabled_handlers: tuple[str, ...] = option(
+        (),
+        env="DTQ_DISABLED_HANDLERS",
+        check=check_built_in,
+        help=f"the built-in handlers that nobody is to run, some of {', '.join(BUILT_IN_HANDLERS)}, comma-separated; a handler "
+        "of yours may then have the name.",
     )
     max_queues: int = option(
         1000, env="DTQ_MAX_QUEUES", minimum=1, maximum=100_000, help="how many queues there may be."

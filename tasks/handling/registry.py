@@ -233,6 +233,14 @@ def task(
     return declare
 
 
+def withdraw(names: Iterable[str], module: str) -> None:
+    """Forget the handlers of these names that `module` has declared."""
+    for name in names:
+        handler = _handlers.get(name)
+        if handler is not None and handler.function.__module__ == module:
+            del _handlers[name]
+
+
 def registered() -> Mapping[str, Handler[..., Any]]:
     """All handlers of this process by name: a read-only view that follows later declarations."""
     return MappingProxyType(_handlers)

@@ -11,7 +11,7 @@ import pytest
 from tasks import task
 from tasks.handling.declaration import Declaration
 from tasks.handling.errors import BadDeclaration, PayloadMismatch
-from tasks.handling.registry import lookup, registered
+from tasks.handling.registry import lookup, registered, withdraw
 
 NO_PRIORITY = "is no priority: use a whole number from -100 to 100 or one of CRITICAL, HIGH, NORMAL, LOW."
 
@@ -229,6 +229,23 @@ def test_a_lock_may_name_what_open_arguments_take():
     def report(**account: str) -> None: ...
 
     assert report.lock_of({"account": "ann"}) == "report:ann"
+
+
+def test_what_is_withdrawn_is_forgotten_and_the_name_is_free_again():
+    @task("send-email")
+    def theirs() -> None: ...
+
+    @task("daily-report")
+    def kept() -> None: ...
+
+    withdraw(["send-email", "no-such"], __name__)
+    assert list(registered()) == ["daily-report"]
+
+    @task("send-email")
+    def ours() -> None: ...
+
+    withdraw(["send-email"], "tasks.handlers")
+    assert lookup("send-email") is ours
 
 
 def test_the_public_api_is_these_names_and_needs_no_django():
