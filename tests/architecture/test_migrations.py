@@ -83,7 +83,9 @@ def test_what_older_code_may_trip_over_is_found(case: str):
     assert len(in_the_way(migration(IN_THE_WAY[case]), shop(), set())) == 1
 
 
-@pytest.mark.parametrize("case", IN_THE_WAY.keys() - {"statements that nobody can judge", "code that nobody can judge"})
+@pytest.mark.parametrize(
+    "case", sorted(IN_THE_WAY.keys() - {"statements that nobody can judge", "code that nobody can judge"})
+)
 def test_a_table_that_older_code_does_not_know_may_change_in_every_way(case: str):
     assert in_the_way(migration(IN_THE_WAY[case]), shop(), {("shop", "row")}) == []
 

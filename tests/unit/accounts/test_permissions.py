@@ -61,7 +61,9 @@ def test_the_declaration_can_be_read_from_the_resolver():
 
     assert access_of(public(lambda root, info: None)) == Access(PUBLIC, False, __name__)
     assert access_of(requires(Role.VIEWER)(lambda root, info: None)) == Access(readers, False, __name__)
-    assert access_of(requires(Role.VIEWER, worker_token=True)(lambda root, info: None)) == Access(readers, True, __name__)
+    assert access_of(requires(Role.VIEWER, worker_token=True)(lambda root, info: None)) == Access(
+        readers, True, __name__
+    )
     with pytest.raises(LookupError):
         access_of(lambda root, info: None)
 
