@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.identity import Identity
-from dtq_site.foundation.database import database_clock
 from dtq_site.foundation.scalars import DateTime
-from tasks import audit, listing, queues
+from tasks import queues
 from tasks.domain.outcome import OutcomeKind
-from tasks.domain.states import TaskStatus
 from tasks.listing import TaskOrder
 from tasks.models import Task
-from tests.integration.graphql.making import data, finish, make_task, make_worker, refusal, row, start
-from tests.support.factories import ID_OF_NOTHING
+from tests.integration.graphql.making import data, finish, make_task, make_worker, start
+from tests.integration.graphql.paging import page, walk
 
 pytestmark = pytest.mark.django_db
-
-PAGE = """query ($first: Int, $after: String, $filter: TaskFilter, $order: TaskOrder) {
-  tasksConnection(first: $first, after: $after, filter: $filter, orderBy: $order) {
-    edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
-
-
-def page(identity: Identity, **variables: Any) -> dict[str, Any]:
-    return data(PAGE, identity, **variables)["tasksConnection"]
-
-
-def walk(identity: Identity, first: int, **variables: Any) -> list[str]:
-    """The ids of all pages, one after the other."""
-    found, after = [], None
-    while True:
-        answer = page(identity, first=first, after=after, **variables)
-        found += [node["id"] for node in answer["nodes"]]
-        after = answer["pageInfo"]["endCursor"]
-        if not answer["pageInfo"]["hasNextPage"]:
-            return found
 
 
 @pytest.fixture
@@ -185,216 +162,7 @@ def test_a_span_of_time_takes_its_beginning_and_not_its_end(admin: Identity, man
     assert walk(admin, 7, filter={"createdBefore": "0001-01-01T00:00:00Z"}) == []
 
 
-# --- pages ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_page_says_where_it_begins_and_ends(user: Identity):
-    made = [str(make_task().pk) for _ in range(3)]
-
-    first = page(user, first=2)
-    second = page(user, first=2, after=first["pageInfo"]["endCursor"])
-
-    assert [edge["node"]["id"] for edge in first["edges"]] == [made[2], made[1]]
-    assert first["pageInfo"] == {
-        "hasNextPage": True,
-        "hasPreviousPage": False,
-        "startCursor": first["edges"][0]["cursor"],
-        "endCursor": first["edges"][1]["cursor"],
-    }
-    assert [edge["node"]["id"] for edge in second["edges"]] == [made[0]]
-    assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (False, True)
-
-
-def test_a_page_of_nothing_has_no_cursors(user: Identity):
-    nothing = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
-
-    assert page(user) == {"edges": [], "nodes": [], "pageInfo": nothing}
-    make_task()
-    assert page(user, first=0)["pageInfo"] == nothing
-
-
-def test_what_is_created_meanwhile_shifts_nothing(user: Identity):
-    made = [str(make_task().pk) for _ in range(4)]
-    first = page(user, first=2)
-    make_task()
-
-    second = page(user, first=2, after=first["pageInfo"]["endCursor"])
-
-    assert [node["id"] for node in second["nodes"]] == [made[1], made[0]]
-
-
-def _encoded(*parts: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "",
-        "garbage",
-        "ÿ",
-        _encoded("OLDEST", ID_OF_NOTHING),
-        _encoded("NEWEST"),
-        _encoded("NEWEST", "no id"),
-        _encoded("NEWEST", 5),
-        _encoded("NEWEST", ID_OF_NOTHING, 1),
-        base64.urlsafe_b64encode(b'{"a": 1}').decode(),
-        base64.urlsafe_b64encode(b"[" * 100_000).decode(),
-    ],
-)
-def test_what_is_no_cursor_of_this_list_is_refused(user: Identity, cursor: str):
-    make_task()
-
-    assert refusal(PAGE, user, after=cursor) == ("BAD_USER_INPUT", "after")
-
-
-@pytest.mark.parametrize(
-    ("order", "values"),
-    [
-        ("PRIORITY", [5, 2**63, str(UUID(int=1))]),
-        ("PRIORITY", [True, 1, str(UUID(int=1))]),
-        ("PRIORITY", ["5", 1, str(UUID(int=1))]),
-        ("UPDATED", ["2030-01-01T00:00:00", str(UUID(int=1))]),
-        ("UPDATED", [7, str(UUID(int=1))]),
-    ],
-)
-def test_a_cursor_with_wrong_values_is_refused(user: Identity, order: str, values: list[Any]):
-    assert refusal(PAGE, user, order=order, after=_encoded(order, *values)) == ("BAD_USER_INPUT", "after")
-
-
-@pytest.mark.parametrize(
-    ("variables", "field"),
-    [
-        ({"first": 1001}, "first"),
-        ({"first": -1}, "first"),
-        ({"filter": {"ids": ["x"] * 1001}}, "filter.ids"),
-        ({"filter": {"status": "SLEEPING"}}, "filter.status"),
-        ({"filter": {"size": 1}}, "filter.size"),
-    ],
-)
-def test_a_bad_argument_is_named(user: Identity, variables: dict[str, Any], field: str):
-    assert refusal(PAGE, user, **variables) == ("BAD_USER_INPUT", field)
-
-
-# --- text ----------------------------------------------------------------------------------------------------------
-
-
-def test_text_is_looked_for_in_a_bounded_number_and_the_page_says_where_to_go_on(
-    user: Identity, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(listing, "SEARCHED", 4)
-    monkeypatch.setattr(listing, "SEARCHED_AT_ONCE", 2)
-    oldest = str(make_task(title="A needle").pk)
-    hay = [str(make_task(title="Hay").pk) for _ in range(5)]
-
-    first = page(user, filter={"search": "needle"})
-    second = page(user, filter={"search": "needle"}, after=first["pageInfo"]["endCursor"])
-
-    assert (first["nodes"], first["pageInfo"]["hasNextPage"]) == ([], True)
-    assert [node["id"] for node in second["nodes"]] == [oldest]
-    assert second["pageInfo"]["hasNextPage"] is False
-    assert data('{ tasks(search: "needle") { id } }', user)["tasks"] == []
-    assert data('{ tasks(search: "hay") { id } }', user)["tasks"] == [{"id": id_} for id_ in reversed(hay[1:])]
-    assert walk(user, 1, filter={"search": "needle"}, order="PRIORITY") == []
-
-
-def test_an_id_is_found_however_old_its_task_is(user: Identity, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(listing, "SEARCHED", 2)
-    monkeypatch.setattr(listing, "SEARCHED_AT_ONCE", 2)
-    oldest = make_task(title="A needle")
-    for _ in range(3):
-        make_task(title="Hay")
-
-    assert walk(user, 10, filter={"search": str(oldest.pk)}) == [str(oldest.pk)]
-
-
-@pytest.mark.parametrize("text", ["Straße", "50% off", "a_b", "back\\slash", "🚀 launch", "it's"])
-def test_text_is_taken_as_it_is(user: Identity, text: str):
-    task = make_task(title=f"One {text} two")
-    make_task(title="Another", description=f"of {text}")
-    make_task(title="50 off a b")
-
-    assert len(walk(user, 10, filter={"search": text})) == 2
-    assert walk(user, 10, filter={"search": f"one {text}"}) == [str(task.pk)]
-
-
 # --- cost ----------------------------------------------------------------------------------------------------------
-
-EVERYTHING = """{ id user { id team { name } } team { name } worker { name activeTaskCount } handlerKnown
-                  schedule { id user { id } team { id } } logs { message } }"""
-
-
-@pytest.mark.parametrize("count", [2, 30])
-def test_a_page_with_everything_takes_as_many_queries_for_two_as_for_thirty(user: Identity, count: int):
-    workers = [make_worker(f"w-{number}") for number in range(2)]
-    for number in range(count):
-        recurring = {"cronExpression": "@daily"} if number % 2 else {}
-        create = "mutation ($input: CreateTaskInput!) { createTask(input: $input) { id status } }"
-        made = data(create, user, input={"name": "n", **recurring})["createTask"]
-        task = Task.objects.get(pk=made["id"])
-        if made["status"] == TaskStatus.QUEUED:
-            start(task, workers[number % 4 // 2].pk)
-        audit.record_lines([audit.LogLine(task.pk, 1, 1, 1, "info", "a line")], database_clock.now())
-
-    with CaptureQueriesContext(connection) as queries:
-        shown = data(f"{{ tasksConnection {{ nodes {EVERYTHING} }} }}", user)["tasksConnection"]["nodes"]
-
-    assert len(shown) == count
-    # which, rows, users, teams, how long the logs are, logs, workers, how many each runs, who is online, schedules, and their
-    # users and teams
-    assert len(queries) == 12
-
-
-@pytest.mark.parametrize(
-    ("order", "status", "of_all_teams", "of_a_team"),
-    [
-        ("NEWEST", None, "PRIMARY", "task_of_team"),
-        ("OLDEST", "FAILED", "task_lease_end", "task_of_team"),
-        ("PRIORITY", None, "task_line", None),
-        ("PRIORITY", "QUEUED", "task_line", None),
-        ("UPDATED", None, "task_changed", None),
-        ("UPDATED", "COMPLETED", "task_changed", None),
-    ],
-)
-def test_every_order_is_read_off_the_index_that_has_it(
-    user: Identity, admin: Identity, order: str, status: str | None, of_all_teams: str, of_a_team: str | None
-):
-    if connection.vendor != "mysql":
-        pytest.skip("SQLite sorts: it cannot merge what stands in order")
-    for number in range(30):
-        make_task("blue" if number % 2 else "red", queue=f"q-{number % 3}")
-
-    for who, index in ((admin, of_all_teams), (user, of_a_team)):
-        with CaptureQueriesContext(connection) as queries:
-            page(who, first=5, order=order, filter={"status": status})
-        chosen = next(query["sql"] for query in queries if "tasks_task" in query["sql"])
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN {chosen}")
-            used = {key for _, _, table, _, _, key, *_ in cursor.fetchall() if table == "tasks_task"}
-        assert index is None or used == {index}
-
-
-def test_both_places_of_a_task_are_loaded_and_only_what_is_shown(user: Identity):
-    make_task(payload={"a": 1})
-
-    query = "{ tasksConnection { edges { node { team { name } } } nodes { payload logs { message } } } }"
-    assert data(query, user)["tasksConnection"] == {
-        "edges": [{"node": {"team": {"name": "red"}}}],
-        "nodes": [{"payload": {"a": 1}, "logs": []}],
-    }
-    with CaptureQueriesContext(connection) as queries:
-        data("{ tasksConnection { pageInfo { endCursor } } }", user)
-    assert not any("payload" in query["sql"] for query in queries)
-
-
-def test_a_list_reads_nothing_it_may_not(stranger: Identity, worker_account: Identity, viewer: Identity):
-    task = make_task("red")
-    before = row(task)
-
-    assert page(stranger)["nodes"] == page(worker_account)["nodes"] == []
-    assert [node["id"] for node in page(viewer)["nodes"]] == [str(task.pk)]
-    assert refusal(PAGE) == ("UNAUTHENTICATED", None)
-    assert row(task) == before
 
 
 def test_counts_since_a_moment_are_exact_around_it(user: Identity):
