@@ -7,6 +7,7 @@ same suite runs on both backings: `pytest` alone takes SQLite and the embedded R
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if remedy := config.stash.get(_missing, None):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=remedy))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _asks_the_time_once() -> None:
+    """A look at the database's clock in the midst of a test would be one statement more than it counts."""
+    from dtq_site.foundation.database import database_clock
+
+    database_clock._resample_seconds = math.inf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,11 +29,12 @@ from tasks import lifecycle, queues
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import TERMINAL, TaskStatus
 from tasks.models import Dependency, MetricSum, Queue, Task, TaskAttempt, TaskLog
-from tasks.queue import database_index, dispatch, keys, rebuild, redis_index
+from tasks.queue import database_index, dispatch, keys, rebuild, redis_index, shards
 from tasks.queue.index import Hint
+from tests.model.acting import Acting
 from tests.model.events import FOLLOWING, REAPED, Event
 from tests.model.faults import Faults, install
-from tests.model.ledger import Acting, Ledger
+from tests.model.ledger import Ledger
 from tests.support.factories import LEASE, START, ManualClock, completed, forget_what_processes_remember, make_team
 from workers import gateway
 from workers.gateway import Caller, retry_policy
@@ -62,8 +63,7 @@ class World:
         self._move_clocks_by_hand(patch)
         self._note_what_stands(patch)
         patch.setattr(rebuild, "PAGE", 2)
-        for patience in ("HINT", "PROMPT", "PATIENT"):  # a busy machine is no fault of the model's choosing
-            patch.setattr(dispatch, f"{patience}_TIMEOUT_SECONDS", 30.0)
+        patch.setattr(shards, "_TIMEOUTS", (30.0, 30.0, 30.0))  # a busy machine is no fault of the model's choosing
 
     def _move_clocks_by_hand(self, patch: pytest.MonkeyPatch) -> None:
         def elapsed() -> float:
