@@ -10,39 +10,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from tasks.domain.lease import Lease
-from tasks.domain.outcome import Outcome, OutcomeKind
+from tasks.domain.outcome import OutcomeKind
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.domain.workflow import OnFailure
 from tasks.models import Dependency, Queue, Task
-from tasks.queue.index import Hint
+from tests.model.acting import Acting
 from tests.model.book import ENDED_BADLY, Book, check_wait, falls, forget_met, is_live
 from tests.model.events import FOLLOWING, Event, Row, event_of, lease_of, place
 from tests.model.faults import ProcessDied
 
 PENDING, QUEUED, PROCESSING = TaskStatus.PENDING, TaskStatus.QUEUED, TaskStatus.PROCESSING
-
-
-@dataclass
-class Acting:
-    """The request that is being served: what it may cause, to which tasks, by which leases or claim."""
-
-    since: datetime
-    events: frozenset[Event] = frozenset()
-    tasks: frozenset[UUID] | None = None
-    keys: frozenset[str | None] = frozenset()
-    outcomes: tuple[Outcome, ...] = ()
-    leases: frozenset[Lease] = frozenset()
-    claim_id: UUID | None = None
-    names: frozenset[str] = frozenset()
-    team_id: UUID | None = None
-    standing: list[Hint] = field(default_factory=list)
-    """What stood in the index when its last take ran."""
 
 
 class Ledger:

@@ -1,4 +1,4 @@
-"""Every request that somebody may make, with a fault at any of its steps.
+"""Every request that somebody may make.
 
 What a request may cause is said to the ledger, which judges every commit; what it is answered is judged here.
 """
@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError
 from hypothesis import strategies as st
 
 from dtq_site.foundation.errors import Conflict, NotFound
@@ -22,33 +21,29 @@ from tasks.domain.lease import Lease, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.domain.submission import Request
 from tasks.submission import Owner
+from tests.model.acting import Acting
+from tests.model.asking import NO_ANSWER, Asking
 from tests.model.events import FOLLOWING, REAPED, Event
-from tests.model.faults import Kind, Plan, ProcessDied, plans
-from tests.model.ledger import Acting
 from tests.model.wishes import wanted
 from tests.model.world import QUEUES, World
 from tests.support.factories import LEASE, completed, discarded, failed
 from workers import gateway
 from workers.gateway import Caller
 
-NO_ANSWER = object()
 MOST_TASKS = 4
 
 
-class Requests:
+class Requests(Asking):
     """The askers, and what they were answered so far. Every request draws what it is about."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.ledger, self.faults, self.now = world, world.ledger, world.faults, world.clock.now
+        super().__init__(world)
         self.leases: list[Lease] = []
         """All that workers were given, oldest first."""
         self.outcomes: dict[Lease, Outcome] = {}
         self.unanswered_claims: list[tuple[Caller, UUID]] = []
         self.unanswered_creations: list[tuple[list[Request], Owner]] = []
         self.snapshots: list[dict[bytes, bytes]] = []
-        self.plan: Plan | None = None
-        """What was to strike the last request."""
-        self.is_meanwhile = False
         self.talked_about: UUID | None = None
         """The task that a person has asked about last."""
 
@@ -59,37 +54,6 @@ class Requests:
     def has_room(self) -> bool:
         """Whether there are few enough tasks to have some more."""
         return len(self.ledger.rows) < MOST_TASKS
-
-    # --- asking ----------------------------------------------------------------------------------------------------
-
-    def ask(self, data: st.DataObject, acting: Acting, request: Callable[[], Any]) -> Any:
-        """Serve a request, with what strikes it; returns its answer, or NO_ANSWER if the asker got none."""
-        self.plan = plan = None if self.is_meanwhile else data.draw(plans, label="strikes")
-        try:
-            with self.ledger.served(acting), self.faults.planned(plan, lambda: self.others_act(data)) as serving:
-                answer = request()
-        except ProcessDied:
-            answer = NO_ANSWER
-        except OperationalError:
-            if not serving.struck:
-                raise
-            answer = NO_ANSWER
-        self.plan = plan
-        if self.ledger.violation is not None:
-            raise self.ledger.violation
-        return NO_ANSWER if plan is not None and plan.kind is Kind.REPLY_LOST else answer
-
-    def others_act(self, data: st.DataObject) -> None:
-        """One or two requests of others, between two steps of the present one."""
-        self.ledger.look()  # what has been committed so far is not theirs
-        self.is_meanwhile = True
-        try:
-            for _ in range(data.draw(st.integers(1, 2))):
-                self.one_of_all(data)
-        except Exception as error:
-            raise self.ledger.broken(error) from error
-        finally:
-            self.is_meanwhile = False
 
     def one_of_all(self, data: st.DataObject) -> None:
         """Anything that can happen now; what makes for a story more often than the rest."""
