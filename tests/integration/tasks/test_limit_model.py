@@ -5,64 +5,47 @@ A shadow knows until when each attempt may be running; no more may run than a ca
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from django.db import transaction
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle, limit_line, limits, queues
-from tasks.domain.lease import Lease, RenewalVerdict
+from tasks.domain.lease import Lease
 from tasks.domain.limits import Kind
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import Hold, TaskStatus
 from tasks.handling import registry
 from tasks.models import LimitWaiter, Task
+from tests.integration.tasks.machines import REPORTS, AttemptMachine, explore
 from tests.support.factories import (
     LEASE,
     POLICY,
-    START,
-    ManualClock,
     claim,
-    completed,
     create,
-    discarded,
-    failed,
     lease_of,
     no_jitter,
-    reap,
     settle,
 )
 
 QUEUE_CAP, KEY_CAP = 3, 2
 KEYS = ["ann", "bob", None]
-REPORTS = {"completed": completed, "failed": failed, "discarded": discarded}
 
 
-class CapMachine(RuleBasedStateMachine):
+class CapMachine(AttemptMachine):
     """`live` has the attempts that may be running, each with the end of its lease; `where` the queue and key of each."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._transaction = transaction.atomic()
-        self._transaction.__enter__()
-        self.clock = ManualClock(START)
-        self.ids: list[uuid.UUID] = []
-        self.leases: list[Lease] = []
-        self.live: dict[Lease, datetime] = {}
         self.where: dict[Lease, tuple[str, str | None]] = {}
         queues.forget_known()  # the rows of the example before were rolled back
         queues.ensure(["default", "other"], self.now)
@@ -70,8 +53,7 @@ class CapMachine(RuleBasedStateMachine):
         limits.forget_known()
 
     def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self._transaction.__exit__(None, None, None)
+        super().teardown()
         limits.forget_known()
 
     @initialize()
@@ -81,10 +63,6 @@ class CapMachine(RuleBasedStateMachine):
         self.claim("default", None)
 
     # --- what can happen ---
-
-    @rule(seconds=st.sampled_from([1, 5, 16]))
-    def time_passes(self, seconds: float) -> None:
-        self.clock.advance(seconds)
 
     @precondition(lambda self: len(self.ids) < 9)
     @rule(key=st.sampled_from(KEYS), queue=st.sampled_from(["default", "other"]), priority=st.sampled_from([1, 5]))
@@ -124,20 +102,6 @@ class CapMachine(RuleBasedStateMachine):
         if before is not None and (before.fencing_token, before.claim_id) == (lease.fencing_token, lease.claim_id):
             self.live.pop(lease, None)
 
-    @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def renew(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
-        if lifecycle.renew([lease], LEASE, self.now)[lease] is RenewalVerdict.RENEWED:
-            assert lease in self.live, "an attempt that is over was renewed"
-            self.live[lease] = self.now + LEASE
-
-    @rule()
-    def reap(self) -> None:
-        for task in reap(self.now):
-            for lease in [each for each in self.live if each.task_id == task.pk]:
-                assert self.live.pop(lease) < self.now
-
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), verb=st.sampled_from(["cancel", "retry", "delete", "put off", "other key", "move", "urgent"]))
     def ask(self, data: st.DataObject, verb: str) -> None:
@@ -155,10 +119,6 @@ class CapMachine(RuleBasedStateMachine):
             verbs[verb]()
             if verb == "delete":
                 self.ids.remove(pk)
-
-    @rule()
-    def promote(self) -> None:
-        lifecycle.promote(self.now)
 
     @rule()
     def keep(self) -> None:
@@ -184,18 +144,6 @@ class CapMachine(RuleBasedStateMachine):
         assert {task_id: (queue, rank) for task_id, queue, rank in rows} == waiting
         assert not [task for task in self.rows() if task.capped and task.lease_expires_at is None]
 
-    # --- looking ---
-
-    @property
-    def now(self) -> datetime:
-        return self.clock.moment
-
-    def rows(self) -> list[Task]:
-        return list(Task.objects.filter(pk__in=self.ids))
-
-    def row(self, pk: uuid.UUID) -> Task | None:
-        return Task.objects.filter(pk=pk).first()
-
 
 def test_random_interleavings(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "_handlers", {})
@@ -203,9 +151,4 @@ def test_random_interleavings(monkeypatch: pytest.MonkeyPatch):
     @registry.task("job", max_running=KEY_CAP, per="{account}")
     def job(account: str | None = None) -> None: ...
 
-    run_state_machine_as_test(
-        CapMachine,
-        settings=settings(
-            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    explore(CapMachine, examples=40, steps=30)

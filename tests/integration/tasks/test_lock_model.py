@@ -8,64 +8,44 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.db import transaction
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle
-from tasks.domain.lease import Lease, RenewalVerdict
+from tasks.domain.lease import Lease
 from tasks.domain.locks import LockVerdict
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import Hold, TaskStatus
 from tasks.models import LockWaiter, NamedLock, Task
+from tests.integration.tasks.machines import REPORTS, AttemptMachine, explore
 from tests.support.factories import (
     LEASE,
     POLICY,
-    START,
-    ManualClock,
     claim,
-    completed,
     create,
-    discarded,
-    failed,
     lease_of,
     no_jitter,
-    reap,
     settle,
 )
 
 NAMES = ["a", "b"]
-REPORTS = {"completed": completed, "failed": failed, "discarded": discarded}
 
 
-class LockMachine(RuleBasedStateMachine):
+class LockMachine(AttemptMachine):
     """`live` has the attempts that may be running, each with the end of its lease; `taken` the locks of each."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._transaction = transaction.atomic()
-        self._transaction.__enter__()
-        self.clock = ManualClock(START)
-        self.ids: list[uuid.UUID] = []
-        self.leases: list[Lease] = []
-        self.live: dict[Lease, datetime] = {}
         self.taken: dict[Lease, set[str]] = {}
         self.numbers = dict.fromkeys(NAMES, 0)
-
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self._transaction.__exit__(None, None, None)
 
     @initialize()
     def some_run_and_some_wait(self) -> None:
@@ -73,10 +53,6 @@ class LockMachine(RuleBasedStateMachine):
         self.claim_all(self.rows())
 
     # --- what can happen ---
-
-    @rule(seconds=st.sampled_from([1, 5, 16]))
-    def time_passes(self, seconds: float) -> None:
-        self.clock.advance(seconds)
 
     @precondition(lambda self: len(self.ids) < 6)
     @rule(lock=st.sampled_from([*NAMES, None]), priority=st.sampled_from([1, 5]), claimed=st.booleans())
@@ -150,20 +126,6 @@ class LockMachine(RuleBasedStateMachine):
         if before is not None and (before.fencing_token, before.claim_id) == (lease.fencing_token, lease.claim_id):
             self.live.pop(lease, None)
 
-    @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def renew(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.leases))
-        if lifecycle.renew([lease], LEASE, self.now)[lease] is RenewalVerdict.RENEWED:
-            assert lease in self.live, "an attempt that is over was renewed"
-            self.live[lease] = self.now + LEASE
-
-    @rule()
-    def reap(self) -> None:
-        for task in reap(self.now):
-            for lease in [each for each in self.live if each.task_id == task.pk]:
-                assert self.live.pop(lease) < self.now
-
     @precondition(lambda self: self.live)
     @rule(data=st.data(), deletes=st.booleans())
     def cancel_one_that_runs(self, data: st.DataObject, deletes: bool) -> None:
@@ -191,10 +153,6 @@ class LockMachine(RuleBasedStateMachine):
             verbs[verb]()
             if verb == "delete":
                 self.ids.remove(pk)
-
-    @rule()
-    def promote(self) -> None:
-        lifecycle.promote(self.now)
 
     @rule()
     def keep(self) -> None:
@@ -232,16 +190,6 @@ class LockMachine(RuleBasedStateMachine):
 
     # --- looking ---
 
-    @property
-    def now(self) -> datetime:
-        return self.clock.moment
-
-    def rows(self) -> list[Task]:
-        return list(Task.objects.filter(pk__in=self.ids))
-
-    def row(self, pk: uuid.UUID) -> Task | None:
-        return Task.objects.filter(pk=pk).first()
-
     def runs(self, lease: Lease) -> bool:
         task = self.row(lease.task_id)
         return task is not None and task.status == TaskStatus.PROCESSING and lease_of(task) == lease
@@ -253,9 +201,4 @@ class LockMachine(RuleBasedStateMachine):
 
 
 def test_random_interleavings():
-    run_state_machine_as_test(
-        LockMachine,
-        settings=settings(
-            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    explore(LockMachine, examples=40, steps=30)

@@ -7,75 +7,34 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from django.db import transaction
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
-from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.errors import Conflict
 from tasks import lifecycle
-from tasks.domain.lease import Lease, RenewalVerdict
-from tasks.domain.outcome import OutcomeVerdict
-from tasks.domain.states import TERMINAL, Hold, TaskStatus
-from tasks.models import Task
+from tasks.domain.lease import RenewalVerdict
+from tasks.domain.states import TERMINAL, TaskStatus
+from tests.integration.tasks.attempts import ACCEPTED, DUPLICATE, STALE_LEASE
+from tests.integration.tasks.machines import REPORTS, explore
+from tests.integration.tasks.shadows import Shadow, Shadows
 from tests.support.factories import (
     LEASE,
     OTHER_WORKER,
     POLICY,
-    START,
     WORKER,
-    ManualClock,
     claim,
-    completed,
     create,
-    discarded,
-    failed,
     lease_of,
     no_jitter,
     settle,
 )
 
-REPORTS = {"completed": completed, "failed": failed, "discarded": discarded}
-ACCEPTED, DUPLICATE, STALE = OutcomeVerdict.ACCEPTED, OutcomeVerdict.DUPLICATE, OutcomeVerdict.STALE_LEASE
 
-
-@dataclass
-class Shadow:
-    """What has to be true of one task."""
-
-    pk: uuid.UUID
-    token: int = 0
-    attempts: int = 0
-    version: int = 0
-    live_until: datetime | None = None
-    """Until when somebody may be running it: the present holder, or one that has not heard of a cancellation."""
-    last_holder: Lease | None = None
-    """Who may settle it: the holder, or the last one while nobody has claimed since its lease was lost."""
-    begun: bool = False
-    settled: dict[int, int] = field(default_factory=dict)
-
-
-class LifecycleMachine(RuleBasedStateMachine):
+class LifecycleMachine(Shadows):
     """Every rule is one request of somebody, at the present moment of the clock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._transaction = transaction.atomic()
-        self._transaction.__enter__()
-        self.clock = ManualClock(START)
-        self.shadows: list[Shadow] = []
-        self.leases: list[Lease] = []
-
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self._transaction.__exit__(None, None, None)
-
-    # --- what can happen ---
 
     @rule(seconds=st.sampled_from([0.5, 2, 5, 16, 100]))
     def time_passes(self, seconds: float) -> None:
@@ -134,7 +93,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         held = self.holds(lease)
         late = lease == shadow.last_holder and status in (TaskStatus.QUEUED, TaskStatus.PENDING) and kind == "completed"
         expected = (
-            ACCEPTED if held or late else DUPLICATE if self.last_settled(shadow) == lease.fencing_token else STALE
+            ACCEPTED if held or late else DUPLICATE if self.last_settled(shadow) == lease.fencing_token else STALE_LEASE
         )
 
         assert settle(REPORTS[kind](lease), now=self.now) == [expected]
@@ -229,81 +188,12 @@ class LifecycleMachine(RuleBasedStateMachine):
         changed = self.row(shadow.pk).version > before.version
         assert changed == (before.status in (TaskStatus.PENDING, TaskStatus.QUEUED))
 
-    # --- what is always true ---
-
-    @invariant()
-    def rows_agree_with_their_shadows(self) -> None:
-        for shadow in self.shadows:
-            task = self.row(shadow.pk)
-            assert (task.fencing_token, task.attempts) == (shadow.token, shadow.attempts)
-            assert all(count == 1 for count in shadow.settled.values())
-            assert task.settled_token == self.last_settled(shadow)
-            assert task.version >= shadow.version
-            assert 0 <= task.attempts - task.earlier_attempts <= task.max_retries + 1
-            shadow.version = task.version
-
-    @invariant()
-    def the_columns_of_a_row_agree_with_its_state(self) -> None:
-        for task in self.rows().values():
-            leased = task.lease_expires_at is not None
-            assert (task.completed_at is not None) == (task.status in TERMINAL)
-            assert (task.queued_at is not None) >= (task.status in (TaskStatus.QUEUED, TaskStatus.PROCESSING))
-            assert (task.lease_owner is not None) == leased
-            assert leased <= (task.claim_id is not None)
-            match task.status:
-                case TaskStatus.PENDING:
-                    assert task.hold in (Hold.DUE, Hold.BACKOFF) and task.queued_at is None
-                    assert task.ready_ms == milliseconds(task.scheduled_at)
-                case TaskStatus.QUEUED:
-                    assert task.hold == Hold.NONE and not leased
-                case TaskStatus.PROCESSING:
-                    assert task.hold == Hold.NONE and leased and task.started_at is not None
-                case _:
-                    assert task.hold == Hold.NONE
-                    assert task.status == TaskStatus.CANCELLED or (task.claim_id is None and not task.begun)
-
-    # --- looking ---
-
-    @property
-    def now(self) -> datetime:
-        return self.clock.moment
-
-    def rows(self) -> dict[uuid.UUID, Task]:
-        return Task.objects.in_bulk([shadow.pk for shadow in self.shadows])
-
-    def row(self, pk: uuid.UUID) -> Task:
-        return Task.objects.get(pk=pk)
-
-    def shadow(self, pk: uuid.UUID) -> Shadow:
-        return next(shadow for shadow in self.shadows if shadow.pk == pk)
-
-    def holds(self, lease: Lease) -> bool:
-        return (
-            self.shadow(lease.task_id).last_holder == lease and self.row(lease.task_id).status == TaskStatus.PROCESSING
-        )
-
-    @staticmethod
-    def last_settled(shadow: Shadow) -> int:
-        return max(shadow.settled, default=0)
-
-
-def explore(examples: int, steps: int) -> None:
-    run_state_machine_as_test(
-        LifecycleMachine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
 
 def test_random_interleavings():
-    explore(examples=25, steps=40)
+    explore(LifecycleMachine, examples=25, steps=40)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_many_random_interleavings():
-    explore(examples=400, steps=80)
+    explore(LifecycleMachine, examples=400, steps=80)
