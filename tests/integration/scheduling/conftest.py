@@ -12,3 +12,13 @@ def fresh(committed_db: None, redis_server: Redis) -> None:
     from tests.support.factories import forget_what_processes_remember
 
     forget_what_processes_remember()
+
+
+@pytest.fixture
+def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The machine's clock as the promoter reads it, which stands still but for what a test adds."""
+    from scheduling.duties import promoter
+
+    reading = [0.0]
+    monkeypatch.setattr(promoter, "elapsed_clock", lambda: reading[0])
+    return reading

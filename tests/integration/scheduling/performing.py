@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dtq_site.foundation.observer import Observer, Recorder
+from scheduling.duties.promoter import Promoter
 from scheduling.runtime.duty import Duty
 from scheduling.runtime.reachability import Reachability
 from tests.support.factories import START, ManualClock
@@ -24,3 +25,10 @@ def make_duty(kind: type[Duty], leader: Any = None, now: datetime = START) -> tu
     """A duty, and what it tells."""
     heard = Recorder()
     return kind(Observer(heard), ManualClock(now), leader or Leading()), heard
+
+
+def woken(duty: Promoter) -> bool:
+    """Whether its present sleep has been ended; it sleeps again afterwards."""
+    was_set = duty._wake.is_set()
+    duty._wake.clear()
+    return was_set

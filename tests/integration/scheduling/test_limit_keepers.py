@@ -8,18 +8,19 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dtq_site.foundation.observer import Observer, Recorder
 from scheduling.duties import limit_keepers
 from scheduling.duties.limit_keepers import CapKeeper, RateKeeper
 from tasks import lifecycle, limits, queues
 from tasks import tokens as token_module
-from tasks.domain.states import Hold, TaskStatus
+from tasks.domain.states import TaskStatus
 from tasks.lifecycle import limiting
 from tasks.models import LimitWaiter, Task
 from tasks.tokens import Tokens
+from tests.integration.scheduling.performing import make_duty
+from tests.integration.tasks.attempts import state
+from tests.integration.tasks.limiting import READY, WAITING
 from tests.support.factories import (
     START,
-    ManualClock,
     after,
     claim,
     completed,
@@ -28,8 +29,6 @@ from tests.support.factories import (
     reread,
     settle,
 )
-
-WAITING, READY = (TaskStatus.PENDING, Hold.LIMIT), (TaskStatus.QUEUED, Hold.NONE)
 
 
 @pytest.fixture(autouse=True)
@@ -47,20 +46,10 @@ def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return reading
 
 
-def make(kind: Any) -> tuple[Any, Recorder]:
-    heard = Recorder()
-    return kind(Observer(heard), ManualClock(), None), heard
-
-
 def limit(queue: str = "default", **changes: Any) -> None:
     queues.ensure([queue], START)
     queues.configure(queue, changes)
     limits.forget_known()
-
-
-def state(task: Task) -> tuple[str, str]:
-    found = reread(task)
-    return (found.status, found.hold)
 
 
 def running_and_waiting(queue: str = "default") -> tuple[Task, Task]:
@@ -74,7 +63,7 @@ def running_and_waiting(queue: str = "default") -> tuple[Task, Task]:
 def test_the_keeper_of_caps_finds_the_place_of_a_cancelled_task_whose_worker_is_silent():
     running, waiting = running_and_waiting()
     lifecycle.cancel(running.pk, after(1))
-    duty, heard = make(CapKeeper)
+    duty, heard = make_duty(CapKeeper)
 
     assert duty.perform(after(14)) == 1.0
     before = state(waiting)
@@ -86,7 +75,7 @@ def test_the_keeper_of_caps_finds_the_place_of_a_cancelled_task_whose_worker_is_
 
 def test_the_keeper_of_caps_leaves_alone_what_is_full():
     _, waiting = running_and_waiting()
-    duty, heard = make(CapKeeper)
+    duty, heard = make_duty(CapKeeper)
 
     duty.perform(after(600))
 
@@ -101,7 +90,7 @@ def test_while_the_one_that_was_woken_sits_in_a_paused_queue_the_next_has_its_ch
     queues.pause("paused")
     settle(completed(lease_of(running)), now=after(1))
     queues.resume("paused")
-    duty, _ = make(CapKeeper)
+    duty, _ = make_duty(CapKeeper)
     assert (state(first), state(second)) == (READY, WAITING)
 
     duty.perform(after(2))
@@ -114,7 +103,7 @@ def test_the_keeper_comes_to_every_cap_though_it_looks_at_a_page_at_a_time(monke
     waiting = [running_and_waiting(name)[1] for name in "abcde"]
     for name in "abcde":
         limit(name, concurrency_limit=2)
-    duty, heard = make(CapKeeper)
+    duty, heard = make_duty(CapKeeper)
 
     for _ in range(3):
         duty.perform(after(1))
@@ -127,7 +116,7 @@ def test_the_keeper_of_rates_sleeps_until_the_next_token(settings: Any):
     limit(rate_limit="20/s", burst=1)
     tasks = [create() for _ in range(3)]
     claim(tasks)
-    duty, heard = make(RateKeeper)
+    duty, heard = make_duty(RateKeeper)
 
     assert duty.perform(after(0.02)) == pytest.approx(0.03)
     assert heard.events == []
@@ -138,7 +127,7 @@ def test_the_keeper_of_rates_sleeps_until_the_next_token(settings: Any):
 
 
 def test_the_keeper_of_rates_looks_at_its_period_while_nobody_waits():
-    duty, heard = make(RateKeeper)
+    duty, heard = make_duty(RateKeeper)
 
     assert (duty.perform(START), heard.events) == (pytest.approx(0.1), [])
 
@@ -154,7 +143,7 @@ def test_of_those_that_lifted_limits_let_go_on_a_bounded_number_does_in_one_tran
         limit(queue, **said)
         claim([create(queue=queue) for _ in range(5)])
         limit(queue, **dict.fromkeys(said))
-    duty, heard = make(kind)
+    duty, heard = make_duty(kind)
 
     rests = [duty.perform(after(1)) for _ in range(3)]
 
@@ -184,8 +173,8 @@ def test_each_keeper_minds_its_own_lines():
     claim(limited)
     _, capped = running_and_waiting("mail")
     limit("mail", concurrency_limit=2)
-    caps, _ = make(CapKeeper)
-    rates, _ = make(RateKeeper)
+    caps, _ = make_duty(CapKeeper)
+    rates, _ = make_duty(RateKeeper)
 
     rates.perform(after(1))
     assert (state(limited[1]), state(capped)) == (WAITING, WAITING)
@@ -200,7 +189,7 @@ def test_the_keeper_of_caps_wakes_who_waits_for_a_limit_and_stands_in_no_line(mo
     claim(tasks, after(1))
     strays = tasks[3:5]
     LimitWaiter.objects.filter(task_id__in=[task.pk for task in strays]).delete()
-    duty, heard = make(CapKeeper)
+    duty, heard = make_duty(CapKeeper)
 
     for _ in range(3):
         duty.perform(after(2))
@@ -216,7 +205,7 @@ def test_the_keeper_of_rates_rests_after_its_last_page_by_the_least_of_all_and_l
     for queue, rate in (("a", "20/s"), ("b", "1/d")):
         limit(queue, rate_limit=rate, burst=1)
         claim([create(queue=queue) for _ in range(2)])
-    duty, _ = make(RateKeeper)
+    duty, _ = make_duty(RateKeeper)
     spend = lifecycle.spend_tokens
 
     def spend_slowly(*given: Any) -> Any:

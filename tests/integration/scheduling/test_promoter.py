@@ -1,49 +1,22 @@
-"""The duty that makes ready what is due: how long it sleeps, who wakes it, and that no queue waits for another."""
+"""The duty that makes ready what is due: how long it sleeps, and that no queue waits for another."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 from django.db import connection
-from redis import Redis
 
-from dtq_site.foundation.observer import Observer
-from scheduling.duties import promoter as promoter_module
 from scheduling.duties.promoter import GATHERING_SECONDS, SHORTEST_REST_SECONDS, UNTOLD_SECONDS, Promoter
-from scheduling.runtime import due_listener
-from scheduling.runtime.due_listener import DueListener
 from tasks import lifecycle
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
-from tests.integration.scheduling.performing import Leading, make_duty
-from tests.support.factories import (
-    START,
-    after,
-    claim,
-    claimed,
-    create,
-    failed,
-    lease_of,
-    new_task,
-    reread,
-    settle,
-    waiting,
-)
-from tests.support.waiting import eventually
+from tests.integration.scheduling.performing import Leading, make_duty, woken
+from tests.support.factories import START, after, claimed, create, failed, lease_of, new_task, reread, settle, waiting
 
-
-@pytest.fixture(autouse=True)
-def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The machine's clock, which stands still but for what a test adds."""
-    reading = [0.0]
-    monkeypatch.setattr(promoter_module, "elapsed_clock", lambda: reading[0])
-    return reading
+pytestmark = pytest.mark.usefixtures("elapsed")
 
 
 def told() -> tuple[Promoter, Any]:
@@ -95,13 +68,6 @@ def test_the_period_is_a_setting(settings: Any):
     settings.DTQ_SCHEDULING = type(settings.DTQ_SCHEDULING)(promoter_period=after(0.5) - START)
 
     assert duty.perform(START) == pytest.approx(0.5)
-
-
-def woken(duty: Promoter) -> bool:
-    """Whether its present sleep has been ended; it sleeps again afterwards."""
-    was_set = duty._wake.is_set()
-    duty._wake.clear()
-    return was_set
 
 
 @pytest.mark.parametrize(("seconds", "wakes"), [(0.3, True), (0.999, True), (1.0, False), (5, False)])
@@ -226,86 +192,3 @@ def test_what_waits_for_long_is_not_read():
     assert rows_read() - reading < 200
 
     assert reread(due).status == TaskStatus.QUEUED
-
-
-# --- who tells it --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def listening(redis_server: Redis) -> Iterator[tuple[Promoter, DueListener, Any]]:
-    """A promoter whose listener runs."""
-    leader = Leading()
-    promoter, _ = make_duty(Promoter, leader)
-    listener = DueListener(Observer(), leader, promoter)
-    listener.start()
-    yield promoter, listener, leader
-    listener.stop()
-    assert listener.join(5)
-
-
-def test_a_task_that_is_made_to_wait_wakes_it_however_that_came_about(listening: Any):
-    promoter, _, _ = listening
-    eventually(lambda: promoter._is_told)
-    now = START
-    failing, moved = claimed(), waiting()
-
-    for make_wait in (  # each is due sooner than the one before
-        lambda: create(scheduled_at=after(0.6)),
-        lambda: settle(failed(lease_of(failing), retry_delay_seconds=0.4)),
-        lambda: lifecycle.update(moved.pk, {"scheduled_at": after(0.2)}, now),
-    ):
-        promoter.perform(now)
-        woken(promoter)
-        make_wait()
-        assert eventually(lambda: woken(promoter))
-
-
-def test_what_becomes_ready_at_once_does_not_wake_it(listening: Any):
-    promoter, _, _ = listening
-    eventually(lambda: promoter._is_told)
-    promoter.perform(START)
-    woken(promoter)
-
-    task = create()
-    create(scheduled_at=after(30))
-    claim([task])
-    create(scheduled_at=after(0.5))  # the only one to be heard of
-
-    assert eventually(lambda: woken(promoter))
-    assert not woken(promoter)
-
-
-def test_only_while_it_leads_anybody_listens(listening: Any, redis_server: Redis):
-    promoter, _, leader = listening
-    eventually(lambda: redis_server.pubsub_numsub("dtq:due")[0][1] == 1)
-
-    leader.leads = False
-    eventually(lambda: redis_server.pubsub_numsub("dtq:due")[0][1] == 0)
-    assert not promoter._is_told
-
-    leader.leads = True
-    assert eventually(lambda: promoter._is_told)
-
-
-def test_a_connection_that_is_lost_is_noticed_at_once_and_made_again(listening: Any, redis_server: Redis):
-    promoter, _, _ = listening
-    eventually(lambda: promoter._is_told)
-    lost = threading.Event()
-    be_told = promoter.be_told
-    promoter.be_told = lambda is_told: (lost.set() if not is_told else None, be_told(is_told))  # type: ignore[method-assign]
-
-    redis_server.client_kill_filter(_type="pubsub")
-
-    assert lost.wait(3)
-    assert eventually(lambda: promoter._is_told)
-
-
-def test_a_silent_redis_is_taken_for_gone(listening: Any, monkeypatch: pytest.MonkeyPatch):
-    promoter, _, _ = listening
-    eventually(lambda: promoter._is_told)
-
-    with monkeypatch.context() as frozen:
-        frozen.setattr(due_listener.PubSub, "get_message", lambda _, timeout: time.sleep(timeout))
-        assert eventually(lambda: not promoter._is_told, 5)
-
-    assert eventually(lambda: promoter._is_told)
