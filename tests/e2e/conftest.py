@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from tests.support.processes import Process, Processes
 from tests.support.servers import MariaDbServer, RedisServer
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from tests.e2e.claiming import Api
 
 HANDLERS = "tests.e2e.job_handlers"
 LEASE_SECONDS = 3
@@ -97,6 +102,24 @@ def hanging(server: MariaDbServer) -> Iterator[None]:
         server.thaw()
 
 
+@contextmanager
+def emptied_again_and_again(redis: Redis) -> Iterator[None]:
+    """Within the block all that Redis has is lost ten times a second."""
+    stop = threading.Event()
+
+    def flush() -> None:
+        while not stop.wait(0.1):
+            redis.flushall()
+
+    flushing = threading.Thread(target=flush)
+    flushing.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        flushing.join()
+
+
 @pytest.fixture
 def own_redis(committed_db: None, tmp_path: Path, settings: Any) -> Iterator[RedisServer]:
     """A Redis server that a test may end; this process and those that it starts with `REDIS_URL` use it."""
@@ -126,6 +149,20 @@ def enqueue(committed_db: None) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def enqueue_many(committed_db: None) -> Callable[..., list[Any]]:
+    """Create tasks of one name with these payloads, at once, in the team `default`."""
+    from accounts.registration import team_named
+    from tasks import submission
+    from tasks.domain.submission import Request
+
+    def make(name: str, payloads: list[dict[str, Any]], **more: Any) -> list[Any]:
+        owner = submission.Owner(team_named("default").pk, None)
+        return submission.submit([Request(name=name, payload=payload, **more) for payload in payloads], owner)
+
+    return make
+
+
+@pytest.fixture
 def start_client(committed_db: None, processes: Processes) -> Iterator[Callable[..., Any]]:
     """Starts servers, each with a client; all of these are the admin ann's."""
     from accounts.roles import Role
@@ -148,6 +185,21 @@ def start_client(committed_db: None, processes: Processes) -> Iterator[Callable[
         client.http.close()
 
 
+@pytest.fixture
+def start_api(committed_db: None, redis_server: Any, processes: Processes) -> Callable[..., Api]:
+    """Starts servers that workers claim from."""
+    from tests.e2e.claiming import Api
+    from tests.support.live_server import start_live_server
+
+    return lambda **variables: Api(start_live_server(processes, **variables))
+
+
+@pytest.fixture
+def api(start_api: Callable[..., Api]) -> Api:
+    """A server that workers claim from."""
+    return start_api()
+
+
 def reread(task: Any) -> Any:
     """The task as its row says now."""
     return type(task).objects.get(pk=task.pk)
@@ -162,3 +214,11 @@ def wait_for_status(task: Any, status: str, timeout_seconds: float = 30.0) -> An
         return now
 
     return eventually(reached, timeout_seconds)
+
+
+def all_completed(tasks: list[Any]) -> bool:
+    """Whether all of these have completed."""
+    from tasks.models import Task
+
+    found = Task.objects.filter(pk__in=[task.pk for task in tasks])
+    return set(found.values_list("status", flat=True)) == {"COMPLETED"}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import LEASE_SECONDS, reread, wait_for_status
+from tests.e2e.conftest import LEASE_SECONDS, all_completed, emptied_again_and_again, reread, wait_for_status
 from tests.e2e.job_handlers import read
 from tests.support.waiting import eventually
 
@@ -29,27 +26,6 @@ def most_inside(lines: list[str]) -> dict[str, int]:
         inside[where] += 1 if what == "start" else -1
         most[where] = max(most[where], inside[where])
     return dict(most)
-
-
-@pytest.fixture
-def enqueue_many(committed_db: None) -> Callable[..., list[Any]]:
-    """Create tasks of one name with these payloads."""
-    from accounts.registration import team_named
-    from tasks import submission
-    from tasks.domain.submission import Request
-
-    def make(name: str, payloads: list[dict[str, Any]], **more: Any) -> list[Any]:
-        owner = submission.Owner(team_named("default").pk, None)
-        return submission.submit([Request(name=name, payload=payload, **more) for payload in payloads], owner)
-
-    return make
-
-
-def all_completed(tasks: list[Any]) -> bool:
-    from tasks.models import Task
-
-    found = Task.objects.filter(pk__in=[task.pk for task in tasks])
-    return set(found.values_list("status", flat=True)) == {"COMPLETED"}
 
 
 @pytest.mark.long
@@ -82,22 +58,11 @@ def test_no_more_run_than_a_cap_allows_while_redis_is_emptied_again_and_again(
 ):
     start_scheduler()
     start_worker("--processes", "2", "--concurrency", "6", **HANDLERS)
-    stop = threading.Event()
-
-    def flush() -> None:
-        while not stop.wait(0.1):
-            redis_server.flushall()
-
-    flushing = threading.Thread(target=flush)
-    flushing.start()
-    try:
+    with emptied_again_and_again(redis_server):
         tasks = enqueue_many("capped", [{"journal": str(journal), "seconds": 0.05}] * 30)
         accounts = [{"journal": str(journal), "account": f"a{n % 3}", "seconds": 0.05} for n in range(45)]
         tasks += enqueue_many("per-account", accounts)
         eventually(lambda: all_completed(tasks), 90)
-    finally:
-        stop.set()
-        flushing.join()
 
     lines = read(journal)
     assert {where: most <= (3 if where == "all" else 2) for where, most in most_inside(lines).items()} == dict.fromkeys(

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
-import pytest
-
-from tests.e2e.conftest import LEASE_SECONDS, reread, wait_for_status
+from tests.e2e.conftest import LEASE_SECONDS, all_completed, emptied_again_and_again, reread, wait_for_status
 from tests.e2e.job_handlers import read
 from tests.support.waiting import eventually
 
@@ -34,46 +29,16 @@ def overlaps(lines: list[str]) -> list[str]:
     return found
 
 
-@pytest.fixture
-def enqueue_many(committed_db: None) -> Callable[..., list[Any]]:
-    """Create tasks of one name with these payloads."""
-    from accounts.registration import team_named
-    from tasks import submission
-    from tasks.domain.submission import Request
-
-    def make(name: str, payloads: list[dict[str, Any]]) -> list[Any]:
-        owner = submission.Owner(team_named("default").pk, None)
-        return submission.submit([Request(name=name, payload=payload) for payload in payloads], owner)
-
-    return make
-
-
-def all_completed(tasks: list[Any]) -> bool:
-    from tasks.models import Task
-
-    found = Task.objects.filter(pk__in=[task.pk for task in tasks])
-    return set(found.values_list("status", flat=True)) == {"COMPLETED"}
-
-
 def test_handlers_of_a_lock_never_overlap_while_redis_is_emptied_again_and_again(
     start_worker, start_scheduler, enqueue_many, journal, redis_server
 ):
     start_scheduler()
     start_worker("--processes", "2", "--concurrency", "4", **HANDLERS)
-    stop = threading.Event()
-
-    def flush() -> None:
-        while not stop.wait(0.1):
-            redis_server.flushall()
-
-    flushing = threading.Thread(target=flush)
-    flushing.start()
-    tasks = enqueue_many("report", [{"journal": str(journal), "account": f"a{n % 3}"} for n in range(60)])
-    plain = enqueue_many("plain", [{"journal": str(journal)}] * 20)
-    eventually(lambda: all_completed(plain), 60)
-    eventually(lambda: all_completed(tasks), 100)
-    stop.set()
-    flushing.join()
+    with emptied_again_and_again(redis_server):
+        tasks = enqueue_many("report", [{"journal": str(journal), "account": f"a{n % 3}"} for n in range(60)])
+        plain = enqueue_many("plain", [{"journal": str(journal)}] * 20)
+        eventually(lambda: all_completed(plain), 60)
+        eventually(lambda: all_completed(tasks), 100)
 
     lines = [line for line in read(journal) if line != "plain"]
     assert overlaps(lines) == []
