@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from tasks import TaskContext
 from tests.support import handlers
@@ -25,6 +27,15 @@ def sink() -> RecordingSink:
 def make_context(sink: RecordingSink) -> Callable[..., TaskContext]:
     """`tests.support.handlers.make_context` over the fixture `sink`."""
     return functools.partial(handlers.make_context, sink)
+
+
+@pytest.fixture
+def call(settings: Settings, make_context: Callable[..., TaskContext]) -> Callable[..., Any]:
+    """Runs `http-request`, private addresses allowed."""
+    from tasks.handlers import http_request
+
+    settings.DTQ_TASKS = dataclasses.replace(settings.DTQ_TASKS, allow_private_addresses=True)
+    return lambda url, **arguments: http_request(make_context(), url=url, **arguments)
 
 
 @dataclass
