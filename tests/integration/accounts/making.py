@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
+import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 
 from accounts import authentication, registration
 from accounts.authentication import SignedIn
 from accounts.models import AuditEntry, Team, User
+from dtq_site.foundation.errors import Unauthenticated
 
 PASSWORD = "a fine day for sailing"
 ADDRESS = "192.0.2.7"
@@ -43,3 +47,15 @@ def row_counts() -> tuple[int, int]:
 def audited() -> list[tuple[str, str, str, dict]]:
     """Actor, action, target and facts of every entry of the audit log, the oldest first."""
     return list(AuditEntry.objects.order_by("id").values_list("actor", "action", "target", "facts"))
+
+
+def claims_of(raw: str) -> dict:
+    """What a token of ours says."""
+    return jwt.decode(raw, settings.JWT_SECRET, algorithms=["HS256"])
+
+
+def assert_dead(*access_tokens: str) -> None:
+    """None of these opens anything."""
+    for raw in access_tokens:
+        with pytest.raises(Unauthenticated):
+            authentication.identity_from_token(raw)
