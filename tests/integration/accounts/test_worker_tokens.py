@@ -5,40 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import timedelta
-from io import StringIO
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import authentication, registration, worker_tokens
 from accounts.identity import WorkerGrant
-from accounts.models import User, WorkerToken
+from accounts.models import WorkerToken
 from accounts.roles import Role
 from dtq_site.foundation.database import database_clock
-from dtq_site.foundation.errors import BadInput, Conflict, NotFound, Unauthenticated
+from dtq_site.foundation.errors import BadInput, Unauthenticated
+from tests.integration.accounts.issuing import account, issue, rows
 from tests.integration.accounts.making import audited, edit, make_user, sign_in
 from tests.support.factories import ManualClock
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 REGISTER = 'mutation { registerWorker(input: {handlers: ["job"], queues: ["mail"]}) { name queues } }'
-
-
-def account(name: str = "boat") -> User:
-    return make_user(name, role=Role.WORKER)
-
-
-def issue(user: User | None = None, **options: Any) -> worker_tokens.Issued:
-    return worker_tokens.issue(user or account(), **{"name": "laptop", **options})
-
-
-def rows() -> list[dict[str, Any]]:
-    return list(WorkerToken.objects.order_by("pk").values())
 
 
 def post(query: str, token: str) -> dict[str, Any]:
@@ -218,124 +204,3 @@ def test_its_use_is_noted_once_a_minute():
 
     assert noted == [True, False, False, True, False]
     assert WorkerToken.objects.get().last_used_at == clock.now() - timedelta(seconds=59)
-
-
-# --- rotation ------------------------------------------------------------------------------------------------------
-
-
-def test_a_rotated_token_is_good_for_a_while_beside_the_new_one():
-    clock = ManualClock()
-    old = issue(queues=["mail"], expires_at=clock.now() + timedelta(days=10), clock=clock)
-    clock.advance(86_400)
-
-    new = worker_tokens.rotate(old.token.pk, timedelta(hours=1), clock=clock)
-
-    assert (new.token.name, new.token.queues, new.token.account_id) == ("laptop", ["mail"], old.token.account_id)
-    assert new.token.expires_at == clock.now() + timedelta(days=10)
-    clock.advance(3599)
-    assert worker_tokens.identify(old.secret, clock).username == "boat"
-    clock.advance(1)
-    with pytest.raises(Unauthenticated):
-        worker_tokens.identify(old.secret, clock)
-    assert worker_tokens.identify(new.secret, clock).username == "boat"
-
-
-def test_rotation_never_makes_the_old_one_live_longer():
-    clock = ManualClock()
-    old = issue(expires_at=clock.now() + timedelta(hours=1), clock=clock)
-
-    worker_tokens.rotate(old.token.pk, timedelta(days=30), clock=clock)
-
-    assert WorkerToken.objects.get(pk=old.token.pk).expires_at == clock.now() + timedelta(hours=1)
-
-
-def test_a_revoked_token_is_not_rotated():
-    token = issue().token
-    worker_tokens.revoke(token.pk)
-    before = rows()
-
-    with pytest.raises(Conflict):
-        worker_tokens.rotate(token.pk, timedelta(0))
-
-    assert rows() == before
-
-
-@pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(days=31)])
-def test_an_overlap_has_bounds(overlap: timedelta):
-    token = issue().token
-    before = rows()
-
-    with pytest.raises(BadInput) as refusal:
-        worker_tokens.rotate(token.pk, overlap)
-
-    assert (refusal.value.field, rows()) == ("overlapSeconds", before)
-
-
-def test_an_unknown_token_is_not_found():
-    for change in (worker_tokens.revoke, lambda id_: worker_tokens.rotate(id_, timedelta(0))):
-        with pytest.raises(NotFound):
-            change(uuid4())
-
-
-# --- the command ---------------------------------------------------------------------------------------------------
-
-
-def run(*arguments: str) -> tuple[str, str]:
-    out, err = StringIO(), StringIO()
-    call_command("issue_worker_token", *arguments, stdout=out, stderr=err)
-    return out.getvalue(), err.getvalue()
-
-
-def test_the_command_writes_the_token_alone_to_standard_output():
-    boat = account()
-
-    out, err = run("boat", "--name", "laptop", "--queue", "mail", "--queue", "web", "--expires", "30d")
-
-    (token,) = WorkerToken.objects.all()
-    assert worker_tokens.identify(out.strip()).user_id == boat.id
-    assert (token.name, token.queues) == ("laptop", ["mail", "web"])
-    assert token.expires_at - token.issued_at == pytest.approx(timedelta(days=30), abs=timedelta(seconds=5))
-    assert out.strip() not in err
-    assert f"laptop ({token.pk}): for boat, mail, web, until" in err
-
-
-def test_the_command_makes_the_account_in_the_team_that_is_named():
-    out, _ = run("Ferry", "--team", "ships")
-
-    identity = worker_tokens.identify(out.strip())
-    assert (identity.username, identity.role) == ("ferry", Role.WORKER)
-    assert identity.team_id == registration.team_named("ships").pk
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ([], "Name the account"),
-        (["nobody"], "There is no account 'nobody'"),
-        (["ann"], "role user, not worker"),
-        (["--revoke", "x"], "no token's id"),
-        (["--revoke", str(UUID(int=1))], "no such worker token"),
-    ],
-)
-def test_the_command_says_what_is_wrong_and_writes_nothing(arguments: list[str], said: str):
-    make_user("ann")
-    users = User.objects.count()
-
-    with pytest.raises(CommandError, match=said):
-        run(*arguments)
-
-    assert (rows(), User.objects.count()) == ([], users)
-
-
-def test_the_command_lists_rotates_and_revokes():
-    token = issue().token
-
-    out, _ = run("--rotate", str(token.pk), "--overlap", "1h")
-    run("--revoke", str(token.pk))
-    assert worker_tokens.identify(out.strip()).username == "boat"
-    listed, _ = run("--list")
-
-    fresh, old = listed.splitlines()
-    assert f"{token.pk}  boat  laptop  revoked  used: never" == old
-    assert "good for 89d" in fresh
-    assert "used: 20" in fresh
