@@ -28,12 +28,6 @@ APP = "https://app.example.com"
 BROWSER = "text/html,*/*;q=0.8"
 
 
-@pytest.fixture(autouse=True)
-def no_changes() -> None:
-    """Forget what the mutations of other tests did."""
-    changes.clear()
-
-
 class Exchange:
     """One request through the edge: what was read of it, and the answer."""
 

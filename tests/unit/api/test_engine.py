@@ -14,12 +14,6 @@ from dtq_site.foundation.observer import Observer
 from tests.unit.api.small_schema import CONTEXT, changes, make_engine, schema
 
 
-@pytest.fixture(autouse=True)
-def no_changes() -> None:
-    """Forget what the mutations of other tests did."""
-    changes.clear()
-
-
 def test_a_mutation_runs_where_changes_are_allowed():
     engine, _ = make_engine()
 

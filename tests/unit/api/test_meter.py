@@ -20,12 +20,6 @@ from tests.unit.api.small_schema import CONTEXT, UNLIMITED, changes, make_engine
 ECHO = "query ($v: JSON) { a: json(value: $v) b: json(value: $v) }"
 
 
-@pytest.fixture(autouse=True)
-def no_changes() -> None:
-    """Forget what the mutations of other tests did."""
-    changes.clear()
-
-
 def answer(query: str, variables: dict[str, Any] | None = None, **limits: int) -> Answer:
     engine, _ = make_engine(**limits)
     return engine.answer(GraphQLRequest(query, variables or {}), CONTEXT)
