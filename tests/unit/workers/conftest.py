@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.workers.heirs import Heir
 from tests.unit.workers.making import MEGABYTE
 from tests.unit.workers.remote_world import World
 
@@ -14,3 +15,15 @@ from tests.unit.workers.remote_world import World
 def world(tmp_path: Path) -> World:
     """A remote transport with an empty store."""
     return World(tmp_path / "store", MEGABYTE)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The folder of outbox files that processes share."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def heir(path: Path) -> Heir:
+    """A process that finds what others have left in that folder."""
+    return Heir(path)

@@ -38,11 +38,6 @@ class Server:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
-@pytest.fixture
 def server() -> Server:
     return Server()
 

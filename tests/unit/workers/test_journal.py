@@ -26,11 +26,6 @@ SENT = (1.0, 2.0, 3.0)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
-@pytest.fixture
 def heard() -> Recorder:
     return Recorder()
 

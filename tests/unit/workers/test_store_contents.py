@@ -19,11 +19,6 @@ from tests.unit.workers.making import claimed, creation, lease, make_folder, not
 from workers.offline.contents import describe
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store"
-
-
 def test_every_thing_that_is_kept_has_its_line_while_its_file_is_held(path):
     store = make_folder(path)[0].new_store()
     monotonic, boot, wall = LeaseTimer.sent_at()
