@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import BadInput, NotFound
@@ -24,6 +25,15 @@ _known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
 _lock = threading.Lock()
 
 
+class _Made(threading.local):
+    """Queues that this thread has made in a transaction, which may still be rolled back: they are not remembered in it."""
+
+    names: frozenset[str] = frozenset()
+
+
+_made = _Made()
+
+
 def ensure(names: Collection[str], now: datetime) -> dict[str, int]:
     """Make sure that a row exists for each queue name; returns for each what one level of priority is worth, in ms of age.
 
@@ -37,10 +47,8 @@ def ensure(names: Collection[str], now: datetime) -> dict[str, int]:
         if new and Queue.objects.count() + len(new) > settings.DTQ_TASKS.max_queues:
             raise BadInput(f"There are {settings.DTQ_TASKS.max_queues} queues already; use one of them.", field="queue")
         Queue.objects.bulk_create([Queue(name=name, created_at=now) for name in sorted(new)], ignore_conflicts=True)
-        known = {
-            **known,
-            **dict.fromkeys(new, _level_ms(None)),
-        }  # not remembered: those just made may still be rolled back
+        _made.names |= new
+        known = {**known, **dict.fromkeys(new, _level_ms(None))}
     return {name: known[name] for name in names}
 
 
@@ -72,9 +80,12 @@ def _read(names: Collection[str]) -> dict[str, int]:
     read_at = elapsed_clock()
     rows = Queue.objects.filter(name__in=names).values_list("name", "ageing_seconds")
     found = {name: _level_ms(ageing_seconds) for name, ageing_seconds in rows}
+    if not connection.in_atomic_block:
+        _made.names = frozenset()
+    sure = {name: level for name, level in found.items() if name not in _made.names}
     with _lock:
         remembered = _remembered()
-        _known = (_known[0], {**remembered, **found}) if remembered else (read_at, found)
+        _known = (_known[0], {**remembered, **sure}) if remembered else (read_at, sure)
     return found
 
 

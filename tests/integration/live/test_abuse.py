@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.integration.graphql.making import make_task
 from tests.integration.live.conftest import LiveServer
@@ -89,10 +89,13 @@ def test_a_client_that_nobody_knows_may_not_send_much(server: LiveServer):
 def test_a_client_that_pings_and_reads_nothing_is_cut_off(server: LiveServer):
     with open_socket(server.socket_url, answers_pings=False) as client:
         client.introduce(token_of())
-        for number in range(1500):
-            client.send({"type": "ping", "payload": {"number": number, "text": "x" * 10_000}})
+        with suppress(ConnectionClosed):
+            for number in range(1500):
+                client.send({"type": "ping", "payload": {"number": number, "text": "x" * 10_000}})
 
-        assert client.close_code() == 4508
+        # What was on its way when the server hung up makes the network drop all, the reason too (1006).
+        assert client.close_code() in (4508, 1006)
+    assert opens(server)
 
 
 def test_tokens_that_do_not_hold_use_up_the_permits_of_their_address(start_server: StartServer):

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,13 +18,17 @@ from tasks.domain.states import TaskStatus
 from tasks.domain.submission import Request
 from tasks.handling import registry
 from tasks.handling.port import EnqueueRequest
-from tasks.models import Task
+from tasks.models import Queue, Task
 from tasks.submission import Owner, submit, submit_one
 from tests.support.factories import ManualClock, after, in_own_connection, make_team, make_user
 from workers import presence
 from workers.domain.card import WorkerCard
 
 LOST = OperationalError(2013, "Lost connection to server during query")
+
+
+class Undone(Exception):
+    """Ends a transaction."""
 
 
 def owner(team: str = "team") -> Owner:
@@ -59,6 +64,19 @@ def test_of_a_single_request_the_field_is_named_without_a_place():
         submit_one(asked(payload=[1]), owner())
 
     assert refusal.value.field == "payload"
+
+
+def test_a_queue_whose_transaction_was_rolled_back_comes_to_be_with_its_next_task():
+    ours = owner()
+    with suppress(Undone), transaction.atomic():
+        for _ in range(2):
+            submit_one(asked(queue="new"), ours)
+        raise Undone
+    assert not Queue.objects.filter(name="new").exists()
+
+    submit_one(asked(queue="new"), ours)
+
+    assert Queue.objects.filter(name="new").exists()
 
 
 def test_there_is_a_most_to_a_call():
