@@ -123,6 +123,7 @@ def test_without_the_database_every_operation_is_unavailable_at_once_and_afterwa
     assert "Traceback" not in client.server.process.output
 
 
+@pytest.mark.long
 def test_a_hanging_database_is_unavailability_within_seconds(on_mariadb: Client, own_mariadb: MariaDbServer):
     client = on_mariadb
 

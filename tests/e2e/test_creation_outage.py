@@ -127,6 +127,7 @@ def test_from_python_a_stopped_database_is_an_error_that_says_so_and_later_one_t
     assert stored() == (1, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["once", None])
 def test_from_python_a_database_that_hangs_is_given_up_and_what_it_does_afterwards_is_whole(own, key):
     from django.db import OperationalError

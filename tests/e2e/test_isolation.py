@@ -20,6 +20,7 @@ def nap(enqueue, journal):
     return lambda word, seconds=0.0: enqueue("nap", {"journal": str(journal), "word": word, "seconds": seconds})
 
 
+@pytest.mark.long
 def test_a_handler_that_holds_the_interpreter_keeps_its_lease(start_worker, start_scheduler, enqueue, journal):
     start_scheduler()
     start_worker(**ISOLATION)
@@ -101,6 +102,7 @@ def test_processes_are_recycled_above_an_amount_of_memory(start_worker, enqueue)
     eventually(by_another)
 
 
+@pytest.mark.long
 def test_leases_are_kept_when_the_keeper_is_killed(start_worker, start_scheduler, nap):
     start_scheduler()
     worker = start_worker(**ISOLATION)
@@ -128,6 +130,7 @@ def test_the_tasks_of_a_killed_process_run_again_at_once(start_worker, nap, jour
     assert (done.attempts, done.lost_leases) == (2, 1)
 
 
+@pytest.mark.long
 def test_a_process_suspended_longer_than_its_lease_is_refused_when_it_comes_back(
     start_worker, start_scheduler, nap, journal
 ):

@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.usefixtures("committed_db", "redis_server")
 
 
+@pytest.mark.long
 def test_the_worker_in_node_js_runs_tasks_and_stops_when_it_is_told_to(
     start_api: Callable[..., Api], processes: Processes
 ):

@@ -137,6 +137,7 @@ def test_outcomes_of_a_killed_worker_are_delivered_by_the_next_one(
     eventually(lambda: outbox() == [])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_outcomes_of_a_killed_process_are_delivered_by_the_one_in_its_place(
     server, own, work, slow, start_scheduler, outbox, journal
@@ -220,6 +221,7 @@ def test_a_damaged_file_is_put_aside_and_work_goes_on(own, work, slow, outbox, t
     assert outbox() == ["outbox-0.sqlite3.damaged-1"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_outcomes_beyond_the_bound_of_the_disk_are_told_and_delivered_from_memory(
     server, own, work, enqueue, start_scheduler, outbox

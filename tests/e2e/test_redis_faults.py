@@ -54,6 +54,7 @@ def ids_in(client: Redis) -> set[str]:
         return set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["flush", "restart without data", "restart with older data"])
 def test_a_fault_of_redis_under_load_loses_nothing_and_runs_nothing_twice(
     fault, own_redis, client, start_all, enqueue, journal

@@ -78,6 +78,7 @@ def test_a_task_that_is_due_sooner_wakes_the_scheduler(start: Callable[..., Proc
     assert max(late_seconds(tasks)) < 0.25
 
 
+@pytest.mark.long
 @pytest.mark.skipif(RedisServer.program is None, reason="needs the Debian package redis-server")
 @pytest.mark.parametrize(("fault", "latest_seconds"), [("stopped", 0.5), ("hangs", 1.5)])
 def test_without_redis_tasks_become_ready_at_their_moments_all_the_same(
@@ -105,6 +106,7 @@ def test_without_redis_tasks_become_ready_at_their_moments_all_the_same(
     assert "service.failed" not in scheduler.output
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_leaders_that_are_killed_in_a_flood_promote_each_task_once(start: Callable[..., Process]):
     from tasks import metrics
@@ -146,6 +148,7 @@ def old_ones() -> int:
     return Task.objects.filter(queue="old").count()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_leader_that_is_killed_in_the_midst_of_retention_is_followed_by_one_that_goes_on(
     start: Callable[..., Process],

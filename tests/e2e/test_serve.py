@@ -180,6 +180,7 @@ def test_the_pause_grows_while_a_process_keeps_dying(processes: Processes):
 # --- the end -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_in_order(serve: Serve, number: signal.Signals):
     server, token = serve(2), admin_token()

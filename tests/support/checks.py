@@ -47,22 +47,34 @@ TYPES = (Check("types", _tool("mypy")),)
 CONTRACTS = (Check("import contracts", _tool("lint-imports")),)
 MIGRATIONS = (Check("missing migrations", (sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")),)
 BY_THEIR_SERVERS = (
-    "tests/integration",
-    "tests/contract",
-    "tests/model",
     "tests/chaos",
-    *(
-        f"tests/e2e/test_{part}.py"
-        for part in ("development", "faults", "limits", "locks", "main_job", "scheduler_duties")
-    ),
-    *(f"tests/e2e/test_{part}.py" for part in ("schedules", "thumbnails", "worker", "workflows")),
+    "tests/contract",
+    "tests/integration",
+    "tests/model",
+    "tests/e2e/test_development.py",
+    "tests/e2e/test_faults.py",
+    "tests/e2e/test_limits.py",
+    "tests/e2e/test_locks.py",
+    "tests/e2e/test_main_job.py",
+    "tests/e2e/test_scheduler_duties.py",
+    "tests/e2e/test_schedules.py",
+    "tests/e2e/test_thumbnails.py",
+    "tests/e2e/test_worker.py",
+    "tests/e2e/test_workflows.py",
 )
-"""What goes another way on SQLite and the embedded Redis. All else, such as clients, browsers, remote workers and monitors, does
-not know on what it stands, or stops servers: once is enough."""
+"""Where something goes another way on SQLite and the embedded Redis."""
+
+SEE_THE_SERVER_FROM_OUTSIDE = tuple(
+    f"tests/integration/{part}" for part in ("api", "handlers", "live", "redis", "terminal")
+)
+"""These do not know on what it stands, as most of tests/e2e and all of tests/conformance: once is enough."""
 
 ASK_NO_SERVER = ("tests/unit", "tests/architecture")
 TESTS = (
-    Check("tests on SQLite and the embedded Redis", _tests("sqlite", *ASK_NO_SERVER, *BY_THEIR_SERVERS)),
+    Check(
+        "tests on SQLite and the embedded Redis",
+        _tests("sqlite", *ASK_NO_SERVER, *BY_THEIR_SERVERS, *_without(SEE_THE_SERVER_FROM_OUTSIDE)),
+    ),
     Check("tests on MariaDB and Redis", _tests("mariadb", *_without(ASK_NO_SERVER))),
 )
 LONG_TESTS = (Check("long tests on MariaDB and Redis", _tests("mariadb", "-m", "long", "--timeout=3600")),)

@@ -113,6 +113,7 @@ def test_a_worker_that_loses_its_server_ten_times_and_its_life_once_settles_two_
     assert list(store.glob("*.sqlite3*")) == []
 
 
+@pytest.mark.long
 def test_a_process_that_dies_alone_is_replaced_and_what_it_held_is_settled_from_its_file(start_remote, slow, journal):
     worker = start_remote("--concurrency", "1", "--prefetch", "3", "--offline-for", "10m")
     tasks = [slow("t0", 5), *(slow(f"t{number}", 1) for number in (1, 2, 3))]

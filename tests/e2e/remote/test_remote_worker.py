@@ -42,6 +42,7 @@ def test_it_runs_tasks_with_log_progress_and_children_and_needs_nothing_but_its_
 # --- the network ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_cut_off_for_long_it_goes_on_with_what_it_holds_and_delivers_when_it_is_back(
     start_remote, proxy, slow, journal, store
 ):
@@ -97,6 +98,7 @@ def _has_begun(store: Path, task: Any) -> bool:
     return any(f"{task.pk} {task.name}: begun" in line for line in describe(store))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("operation", ["ClaimTasks", "ReportOutcomes", "EnqueueTasks", "RenewLeases", "RegisterWorker"])
 def test_a_reply_that_is_lost_on_the_way_changes_nothing(start_remote, proxy, slow, enqueue, journal, operation):
     proxy.cut_reply(operation.encode())
@@ -115,6 +117,7 @@ def test_a_reply_that_is_lost_on_the_way_changes_nothing(start_remote, proxy, sl
     assert proxy.replies_cut == 1
 
 
+@pytest.mark.long
 def test_a_black_hole_holds_up_nothing_that_runs(start_remote, proxy, slow, journal, store):
     start_remote("--concurrency", "2", "--prefetch", "4", "--offline-for", "10m")
     tasks = [slow(f"t{number}", 0.3) for number in range(6)]

@@ -177,6 +177,7 @@ def rows_read() -> int:
         return sum(int(value) for _, value in cursor.fetchall())
 
 
+@pytest.mark.long
 @pytest.mark.skipif("connection.vendor != 'mysql'", reason="only MariaDB counts what it reads")
 def test_what_waits_for_long_is_not_read():
     for start in range(0, 20_000, 1000):

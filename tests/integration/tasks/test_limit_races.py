@@ -95,6 +95,7 @@ def keep(stop: threading.Event) -> None:
         patiently(Reconciliation(redis_index(), "default").ensure_whole)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("flushes", "bound_to_team"), [(False, False), (True, False), (False, True)])
 def test_of_eight_workers_no_more_run_than_the_caps_allow(flushes, bound_to_team, redis_server, monkeypatch):

@@ -80,6 +80,7 @@ def test_a_rebuild_forgets_what_an_older_snapshot_brought_back(redis_server):
     assert everything(redis_index()) == [hint_of(left)]
 
 
+@pytest.mark.long
 def test_20000_lost_entries_are_back_within_seconds():
     known = whole()
     pattern = bare_row()
