@@ -141,7 +141,7 @@ def test_a_black_hole_holds_up_nothing_that_runs(start_remote, proxy, slow, jour
 def test_the_server_may_be_killed_and_started_again(start_remote, server, slow, journal, store):
     worker = start_remote("--prefetch", "10", "--offline-for", "10m")
     tasks = [slow(f"t{number}", 1) for number in range(10)]
-    eventually(lambda: held_in(store) == 10)
+    eventually(lambda: _has_got(store, tasks))
 
     server.kill()
     worker.wait_for("server.unreachable")
