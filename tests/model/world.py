@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from redis import Redis
 from dtq_site.foundation import clock, lua
 from dtq_site.foundation.clock import milliseconds
 from dtq_site.foundation.database import database_clock
+from dtq_site.foundation.errors import Conflict
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.redis_clients import Breaker
 from scheduling.duties.dependency_keeper import DependencyKeeper
@@ -171,7 +173,8 @@ class World:
 
     def _retry_what_holds_others(self) -> None:
         for task_id in sorted(self.ledger.held_by_what_has_failed()):
-            with self.ledger.served(Acting(self.clock.now(), frozenset({Event.RETRIED}), tasks=frozenset({task_id}))):
+            acting = Acting(self.clock.now(), frozenset({Event.RETRIED}), tasks=frozenset({task_id}))
+            with self.ledger.served(acting), suppress(Conflict):  # what it depends on itself may have been deleted
                 lifecycle.retry(task_id, self.clock.now())
 
     def _work(self) -> None:
