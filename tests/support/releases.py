@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -45,14 +44,14 @@ def releases(changelog: str) -> list[Release]:
 
 
 def last_release() -> Release:
-    """What present code is upgraded from. Without its commit the test fails in CI, and is skipped elsewhere."""
+    """What present code is upgraded from. Without its commit the test fails; in a clone that has no history it is skipped."""
     newest = releases((ROOT / "docs" / "CHANGELOG.md").read_text())[0]
     known = subprocess.run(["git", "cat-file", "-e", f"{newest.commit}^{{commit}}"], cwd=ROOT, capture_output=True)
     if known.returncode:
         remedy = f"the commit of release {newest.version} is not here: clone with all history (git fetch --unshallow)"
-        if os.environ.get("CI"):
-            pytest.fail(remedy)
-        pytest.skip(remedy)
+        if _git("rev-parse", "--is-shallow-repository") == ["true"]:
+            pytest.skip(remedy)
+        pytest.fail(remedy)
     return newest
 
 
