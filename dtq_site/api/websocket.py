@@ -21,7 +21,6 @@ from dtq_site.api.live_query import LiveQuery
 from dtq_site.api.options import ApiOptions
 from dtq_site.api.outbox import Backlog, Outbox, Overflow
 from dtq_site.api.protocol import (
-    PING,
     SUBPROTOCOL,
     Authenticate,
     CloseCode,
@@ -36,6 +35,7 @@ from dtq_site.api.protocol import (
     json_text,
     next_message,
 )
+from dtq_site.api.sender import Sender
 from dtq_site.api.sockets import Sockets, TooManyOperations
 from dtq_site.api.threads import RequestThreads
 from dtq_site.foundation import tracing
@@ -90,7 +90,7 @@ class GraphQLSocket:
         )
         own = Backlog(options.socket_backlog_bytes)
         self._outbox = Outbox(max_messages=options.socket_backlog, window_bytes=WINDOW_BYTES, backlog=own)
-        self._to_send = asyncio.Event()
+        self._sender = Sender(self._outbox, self._send_text)
         self._to_begin: asyncio.Queue[Operation] = asyncio.Queue()
         self._subscriptions: dict[Operation, Subscription] = {}
         self._main: asyncio.Task[Any] | None = None
@@ -117,7 +117,7 @@ class GraphQLSocket:
             await self._send({"type": "websocket.close", "code": int(CloseCode.WRONG_SUBPROTOCOL)})
             return
         self._main = asyncio.current_task()
-        helpers = [self._helper(self._send_out()), self._helper(self._begin_all())]
+        helpers = [self._helper(self._sender.run()), self._helper(self._begin_all())]
         try:
             await self._converse()
         except Closing as closing:
@@ -176,8 +176,7 @@ class GraphQLSocket:
                 case Reply():  # behind what is on its way already, or who reads nothing could pile up replies
                     self._post(None, command.text, subject=command)
                 case Pong():
-                    self._outbox.pong()
-                    self._to_send.set()
+                    self._sender.pong()
                 case Operation():
                     self._line_up(command)
                 case Complete():
@@ -285,19 +284,9 @@ class GraphQLSocket:
 
     def _post(self, operation: Operation | None, text: str, subject: Hashable = None) -> None:
         try:
-            self._outbox.put(operation, text, elapsed_clock(), subject=subject)
+            self._sender.post(operation, text, subject=subject)
         except Overflow:
             self.hang_up(Closing(CloseCode.TOO_SLOW, "The client does not read as fast as it is sent to"))
-        self._to_send.set()
-
-    async def _send_out(self) -> None:
-        while True:
-            await self._to_send.wait()
-            self._to_send.clear()
-            while (text := self._outbox.take(elapsed_clock())) is not None:
-                await self._send_text(text)
-                if self._outbox.wants_ping():
-                    await self._send_text(PING)
 
     async def _send_text(self, text: str) -> None:
         await self._send({"type": "websocket.send", "text": text})
