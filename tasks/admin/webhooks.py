@@ -38,6 +38,7 @@ class WebhookForm(forms.ModelForm):
     class Meta:
         model = Webhook
         fields = ("team", "url", "events", "description", "active")
+        labels = {"url": "URL"}
 
     @property
     def asked(self) -> dict[str, Any]:
