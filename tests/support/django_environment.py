@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tests.support.sources import ROOT
 
@@ -88,16 +88,20 @@ def _unpack(python: Path, sources: Path) -> None:
     _pip(python, "download", "--no-deps", "--no-binary", ":all:", "-d", str(sources), "-r", str(REQUIREMENTS))
     for archive in sources.glob("*.tar.gz"):
         with tarfile.open(archive) as opened:
-            opened.extractall(sources, filter=_tests_alone)
+            for member in opened:
+                content, place = opened.extractfile(member), _place_of(member.name)
+                if content is not None and place is not None:
+                    (sources / place).parent.mkdir(parents=True, exist_ok=True)
+                    (sources / place).write_bytes(content.read())
 
 
-def _tests_alone(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+def _place_of(name: str) -> Path | None:
     """Where a file of a distribution goes to, if anywhere: Django's to `tasks/`, that of django-tasks-db beside it."""
-    distribution, _, inside = member.name.partition("/")
-    if distribution.lower().startswith("django_tasks_db") and inside == "tests/tests.py":
-        return member.replace(name="django_tasks_db.py")
-    if inside.startswith("tests/tasks/"):
-        return member.replace(name=inside.removeprefix("tests/"))
+    distribution, *inside = PurePosixPath(name).parts
+    if distribution.lower().startswith("django_tasks_db") and inside == ["tests", "tests.py"]:
+        return Path("django_tasks_db.py")
+    if inside[:2] == ["tests", "tasks"] and ".." not in inside:
+        return Path(*inside[1:])
     return None
 
 

@@ -15,18 +15,31 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dtq_site.foundation.processes import dies_with_parent
 from tests.support.waiting import eventually
 
+FIRST_PORT = 10_000
+"""Of those that `free_port` chooses among; below are those of well-known services, which may be running."""
+
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listened on a moment ago.
+
+    None of those that the kernel gives to connections that go out: one of these could take it before the server has begun.
+    """
+    while True:
+        port = FIRST_PORT + secrets.randbelow(_first_port_of_connections() - FIRST_PORT)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _first_port_of_connections() -> int:
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def system_program(name: str) -> str | None:
