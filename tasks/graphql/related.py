@@ -40,7 +40,7 @@ def with_related(
     """The tasks, ready for everything that is selected of them: below the field that is being resolved, if not said otherwise."""
     selection = selection or Selection.below(info)
     for fields, load in _loaders if tasks else ():
-        if any(field in selection for field in fields):
+        if not fields.isdisjoint(selection):
             load(tasks, selection, info)
     return tasks
 

@@ -104,11 +104,11 @@ class Installation:
             yield worker
 
     @contextmanager
-    def serving(self, application: str) -> Iterator[int]:
-        """One Daphne process with this ASGI application answers; yields its port."""
+    def serving(self, application: str, settings: Mapping[str, str] | None = None) -> Iterator[int]:
+        """One Daphne process with this ASGI application, and further settings, answers; yields its port."""
         port = free_port()
         command = ("-m", "dtq_site.server", "--bind", "127.0.0.1", "--port", str(port), application)
-        with self._running(command, "server"):
+        with self._running(command, "server", settings):
             eventually(lambda: _answers(port), 60)
             yield port
 
@@ -128,13 +128,15 @@ class Installation:
         eventually(lambda: self.ask("recorded") in (None, outcomes), 60)
 
     @contextmanager
-    def _running(self, arguments: Arguments | None, name: str) -> Iterator[Process | None]:
+    def _running(
+        self, arguments: Arguments | None, name: str, settings: Mapping[str, str] | None = None
+    ) -> Iterator[Process | None]:
         if arguments is None:
             yield None
             return
         process = Process(
             [str(self.system.python), *arguments],
-            environment=self._environment,
+            environment={**self._environment, **(settings or {})},
             log=self._folder / f"{name}.log",
         )
         try:

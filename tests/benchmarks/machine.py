@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 from dtq_site.foundation.version import VERSION
@@ -35,8 +36,13 @@ def versions(of_servers: dict[str, str]) -> dict[str, str]:
         "redis-py": "redis",
         "mysqlclient": "mysqlclient",
     }
-    ours = {"DTQ": dtq_version(), "Python": platform.python_version()}
+    ours = {"DTQ": dtq_version(), "Python": _python()}
     return {**ours, **of_servers, **{name: peers.version(pin) for name, pin in names.items()}}
+
+
+def _python() -> str:
+    """Its version; a system's own is built with optimisations that one from source has only if it is asked to."""
+    return f"{platform.python_version()}{' of the system' if sys.base_prefix == '/usr' else ''}"
 
 
 def dtq_version() -> str:

@@ -15,6 +15,7 @@ from tests.benchmarks.systems import System
 from tests.benchmarks.systems.dtq import DTQ
 
 CREATE = "createTask, 16 connections"
+CREATE_ON_TWO_THREADS = "the same, DTQ_API_THREADS=2"
 CREATE_BY_STOCK_VIEW = "the same row by graphene-django's view, 16 connections"
 CREATE_MANY = "createTasks of 500, 2 connections; tasks/s"
 LIST = "tasks(limit: 50), 1 connection"
@@ -33,8 +34,10 @@ def _cases(stage: Stage, systems: Sequence[System], scale: Scale) -> dict[str, C
         return {}
     few, many = stage.installation(DTQ, "API"), stage.installation(DTQ, f"with {scale.api_rows:,} waiting")
     stock = {"input": {"name": _TASK["name"], "payload": "{}"}}
+    create = partial(_ask, few, _OURS, _CREATE, {"input": _TASK}, scale.api_requests, 16)
     return {
-        CREATE: partial(_ask, few, _OURS, _CREATE, {"input": _TASK}, scale.api_requests, 16),
+        CREATE: create,
+        CREATE_ON_TWO_THREADS: partial(create, {"DTQ_API_THREADS": "2"}),
         CREATE_BY_STOCK_VIEW: partial(_ask, few, _STOCK, _CREATE, stock, scale.api_requests, 16),
         CREATE_MANY: partial(_create_many, few, scale.api_bulk_calls),
         LIST: partial(_list, many, scale),
@@ -42,11 +45,17 @@ def _cases(stage: Stage, systems: Sequence[System], scale: Scale) -> dict[str, C
 
 
 def _ask(
-    installation: Installation, application: str, query: str, variables: Mapping[str, Any], count: int, connections: int
+    installation: Installation,
+    application: str,
+    query: str,
+    variables: Mapping[str, Any],
+    count: int,
+    connections: int,
+    settings: Mapping[str, str] | None = None,
 ) -> Sample:
     token = installation.ask("token")  # the stock view does not look at it
     request = graphql_request(query, variables, token)
-    with installation.serving(application) as port:
+    with installation.serving(application, settings) as port:
         send(port, request, count=max(connections, count // _WARMING_SHARE), connections=connections)
         load = send(port, request, count=count, connections=connections)
     shares = {"p50": 0.5, "p95": 0.95}
