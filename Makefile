@@ -48,7 +48,7 @@ migrations: $(VENV)/.installed-for-tests ## Whether a migration is missing
 
 coverage: $(VENV)/.installed-for-tests ## Tests on SQLite with a report of what they did not reach (htmlcov/)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n 4 --dist loadfile; code=$$?; \
+	@$(BIN)/coverage run -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder; code=$$?; \
 	$(BIN)/coverage combine -q; $(BIN)/coverage html -q; $(BIN)/coverage report; exit $$code
 
 watch: $(VENV)/.installed-for-tests ## Run the tests on SQLite again after every change

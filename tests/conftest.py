@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from django.db import connection
@@ -68,7 +69,12 @@ def _start_django(environment: dict[str, str]) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip everything, saying why, where the servers that were asked for are not installed."""
+    """Skip everything, saying why, where the servers that were asked for are not installed.
+
+    Side by side the files are mixed, always alike: those that wait for processes beside those that use a processor.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: crc32(item.nodeid.partition("::")[0].encode()))
     if remedy := config.stash.get(_missing, None):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=remedy))

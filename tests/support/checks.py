@@ -40,7 +40,7 @@ def _tool(name: str, *arguments: str) -> tuple[str, ...]:
 def _tests(title: str, backing: str, *arguments: str) -> Check:
     cache = f".pytest_cache/{title.replace(' ', '-')}"
     pytest = (sys.executable, "-m", "pytest", f"--backing={backing}", "-o", f"cache_dir={cache}", *arguments)
-    side_by_side = ("-q", "--cache-clear", "-n", str(_PROCESSES), "--dist", "loadfile")
+    side_by_side = ("-q", "--cache-clear", "-n", str(_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder")
     alone = ("-v", "--last-failed", "--last-failed-no-failures=none", "--exitfirst")
     return Check(title, (*pytest, *side_by_side), (*pytest, *alone))
 
