@@ -68,7 +68,7 @@ def database(site: SiteOptions, data_folder: Path) -> dict[str, Any]:
             **_database_tls(site),
         }
         config["TEST"] = {"CHARSET": "utf8mb4"}
-    config["ENGINE"] = f"django_prometheus.db.backends.{kind}"
+    config["ENGINE"] = f"dtq_site.backends.{kind}"
     config["CONN_MAX_AGE"] = 0  # under ASGI a kept connection would stay open, unused, after each request's thread
     return config
 

@@ -38,6 +38,9 @@ _TOKEN = re.compile(rb"bearer +(?:[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}|%b[\w-]{20,
 """What a header must look like for more of a body to be kept in memory than of a stranger's: who bears a forged one is refused
 only when the body is there."""
 
+UNWATCHED_SECONDS = 0.2
+"""For so long nobody looks out for the departure of a client; most answers are there by then, and to watch costs a task each."""
+
 
 class GraphQLEdge:
     """An ASGI application that answers with `view`, and lets `pages` answer browsers; `refuse` shapes an error."""
@@ -116,15 +119,20 @@ async def _unless_gone(answering: Coroutine[Any, Any, HttpResponse], receive: Re
     """The answer; None, and the work on it is given up, if the client goes before it is there."""
     answer = asyncio.current_task()
     assert answer is not None
-    departure = asyncio.ensure_future(_cancel_at_departure(answer, receive))
+    watches: list[asyncio.Future[None]] = []
+    timer = asyncio.get_running_loop().call_later(
+        UNWATCHED_SECONDS, lambda: watches.append(asyncio.ensure_future(_cancel_at_departure(answer, receive)))
+    )
     try:
         return await answering
     except asyncio.CancelledError:
-        if departure.done() and answer.uncancel() == 0:
+        if any(watch.done() for watch in watches) and answer.uncancel() == 0:
             return None
         raise  # somebody else has ended it, such as a server that shuts down
     finally:
-        departure.cancel()
+        timer.cancel()
+        for watch in watches:
+            watch.cancel()
 
 
 async def _cancel_at_departure(answer: asyncio.Task[Any], receive: Receive) -> None:

@@ -24,7 +24,7 @@ SITE = SiteOptions(
     https_redirect=True,
 )
 ACCOUNTS = AccountsOptions(jwt_secret="3d8b0c5f9a7e6142" * 2, trusted_proxies=1)
-MARIADB = {"ENGINE": "django_prometheus.db.backends.mysql", "HOST": "db.internal", "PASSWORD": "secret"}
+MARIADB = {"ENGINE": "dtq_site.backends.mysql", "HOST": "db.internal", "PASSWORD": "secret"}
 
 
 def test_a_proper_installation_is_neither_refused_nor_warned_of() -> None:
@@ -88,7 +88,7 @@ def test_all_refusals_are_told_at_once() -> None:
     ]
 
 
-SQLITE = {"ENGINE": "django_prometheus.db.backends.sqlite3", "NAME": "/var/lib/dtq/dtq.sqlite3"}
+SQLITE = {"ENGINE": "dtq_site.backends.sqlite3", "NAME": "/var/lib/dtq/dtq.sqlite3"}
 
 
 @pytest.mark.parametrize(

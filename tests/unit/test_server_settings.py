@@ -18,7 +18,7 @@ def test_nothing_said_is_a_file_and_a_socket_in_the_data_folder() -> None:
     config = database(SiteOptions(), FOLDER)
     redis, dispatch = redis_urls(SiteOptions(), FOLDER / "redis")
 
-    assert (config["ENGINE"], config["NAME"]) == ("django_prometheus.db.backends.sqlite3", "/var/lib/dtq/dtq.sqlite3")
+    assert (config["ENGINE"], config["NAME"]) == ("dtq_site.backends.sqlite3", "/var/lib/dtq/dtq.sqlite3")
     assert redis == "unix:///var/lib/dtq/redis/redis.sock?db=0"
     assert dispatch == ""
 
