@@ -148,13 +148,11 @@ def _claim_hinted(
             later(lambda hints=hints: index.confirm(hints))
             return won
         try:
-            left = _still_ready([hint for hint in hints if hint.id not in taken])
+            left = _give_back([hint for hint in hints if hint.id not in taken], hints)
         except Error:
             if won:  # its hand-over unconfirmed, the index takes the others back by itself
                 return won
             raise
-        index.confirm(hints)
-        index.add(left)
         if won:
             return won
         if parked := _parked(chosen):
@@ -165,6 +163,19 @@ def _claim_hinted(
             return []
         ask = min(ask * 2, MOST_HINTS)
     return []
+
+
+def _give_back(refused: list[Hint], taken: list[Hint]) -> list[Hint]:
+    """End the hand-over of all that was taken, with those in line that were refused and are ready all the same: the answer."""
+    index = redis_index()
+    left = _still_ready(refused)
+    index.confirm(taken)
+    index.add(left)
+    # One that had to wait for a lock or a limit may have been called and be on its way to somebody else by now. To confirm ended
+    # that hand-over too, which would have brought it back if he fails.
+    if others := [hint for hint in refused if hint not in left]:
+        index.add(_still_ready(others))
+    return left
 
 
 def forget_queues() -> None:

@@ -18,7 +18,18 @@ from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
 from tasks.queue.redis_index import RedisIndex
 from tests.integration.workers.claims import caller, claim, whole
-from tests.support.factories import START, after, create, forget_what_processes_remember, hint_of, new_task, reread
+from tests.support.factories import (
+    START,
+    after,
+    completed,
+    create,
+    forget_what_processes_remember,
+    hint_of,
+    lease_of,
+    new_task,
+    reread,
+    settle,
+)
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 from workers import claiming, gateway
@@ -95,6 +106,26 @@ def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
     queues.resume("default")
     forget_what_processes_remember()
     assert claim(10) == tasks
+
+
+def test_a_task_that_is_called_and_taken_while_its_first_hand_over_ends_is_not_lost(monkeypatch):
+    index = whole()
+    holder, refused = create(lock="a"), create(after(1), lock="a")
+    assert claim(1) == [holder]
+    still_ready, handed_over = claiming._still_ready, []
+
+    def overtaken(hints: list[Hint]) -> list[Hint]:
+        found = still_ready(hints)
+        if not handed_over:
+            settle(replace(completed(lease_of(reread(holder))), locked=True), now=after(60))
+            handed_over.extend(index.take("default", {"job"}, 1))  # by a worker that fails before it claims
+        return found
+
+    monkeypatch.setattr(claiming, "_still_ready", overtaken)
+
+    assert claim(1) == [refused]
+
+    assert handed_over == [hint_of(refused)]
 
 
 def test_what_rows_gave_is_forgotten_by_the_index():
