@@ -187,6 +187,8 @@ class LifecycleMachine(Shadows):
             lifecycle.update(shadow.pk, changes, self.now)
         changed = self.row(shadow.pk).version > before.version
         assert changed == (before.status in (TaskStatus.PENDING, TaskStatus.QUEUED))
+        if changed and before.lease_expires_at is None:
+            shadow.last_holder = None  # what the holder of a lost lease has run is no longer what is asked for
 
 
 def test_random_interleavings():
