@@ -58,14 +58,12 @@ BY_THEIR_SERVERS = (
     "tests/contract",
     "tests/integration",
     "tests/model",
-    "tests/e2e/test_development.py",
     "tests/e2e/test_faults.py",
     "tests/e2e/test_limits.py",
     "tests/e2e/test_locks.py",
     "tests/e2e/test_main_job.py",
     "tests/e2e/test_scheduler_duties.py",
     "tests/e2e/test_schedules.py",
-    "tests/e2e/test_thumbnails.py",
     "tests/e2e/test_worker.py",
     "tests/e2e/test_workflows.py",
 )
@@ -77,15 +75,17 @@ SEE_THE_SERVER_FROM_OUTSIDE = tuple(
 """These do not know on what it stands, as most of tests/e2e and all of tests/conformance: once is enough."""
 
 ASK_NO_SERVER = ("tests/unit", "tests/architecture")
+BRING_THEIR_SERVERS = ("tests/e2e/test_development.py",)
 TESTS = (
     _tests(
         "tests on SQLite and the embedded Redis",
         "sqlite",
         *ASK_NO_SERVER,
+        *BRING_THEIR_SERVERS,
         *BY_THEIR_SERVERS,
         *_without(SEE_THE_SERVER_FROM_OUTSIDE),
     ),
-    _tests("tests on MariaDB and Redis", "mariadb", *_without(ASK_NO_SERVER)),
+    _tests("tests on MariaDB and Redis", "mariadb", *_without([*ASK_NO_SERVER, *BRING_THEIR_SERVERS])),
 )
 LONG_TESTS = (_tests("long tests on MariaDB and Redis", "mariadb", "-m", "long", "--timeout=3600"),)
 CHOICES = {

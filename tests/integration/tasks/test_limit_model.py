@@ -145,10 +145,21 @@ class CapMachine(AttemptMachine):
         assert not [task for task in self.rows() if task.capped and task.lease_expires_at is None]
 
 
-def test_random_interleavings(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def _one_handler_with_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_handlers", {})
 
     @registry.task("job", max_running=KEY_CAP, per="{account}")
     def job(account: str | None = None) -> None: ...
 
-    explore(CapMachine, examples=40, steps=30)
+
+@pytest.mark.usefixtures("_one_handler_with_a_cap")
+def test_random_interleavings():
+    explore(CapMachine, examples=20, steps=30)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("_one_handler_with_a_cap")
+def test_many_random_interleavings():
+    explore(CapMachine, examples=200, steps=60)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize,
@@ -201,4 +202,10 @@ class LockMachine(AttemptMachine):
 
 
 def test_random_interleavings():
-    explore(LockMachine, examples=40, steps=30)
+    explore(LockMachine, examples=20, steps=30)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_many_random_interleavings():
+    explore(LockMachine, examples=200, steps=60)
