@@ -68,6 +68,9 @@ class WebhookDelivery(models.Model):
         verbose_name_plural = "webhook deliveries"
         indexes = [models.Index(fields=["webhook_id", "id"], name="deliveries_of_webhook")]
 
+    def __str__(self) -> str:
+        return f"{self.event} {self.id}"
+
 
 class WebhookAttempt(models.Model):
     """One attempt to deliver a message."""

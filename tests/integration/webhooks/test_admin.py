@@ -129,6 +129,7 @@ def test_the_log_shows_how_deliveries_went_and_sends_them_again(browser: Client)
     browser.post(LOG, chosen("redeliver", delivery))
 
     assert "503 after 17 ms" in listed and str(other.pk) not in listed
+    assert f"{delivery.event} {delivery.pk}" in shown
     assert "attempt 1, 503, 17 ms" in shown and "shop.example answered 503" in shown and str(task.pk) in shown
     assert (Task.objects.get(pk=task.pk).status, WebhookDelivery.objects.count()) == ("QUEUED", 2)
     assert audited() == ["webhook.redelivered"]
