@@ -162,4 +162,4 @@ def test_random_interleavings():
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("_one_handler_with_a_cap")
 def test_many_random_interleavings():
-    explore(CapMachine, examples=200, steps=60)
+    explore(CapMachine, examples=100, steps=60)

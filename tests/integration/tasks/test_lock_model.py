@@ -208,4 +208,4 @@ def test_random_interleavings():
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_many_random_interleavings():
-    explore(LockMachine, examples=200, steps=60)
+    explore(LockMachine, examples=100, steps=60)
