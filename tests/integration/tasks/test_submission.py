@@ -280,3 +280,17 @@ def test_from_code_a_connection_that_was_cut_off_long_ago_is_no_hindrance(key):
     (made,) = submission.submit_from_code([EnqueueRequest(name="job", payload={}, idempotency_key=key)])
 
     assert Task.objects.filter(pk=made.pk).exists() and Task.objects.count() == 2
+
+
+def test_there_are_so_many_queues_and_no_more(settings):
+    before = set(Queue.objects.values_list("name", flat=True))
+    settings.DTQ_TASKS = replace(settings.DTQ_TASKS, max_queues=len(before) + 2)
+    made = submit([asked(queue="one"), asked(queue="two")], owner())
+
+    with pytest.raises(BadInput) as refused:
+        submit([asked(queue="one"), asked(queue="three")], owner())
+
+    made += submit([asked(queue="one")], owner())
+    assert refused.value.field == "queue" and "queues already; use one of them" in refused.value.message
+    assert set(Task.objects.all()) == set(made)
+    assert set(Queue.objects.values_list("name", flat=True)) == before | {"one", "two"}

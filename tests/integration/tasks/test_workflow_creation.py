@@ -11,6 +11,7 @@ from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from tasks import metrics, submission
 from tasks.domain.states import Hold, TaskStatus
 from tasks.domain.submission import Request
+from tasks.domain.workflow import MOST_PARENTS
 from tasks.models import Dependency, Task
 from tasks.submission import Owner
 from tests.integration.tasks.depending import (
@@ -111,6 +112,16 @@ def test_tasks_of_others_and_of_nobody_cannot_be_depended_on():
 
     assert row(theirs) == before
     assert Task.objects.count() == 1 and Dependency.objects.count() == 0
+
+
+def test_a_task_that_depends_on_too_many_is_refused_by_the_name_of_the_field():
+    parents = [str(uuid.uuid4()) for _ in range(MOST_PARENTS + 1)]
+
+    with pytest.raises(BadInput) as refused:
+        depending_on(depends_on=parents)
+
+    assert refused.value.field == "dependsOn"
+    assert Task.objects.count() == Dependency.objects.count() == 0
 
 
 def test_the_coming_occurrence_of_a_schedule_cannot_be_depended_on():

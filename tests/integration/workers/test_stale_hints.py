@@ -209,6 +209,23 @@ def test_what_is_won_is_kept_when_the_stale_hints_beside_it_cannot_be_judged(mon
     eventually(lambda: claim(2) == [] and index.depth("default") == 0, 5)
 
 
+def test_a_claim_that_won_nothing_fails_when_its_stale_hints_cannot_be_judged(monkeypatch):
+    index = whole()
+    gone = create()
+    Task.objects.filter(pk=gone.pk).update(status=TaskStatus.CANCELLED)
+
+    def away(*_: Any) -> Any:
+        raise OperationalError(2013, "Lost connection")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(claiming, "_still_ready", away)
+        with pytest.raises(OperationalError):
+            claim(1)
+
+    assert index.depth("default") == 1
+    eventually(lambda: claim(1) == [] and index.depth("default") == 0, 5)
+
+
 def test_what_the_index_is_told_of_a_claim_can_wait_until_the_task_has_started():
     index = whole()
     task = create()

@@ -152,6 +152,10 @@ def test_years_of_seconds_are_not_walked_through(monkeypatch):
     assert len(looked_at) < 300
 
 
+def test_no_change_of_the_clock_touches_an_interval():
+    assert not timing(interval_seconds=3600, timezone="Europe/Berlin").is_touched(datetime(2030, 3, 31, 1, tzinfo=UTC))
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 
@@ -174,6 +178,7 @@ def test_years_of_seconds_are_not_walked_through(monkeypatch):
         ({"interval_seconds": 5, "ends_at": at(3)}, "endsAt"),
         ({"interval_seconds": 5, "starts_at": datetime(1, 1, 1, tzinfo=UTC)}, "startsAt"),
         ({"interval_seconds": 5, "ends_at": datetime(2200, 1, 1, tzinfo=UTC)}, "endsAt"),
+        ({"cron_expression": "0 0 1 6 *", "starts_at": LATEST - timedelta(days=30)}, "startsAt"),
     ],
 )
 def test_what_is_impossible_or_never_due_is_refused_with_its_field(asked, field):
