@@ -149,6 +149,17 @@ def test_a_token_is_not_spent_on_a_task_that_lacks_something_else():
     assert [task.pk for task in claim(tasks, after(2))] == [tasks[2].pk]
 
 
+def test_a_token_that_was_taken_is_given_back_if_another_rate_has_none():
+    limit_queue("1/m", 2)
+    limits.configure_handler("job", {"rate_limit": "1/m"})
+    tasks = [create() for _ in range(3)]
+
+    assert [task.pk for task in claim(tasks[:2])] == [tasks[0].pk]
+
+    limits.configure_handler("job", {"rate_limit": "none"})
+    assert [task.pk for task in claim(tasks[2:], after(1))] == [tasks[2].pk]
+
+
 def test_a_place_is_not_taken_by_a_task_that_has_no_token():
     limit_queue("1/m", 1, cap=5)
     limits.configure_handler("other", {"rate_limit": "none"})
