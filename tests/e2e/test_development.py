@@ -54,6 +54,7 @@ def test_one_command_starts_everything_and_ctrl_c_ends_it(start_dev: Start, tmp_
     eventually(lambda: holding_processes(tmp_path / "var") == {})
 
 
+@pytest.mark.long
 def test_a_second_start_is_ready_in_seconds(start_dev: Start, tmp_path: Path) -> None:
     first, _ = start_dev()
     first.wait_for(READY, 60)

@@ -162,6 +162,7 @@ def test_kill_9_of_one_process_is_healed_while_the_other_goes_on(serve: Serve):
         assert client.ask("{ me { username } }") == {"me": {"username": "ann"}}
 
 
+@pytest.mark.long
 def test_the_pause_grows_while_a_process_keeps_dying(processes: Processes):
     port = free_port()
     server = LiveServer(processes.manage("serve", "--port", str(port), "--processes", "1"), port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 
+import pytest
 from PIL import Image, ImageDraw
 
 from tests.e2e.conftest import wait_for_status
@@ -12,6 +13,7 @@ from tests.support.waiting import eventually
 PICTURES = 200
 
 
+@pytest.mark.long
 def test_200_pictures_come_out_right_though_a_worker_is_killed(start_worker, start_scheduler, enqueue, tmp_path):
     from tasks.models import Task
 

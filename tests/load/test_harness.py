@@ -18,6 +18,7 @@ from tests.load.scenarios import climb, step
 from tests.load.swarm import Request
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "scenarios", [["followed"], pytest.param(["throughput", "steady", "capacity"], marks=pytest.mark.long)], ids=len
 )

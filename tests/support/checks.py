@@ -57,7 +57,6 @@ BY_THEIR_SERVERS = (
     "tests/chaos",
     "tests/contract",
     "tests/integration",
-    "tests/model",
     "tests/e2e/test_faults.py",
     "tests/e2e/test_limits.py",
     "tests/e2e/test_locks.py",
@@ -76,6 +75,9 @@ SEE_THE_SERVER_FROM_OUTSIDE = tuple(
 
 ASK_NO_SERVER = ("tests/unit", "tests/architecture")
 BRING_THEIR_SERVERS = ("tests/e2e/test_development.py",)
+TRY_STORIES = ("tests/model",)
+"""On SQLite, which is quick; the long tests try many more of them on MariaDB."""
+
 TESTS = (
     _tests(
         "tests on SQLite and the embedded Redis",
@@ -83,9 +85,10 @@ TESTS = (
         *ASK_NO_SERVER,
         *BRING_THEIR_SERVERS,
         *BY_THEIR_SERVERS,
+        *TRY_STORIES,
         *_without(SEE_THE_SERVER_FROM_OUTSIDE),
     ),
-    _tests("tests on MariaDB and Redis", "mariadb", *_without([*ASK_NO_SERVER, *BRING_THEIR_SERVERS])),
+    _tests("tests on MariaDB and Redis", "mariadb", *_without([*ASK_NO_SERVER, *BRING_THEIR_SERVERS, *TRY_STORIES])),
 )
 LONG_TESTS = (_tests("long tests on MariaDB and Redis", "mariadb", "-m", "long", "--timeout=3600"),)
 CHOICES = {

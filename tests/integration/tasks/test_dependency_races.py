@@ -76,6 +76,7 @@ def entered(status: TaskStatus) -> int:
     return int(metrics.sums()[metrics.ENTERED, status])
 
 
+@pytest.mark.long
 def test_two_parents_that_complete_at_once_leave_no_child_waiting():
     left, right = running(MANY), running(MANY)
     children = [child_of(*pair) for pair in zip(left, right, strict=True)]
