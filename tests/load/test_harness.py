@@ -19,9 +19,7 @@ from tests.load.swarm import Request
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "scenarios", [["followed"], pytest.param(["throughput", "steady", "capacity"], marks=pytest.mark.long)], ids=len
-)
+@pytest.mark.parametrize("scenarios", [["followed"], ["throughput", "steady", "capacity"]], ids=len)
 def test_users_find_every_task_completed(
     committed_db: None, redis_server: Any, servers: Any, tmp_path: Path, scenarios: list[str]
 ):
