@@ -28,8 +28,11 @@ HEALTHY_SECONDS = 10.0
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 30.0
 
-GRACE_SECONDS = 20.0
-"""How long processes have to end: twice what Daphne leaves an application whose client has gone."""
+DRAIN_SECONDS = 10.0
+"""For so long requests that are under way may go on in a process that is to end."""
+
+GRACE_SECONDS = 2 * DRAIN_SECONDS
+"""What has not ended by then is killed."""
 
 _ENDINGS = {signal.SIGTERM, signal.SIGINT}
 

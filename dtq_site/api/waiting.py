@@ -71,13 +71,14 @@ class WaitingRoom:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._fails = False
+        self._is_open = True
 
     def __len__(self) -> int:
         return len(self._guests)
 
     async def wait(self, wish: Any, seconds: float) -> bool:
-        """Wait until the wish may have come true; False when the time is over, or at once if the room is full."""
-        if seconds <= 0 or len(self._guests) >= self._most:
+        """Wait until the wish may have come true; False when the time is over, or at once if the room is full or closed."""
+        if seconds <= 0 or len(self._guests) >= self._most or not self._is_open:
             return False
         guest = _Guest(wish, asyncio.get_running_loop().create_future())
         self._guests[guest] = self._to_look_for[guest] = None  # what came before the wait did not ring for it
@@ -92,6 +93,13 @@ class WaitingRoom:
         finally:
             self._guests.pop(guest, None)
             self._to_look_for.pop(guest, None)
+
+    def close(self) -> None:
+        """Send away who waits, and let nobody in any more."""
+        self._is_open = False
+        for guest in self._guests:
+            if not guest.called.done():
+                guest.called.set_result(False)
 
     @staticmethod
     async def pause(times: int, seconds: float) -> None:

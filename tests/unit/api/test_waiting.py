@@ -74,6 +74,19 @@ def test_who_finds_the_room_full_does_not_wait():
     play(scene, most=1)
 
 
+def test_a_closed_room_sends_all_away_and_lets_nobody_in():
+    async def scene(world: World) -> None:
+        inside = [asyncio.ensure_future(world.room.wait("apple", 10)) for _ in range(2)]
+        await world.settled()
+        world.room.close()
+        world.there.append("apple")
+        assert not any(await asyncio.gather(*inside))
+        assert not await world.room.wait("apple", 10)
+        assert len(world.room) == 0
+
+    play(scene)
+
+
 def test_who_leaves_is_forgotten():
     async def scene(world: World) -> None:
         gone, stays = [asyncio.ensure_future(world.room.wait("apple", 10)) for _ in range(2)]
