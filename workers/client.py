@@ -1,8 +1,9 @@
 """A client for scripts: create tasks and follow them over the API, also from a machine that is cut off now and then.
 
-    from workers.client import Client
+    from workers.client import Client, SignIn
 
-    with Client("https://dtq.example.com/graphql", token, store="~/.dtq/client") as dtq:
+    server = "https://dtq.example.com/graphql"
+    with Client(server, SignIn(server, "ann", password), store="~/.dtq/client") as dtq:
         task = dtq.enqueue("send-email", {"email": "ann@example.com"})
 
 No Django here. With a store, a task that is asked for while the server is away waits on this disk and is created once: when
@@ -11,6 +12,8 @@ No Django here. With a store, a task that is asked for while the server is away 
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -40,8 +43,32 @@ AT_ONCE = 100
 LOOK_SECONDS = 0.5
 
 
+class SignIn:
+    """The access token of an account, for a `Client`; asks for a new one when half of the time of the last is over.
+
+    Thread-safe. Calling it raises TokenRefused if name and password do not fit, Unreachable if the server is away.
+    """
+
+    def __init__(self, server: str, username: str, password: str) -> None:
+        self._graphql = GraphQLClient(server, None)
+        self._who = {"username": username, "password": password}
+        self._lock = threading.Lock()
+        self._token, self._good_until = "", -math.inf
+
+    def __call__(self) -> str:
+        """The token."""
+        with self._lock:
+            if elapsed_clock() >= self._good_until:
+                answer = self._graphql.ask("login", {"input": self._who})["login"]
+                self._token, self._good_until = answer["accessToken"], elapsed_clock() + answer["expiresIn"] / 2
+            return self._token
+
+
 class Client:
-    """One server and one access token, a text or a function that returns it. Close it, or use it in a ``with`` block."""
+    """One server and one access token: a text, or a function that returns it, such as a `SignIn`.
+
+    Close it, or use it in a ``with`` block.
+    """
 
     def __init__(
         self,

@@ -55,12 +55,12 @@ def operation(name: str) -> str:
 
 
 class GraphQLClient:
-    """One endpoint and one token. Thread-safe. A client is of one process: make it after the fork."""
+    """One endpoint and one token, or none. Thread-safe. A client is of one process: make it after the fork."""
 
     def __init__(
         self,
         url: str,
-        token: Callable[[], str],
+        token: Callable[[], str] | None,
         *,
         answer_seconds: float = ANSWER_SECONDS,
         connections: int | None = None,
@@ -77,7 +77,7 @@ class GraphQLClient:
         """The data that the operation of that name answers. Raises Unreachable or ServerRefused."""
         body = strict_json.compact({"query": operation(name), "variables": variables}).encode()
         timeout = httpx.Timeout(self._answer_seconds + waits_seconds, connect=CONNECT_SECONDS)
-        headers = {"Authorization": self._authorization(), "Content-Type": "application/json", **_origin()}
+        headers = {**self._authorization(), "Content-Type": "application/json", **_origin()}
         try:
             response = self._http.post(
                 self._url, content=body, headers=headers, timeout=timeout, extensions={"trace": self._note_stream}
@@ -87,9 +87,11 @@ class GraphQLClient:
             raise kind(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         return _data_of(response)
 
-    def _authorization(self) -> str:
+    def _authorization(self) -> dict[str, str]:
+        if self._token is None:
+            return {}
         try:
-            return f"Bearer {self._token()}".encode("ascii").decode()
+            return {"Authorization": f"Bearer {self._token()}".encode("ascii").decode()}
         except (OSError, UnicodeError) as error:
             raise TokenRefused(f"the token cannot be read: {error}") from error
 

@@ -11,9 +11,8 @@ import pytest
 
 from tests.e2e.conftest import reread, wait_for_status
 from tests.e2e.job_handlers import read
-from tests.e2e.remote.conftest import TEAM, access_token, completed_once, held_in, issue_token, kill_all
+from tests.e2e.remote.conftest import TEAM, completed_once, held_in, issue_token, kill_all
 from tests.support.waiting import eventually
-from workers.client import Client
 from workers.offline.contents import describe
 
 pytestmark = [pytest.mark.usefixtures("committed_db", "redis_server"), pytest.mark.timeout(240)]
@@ -146,29 +145,3 @@ def test_stopped_in_order_while_cut_off_it_leaves_everything_to_its_successor(
     completed_once(tasks, journal)
     assert second.terminate() == 0
     assert list(store.glob("*.sqlite3*")) == []
-
-
-# --- scripts -------------------------------------------------------------------------------------------------------
-
-
-def test_a_script_that_is_cut_off_creates_its_tasks_once_when_it_is_back(proxy, start_remote, tmp_path, journal):
-    from tasks.models import Task
-
-    token = access_token()
-    with proxy.away(), Client(proxy.url, token, store=tmp_path / "client") as script:
-        asked = script.enqueue("journal", {"journal": str(journal), "word": "x"})
-        assert (asked.id, asked.status) == (None, None)
-        script.enqueue("journal", {"journal": str(journal), "word": "y"}, idempotency_key="mine")
-        script.enqueue("no name", {})
-    assert Task.objects.count() == 0
-
-    with Client(proxy.url, token, store=tmp_path / "client") as again:
-        assert again.deliver()
-        start_remote()
-        repeated = again.enqueue("journal", {"journal": str(journal), "word": "y"}, idempotency_key="mine")
-        assert again.wait(repeated.id)["result"] == "y"
-        ((key, reason),) = again.refused
-
-    assert "name" in reason and key
-    assert sorted(Task.objects.values_list("payload__word", flat=True)) == ["x", "y"]
-    assert list((tmp_path / "client").glob("*.sqlite3*")) == []
