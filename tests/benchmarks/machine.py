@@ -20,7 +20,7 @@ def machine() -> dict[str, str]:
         "processor": f"{os.cpu_count()} x {_first_value('/proc/cpuinfo', 'model name', ':')}",
         "memory": f"{gibibytes:.0f} GiB",
         "disk": f"{_file_system(FOLDER)} under the database",
-        "system": f"{_first_value('/etc/os-release', 'PRETTY_NAME', '=')}, Linux {platform.release()}",
+        "system": f"{_first_value('/etc/os-release', 'PRETTY_NAME', '=')}, Linux {platform.release().partition('-')[0]}",
         "load before the run": f"{os.getloadavg()[0]:.2f}",
     }
 
