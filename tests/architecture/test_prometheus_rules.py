@@ -53,3 +53,11 @@ def test_every_alert_has_its_section_on_the_page():
 
     assert linked == [name.lower() for name in NAMES]
     assert set(linked) == {section for section in sections if section.startswith("dtq")}
+
+
+def test_the_page_says_how_urgent_an_alert_is_and_how_long_it_waits():
+    page = (ROOT / "docs/MONITORING.md").read_text()
+    for name, alert in zip(NAMES, ALERTS.split("- alert: ")[1:], strict=True):
+        severity, minutes = re.findall(r"severity: (\w+)", alert)[0], re.findall(r"for: (\d+)m", alert)
+        wait = "".join(f" after {count} minute{'' if count == '1' else 's'}" for count in minutes)
+        assert f"### {name}\n\n*{severity}{wait}*\n" in page
