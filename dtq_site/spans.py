@@ -16,7 +16,10 @@ def gather_spans(site: SiteOptions) -> None:
     """Have spans gathered if that is asked for; else nothing of it is loaded. A process does its work with or without."""
     exporters = site.span_exporters
     if exporters and not _is_installed():
-        _observer.emit("tracing.not_installed", remedy="pip install -e '.[otel]' in the folder of DTQ, or unset the variables OTEL_…")
+        _observer.emit(
+            "tracing.not_installed",
+            remedy="pip install -e '.[otel]' in the folder of DTQ, or unset the variables OTEL_…",
+        )
     elif exporters:
         tracing.trace_with(lambda: _open_telemetry(exporters))
 

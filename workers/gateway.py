@@ -17,7 +17,14 @@ from dtq_site.foundation import strict_json
 from dtq_site.foundation.backoff import jitter
 from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import STATEMENT_BYTES, database_clock, may_be_too_large, reconnect
+from dtq_site.foundation.database import (
+    ESCAPED,
+    STATEMENT_BYTES,
+    database_clock,
+    is_too_large,
+    may_be_too_large,
+    reconnect,
+)
 from tasks import audit, lifecycle, parents, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.locks import LOCK_NAMES, LockAnswer
@@ -29,6 +36,9 @@ from tasks.lock_bell import lock_bell
 from tasks.models import Task
 from tasks.submission import Owner
 from workers.claiming import Caller, claim, wait
+
+_BYTES_BESIDE = 65_536
+"""What a statement that settles holds at most beside results and errors."""
 
 __all__ = [
     "Caller",
@@ -122,7 +132,8 @@ def report(outcomes: Sequence[Outcome], clock: Clock = database_clock) -> dict[L
 def _settle(outcomes: Sequence[Outcome], clock: Clock, hung_up_before: bool = False) -> dict[Lease, OutcomeVerdict]:
     """Record a batch; halve one that is refused until the culprit stands alone.
 
-    A statement too large for the database makes it hang up, as other things do: the culprit is tried alone twice.
+    A statement too large for the database makes it hang up, as other things do. Outcomes that are not are tried twice and left
+    to the caller, who tries again later; a culprit is tried alone twice.
     """
     if not outcomes:
         return {}
@@ -130,17 +141,20 @@ def _settle(outcomes: Sequence[Outcome], clock: Clock, hung_up_before: bool = Fa
         return lifecycle.settle(outcomes, retry_policy(), jitter, clock.now())
     except (DataError, IntegrityError, ValueError, OperationalError) as error:
         hung_up = isinstance(error, OperationalError)
-        if hung_up and not _is_too_large(outcomes, error):
+        if hung_up and not (may_be_too_large(error) and reconnect()):
             raise
+        if hung_up and not is_too_large(error, _most_bytes(outcomes)):
+            if hung_up_before:
+                raise
+            return _settle(outcomes, clock, hung_up)
         if len(outcomes) == 1 and (hung_up_before or not hung_up):
             return _settle_refused(outcomes[0], error, clock)
     middle = len(outcomes) // 2
     return _settle(outcomes[:middle], clock, hung_up) | _settle(outcomes[middle:], clock, hung_up)
 
 
-def _is_too_large(outcomes: Sequence[Outcome], error: Exception) -> bool:
-    has_results = any(outcome.kind is OutcomeKind.COMPLETED for outcome in outcomes)
-    return has_results and may_be_too_large(error) and reconnect()
+def _most_bytes(outcomes: Sequence[Outcome]) -> int:
+    return _BYTES_BESIDE + round(ESCAPED * sum(weight for _, weight in map(_weighed, outcomes)))
 
 
 def _settle_refused(outcome: Outcome, error: Exception, clock: Clock) -> dict[Lease, OutcomeVerdict]:

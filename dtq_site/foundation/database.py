@@ -20,7 +20,10 @@ from dtq_site.foundation.clock import DatabaseClock
 from dtq_site.foundation.ids import IdMaker
 
 STATEMENT_BYTES = 4 * 1024 * 1024
-"""How many bytes of JSON and text one statement carries. Escaped they take up to 3.5 times as many, and MariaDB accepts 16 MB."""
+"""How many bytes of JSON and text one statement carries. MariaDB accepts 16 MB."""
+
+ESCAPED = 3.5
+"""How many times as many they are at most in a statement."""
 
 _MOST_TRIES = 5
 
@@ -31,6 +34,7 @@ _NOW = {
     "mysql": "SELECT UTC_TIMESTAMP(6)",
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
 }
+_LARGEST_STATEMENT = {"mysql": "SELECT @@max_allowed_packet", "sqlite": "SELECT 1000000000"}
 _CONFLICT_OF_ERROR = {1213: "deadlock", 1205: "lock_wait"}
 LOCK_CONFLICTS = tuple(_CONFLICT_OF_ERROR.values())
 """The kinds in which lost transactions are counted."""
@@ -141,6 +145,15 @@ def may_be_too_large(error: Exception) -> bool:
     """Whether the error is one of those with which the server, or its hanging up, answers a statement too large for it."""
     codes = ((_PACKET_TOO_LARGE,), (_SERVER_GONE,), (_LOST_DURING_QUERY,))
     return isinstance(error, OperationalError) and error.args[:1] in codes
+
+
+def is_too_large(error: Exception, most_bytes: int) -> bool:
+    """Whether `error`, which may mean that, is no accident: the server says so, or takes no statement of so many bytes."""
+    if error.args[0] == _PACKET_TOO_LARGE:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(_LARGEST_STATEMENT[connection.vendor])
+        return most_bytes > cursor.fetchone()[0]
 
 
 def reconnect() -> bool:

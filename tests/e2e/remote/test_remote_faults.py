@@ -64,7 +64,9 @@ def test_a_revoked_token_ends_the_leases_keeps_the_outcomes_and_a_new_one_in_the
 
 @pytest.mark.long
 def test_with_a_full_disk_it_claims_no_more_says_so_and_loses_nothing(start_remote, enqueue, store):
-    tasks = [enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(20)]  # before the worker, which claims all at once
+    tasks = [
+        enqueue("weigh", {"ballast": "x" * 200_000}) for _ in range(20)
+    ]  # before the worker, which claims all at once
 
     worker = start_remote("--concurrency", "1", "--prefetch", "100", "--offline-for", "10m", DTQ_OUTBOX_MB="1")
     worker.wait_for("journal.full")
