@@ -18,7 +18,7 @@ def gather_spans(site: SiteOptions) -> None:
     if exporters and not _is_installed():
         _observer.emit(
             "tracing.not_installed",
-            remedy="pip install -e '.[otel]' in the folder of DTQ, or unset the variables OTEL_…",
+            remedy="pip install -e '.[otel]' in DTQ's folder, or unset the variables OTEL_…",
         )
     elif exporters:
         tracing.trace_with(lambda: _open_telemetry(exporters))

@@ -36,8 +36,7 @@ class Reaper(Duty):
 
     def _is_trusted(self, now: datetime) -> bool:
         """Whether workers could renew for as long as a lease is."""
-        up_since = self._leader.up_since
-        return up_since is not None and now - up_since >= settings.DTQ_WORKERS.lease
+        return self._leader.up_for(now) >= settings.DTQ_WORKERS.lease
 
     def perform(self, now: datetime) -> float:
         """Reap a batch, unless leaders have been renewing for less than one lease: then workers may only have been cut off."""

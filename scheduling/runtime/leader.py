@@ -9,7 +9,7 @@ either, and their leases must not be taken for abandoned at once: see `duties/re
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db.models import Case, F, Value, When
@@ -37,13 +37,17 @@ class Leader(Service):
         self._holder = holder or uuid4()
         self._timer = LeaseTimer(margin_seconds=lease.total_seconds() / 6)
         self._sent: tuple[float, float, float] | None = None
-        self.up_since: datetime | None = None
+        self._up_since = self._renewed_at = datetime.min.replace(tzinfo=UTC)
         self.database = Reachability(observer)
 
     @property
     def leads(self) -> bool:
         """Whether this process may trust to be the leader now."""
         return self._sent is not None and self._timer.remaining_seconds(self._sent, self._lease.total_seconds()) > 0
+
+    def up_for(self, now: datetime) -> timedelta:
+        """For how long leaders have renewed without a gap; nothing if there is one now, such as a step of the clock."""
+        return now - self._up_since if now - self._renewed_at <= LONGEST_GAP else timedelta()
 
     def run_once(self) -> float:
         """Renew, or try to take over."""
@@ -52,8 +56,11 @@ class Leader(Service):
     def _renew(self) -> float:
         led = self.leads
         sent = LeaseTimer.sent_at()
-        self.up_since = acquire(self._holder, self._lease, self._clock.now())
-        self._sent = sent if self.up_since is not None else None
+        now = self._clock.now()
+        up_since = acquire(self._holder, self._lease, now)
+        self._sent = sent if up_since is not None else None
+        if up_since is not None:
+            self._up_since, self._renewed_at = up_since, now
         if self.leads != led:
             self.observer.emit("leader.elected" if self.leads else "leader.lost", holder=str(self._holder))
         return self._lease.total_seconds() / 4

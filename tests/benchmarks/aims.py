@@ -100,7 +100,7 @@ AIMS = (
     Aim("waiting", "drain rate with the longest line against the shortest", 0.8, True, _longest_line_against_shortest),
     Aim("delays", "a task begins after its moment, p99", 250, False, _late(delays.SPREAD), _milliseconds),
     Aim("delays", "the same beside many that are due tomorrow, p99", 250, False, _late(delays.BESIDE_MANY), _milliseconds),
-    Aim("delays", "very many due in one second are ready after, at most of the samples", 20, False, delays.slowest_flood, _seconds),
+    Aim("delays", "very many due in one second are ready after, at most", 20, False, delays.slowest_flood, _seconds),
     Aim("delays", "meanwhile a task of another queue begins after its moment, p99", 1_000, False,
         _late(delays.FLOOD, "others_late_ms"), _milliseconds),
     Aim("api", "`createTask` over HTTP, against graphene-django's own view", 3, True, _against_stock_view),

@@ -125,7 +125,7 @@ class World:
         self.reconcilers = [self._duty(Reconciler), self._duty(Reconciler)]
 
     def _duty(self, kind: type[Duty]) -> Duty:
-        return kind(Observer(), self.clock, SimpleNamespace(up_since=START - timedelta(days=1)))
+        return kind(Observer(), self.clock, SimpleNamespace(up_for=lambda now: timedelta(days=1)))
 
     def claiming(self, caller: Caller, claim_id: UUID) -> Acting:
         """What a claim of this caller may cause."""

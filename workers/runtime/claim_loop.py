@@ -17,6 +17,9 @@ from workers.runtime.reporter import Reporter
 from workers.transports.base import Transport, Unreachable
 
 CATCH_UP_SECONDS = 0.02
+REPORTS_SECONDS = 0.1
+"""How soon it looks again whether reports have made room."""
+
 IDLE_WAIT_SECONDS = 1.0
 LOOK_SECONDS = 3.0
 """How often a worker looks at the rows themselves: a bell or an entry of the index may have been lost."""
@@ -58,7 +61,7 @@ class ClaimLoop(Service):
             self._transport.forget(returned)
         wanted = self._wanted()
         if wanted <= 0:
-            return 60.0  # the executor wakes the loop when it runs low
+            return 60.0 if self._held.room else REPORTS_SECONDS  # the executor wakes the loop when it runs low
         try:
             started = self._claim(wanted)
             if not started and not self.stopping:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dtq_site.foundation.observer import Observer, Recorder
@@ -15,10 +15,14 @@ from tests.support.factories import START, ManualClock
 class Leading:
     """A leader since START, or none."""
 
-    def __init__(self, leads: bool = True, up_since: datetime | None = START) -> None:
-        self.leads, self.up_since = leads, up_since
+    def __init__(self, leads: bool = True, up_since: datetime = START) -> None:
+        self.leads, self._up_since = leads, up_since
         self.heard = Recorder()
         self.database = Reachability(Observer(self.heard))
+
+    def up_for(self, now: datetime) -> timedelta:
+        """For how long it has been one."""
+        return now - self._up_since
 
 
 def make_duty(kind: type[Duty], leader: Any = None, now: datetime = START) -> tuple[Any, Recorder]:

@@ -85,11 +85,11 @@ def make(holder: UUID, clock: ManualClock) -> tuple[Leader, Recorder]:
 
 def test_a_leader_trusts_itself_a_little_shorter_than_its_lease(clocks):
     leader, heard = make(ONE, ManualClock())
-    assert (leader.leads, leader.up_since) == (False, None)
+    assert (leader.leads, leader.up_for(START)) == (False, timedelta())
 
     assert leader.run_once() == 1.5
 
-    assert leader.leads and leader.up_since == START
+    assert leader.leads and leader.up_for(after(3)) == timedelta(seconds=3)
     clocks.elapsed += 4.99
     assert leader.leads
     clocks.elapsed += 0.02
@@ -102,14 +102,14 @@ def test_of_two_one_leads_and_after_its_resignation_the_other_at_once(clocks):
     (first, first_heard), (second, second_heard) = make(ONE, clock), make(OTHER, clock)
     first.run_once()
     second.run_once()
-    assert (first.leads, second.leads, second.up_since) == (True, False, None)
+    assert (first.leads, second.leads, second.up_for(START)) == (True, False, timedelta())
 
     clock.advance(1)
     first.resign()
     second.run_once()
 
     assert (first.leads, second.leads) == (False, True)
-    assert second.up_since == START
+    assert second.up_for(clock.now()) == timedelta(seconds=1)
     assert [event.facts["holder"] for event in second_heard.named("leader.elected")] == [str(OTHER)]
     first.run_once()
     assert not first.leads

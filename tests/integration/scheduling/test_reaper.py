@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from dtq_site.foundation.observer import Observer
 from scheduling.duties import reaper
 from scheduling.duties.reaper import Reaper
+from scheduling.runtime.leader import Leader
 from tasks import lifecycle
 from tasks.domain.states import TaskStatus
 from tests.integration.scheduling.performing import Leading, make_duty
-from tests.support.factories import after, claimed, reread
+from tests.support.factories import ManualClock, after, claimed, reread
 
 
-@pytest.mark.parametrize("up_since", [None, after(86), after(100)])
+@pytest.mark.parametrize("up_since", [after(86), after(100)])
 def test_the_reaper_waits_one_lease_after_leaders_began_to_renew(up_since):
     task = claimed()
     duty, heard = make_duty(Reaper, Leading(up_since=up_since))
@@ -21,6 +25,23 @@ def test_the_reaper_waits_one_lease_after_leaders_began_to_renew(up_since):
 
     assert reread(task).status == TaskStatus.PROCESSING
     assert heard.events == []
+
+
+@pytest.mark.parametrize("renewed_first", [True, False])
+def test_a_step_of_the_clock_is_no_time_in_which_workers_could_have_renewed(renewed_first):
+    clock = ManualClock()
+    leader = Leader(Observer(), clock, timedelta(seconds=6))
+    for second in range(60):
+        clock.moment = after(second)
+        leader.run_once()
+    running = claimed(after(59), begun=True)
+
+    clock.moment = after(59 + 20)
+    if renewed_first:
+        leader.run_once()
+    Reaper(Observer(), clock, leader).run_once()
+
+    assert reread(running).status == TaskStatus.PROCESSING
 
 
 def test_then_it_takes_back_what_nobody_renews():
