@@ -218,7 +218,8 @@ class Keeper(Service):
         nobody.
         """
         kept = self._kept()
-        started = [held for held in _held([table], State.RUNNING, State.ENDED) if held.lease not in kept]
+        ran = [held for held in _held([table], State.RUNNING, State.ENDED) if table.started_at[held.row]]
+        started = [held for held in ran if held.lease not in kept]
         hanging = [held for held in started if table.doomed and self._hangs(table, held.row)]
         others = [held for held in _held([table], *_HOLDING) if held not in hanging and held.lease not in kept]
         lost = [held for held in others if held in started and table.life is Life.DEAD]

@@ -166,9 +166,10 @@ def test_a_doomed_process_leaves_a_failure_and_no_loss(bench):
 
 
 def test_of_a_dead_process_what_had_begun_is_lost_and_what_had_not_is_free(bench):
-    tasks = [make() for _ in range(4)]
-    waiting, starting, running, ended = bench.claim(*tasks)
+    tasks = [make() for _ in range(5)]
+    waiting, starting, given_up, running, ended = bench.claim(*tasks)
     bench.held.line_up([waiting])
+    bench.held.finish(given_up)
     bench.run(running)
     bench.run(ended)
     bench.held.finish(ended)
@@ -178,8 +179,8 @@ def test_of_a_dead_process_what_had_begun_is_lost_and_what_had_not_is_free(bench
     bench.round()
 
     after = [reread(task) for task in tasks]
-    assert [task.status for task in after] == ["QUEUED"] * 4
-    assert [(task.attempts, task.lost_leases) for task in after] == [(0, 0), (0, 0), (1, 1), (1, 1)]
+    assert [task.status for task in after] == ["QUEUED"] * 5
+    assert [(task.attempts, task.lost_leases) for task in after] == [(0, 0), (0, 0), (0, 0), (1, 1), (1, 1)]
     assert bench.table.life is Life.NONE
 
 
