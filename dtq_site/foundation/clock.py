@@ -35,11 +35,16 @@ class Clock(Protocol):
         """The present moment, aware, in UTC."""
 
 
+SLOW_SECONDS = 0.5
+"""An answer that takes longer tells too little of what time it is."""
+
+
 class DatabaseClock:
     """The database's UTC, sampled now and then and advanced by the local boot clock.
 
     A sample is taken to belong to the moment its answer arrived, so the clock is late by up to one round trip and never
-    early. Every guard in the lifecycle errs to the safe side with a late clock.
+    early. Every guard in the lifecycle errs to the safe side with a late clock. A lease that is granted by one is shorter than
+    its holder thinks, though; so an answer that took long counts only if it contradicts what is known.
     """
 
     def __init__(
@@ -71,8 +76,9 @@ class DatabaseClock:
             assert base is not None
             return base  # another thread is asking; the old sample is still good
         try:
+            asked_at = self._boot()
             moment = self._sample()
-            self._base = (moment, self._boot())
+            self._base = self._better(base, (moment, self._boot()), self._boot() - asked_at)
         except Exception:
             if base is None:
                 raise
@@ -82,6 +88,18 @@ class DatabaseClock:
             self._lock.release()
         assert self._base is not None
         return self._base
+
+    @staticmethod
+    def _better(
+        known: tuple[datetime, float] | None, found: tuple[datetime, float], took_seconds: float
+    ) -> tuple[datetime, float]:
+        """Which sample to go on with, as of the moment of the new one."""
+        if known is None or took_seconds <= SLOW_SECONDS:
+            return found
+        moment, arrived_at = found
+        expected = known[0] + timedelta(seconds=arrived_at - known[1])
+        agrees = moment <= expected <= moment + timedelta(seconds=took_seconds)
+        return (expected, arrived_at) if agrees else found
 
 
 class LeaseTimer:

@@ -20,11 +20,12 @@ class Server:
     def __init__(self) -> None:
         self.elapsed = 1000.0
         self.there, self.back = 0.0, 0.0
+        self.stepped = timedelta()
         self.samples = 0
         self.away = False
 
     def true_time(self) -> datetime:
-        return NOON + timedelta(seconds=self.elapsed - 1000.0)
+        return NOON + timedelta(seconds=self.elapsed - 1000.0) + self.stepped
 
     def sample(self) -> datetime:
         self.samples += 1
@@ -70,6 +71,32 @@ def test_after_the_period_it_asks_again():
     clock.now()
 
     assert server.samples == 2
+
+
+def test_an_answer_that_took_long_makes_the_clock_no_later():
+    server = Server()
+    clock = server.clock()
+    clock.now()
+
+    server.elapsed += 10.5
+    server.back = 16.0
+    told = clock.now()
+
+    assert told == server.true_time()
+
+
+@pytest.mark.parametrize("step", [-60, 60])
+def test_an_answer_that_took_long_tells_of_a_step_all_the_same(step: int):
+    server = Server()
+    clock = server.clock()
+    clock.now()
+
+    server.elapsed += 10.5
+    server.back = 16.0
+    server.stepped = timedelta(seconds=step)
+    told = clock.now()
+
+    assert (server.true_time() - told).total_seconds() == pytest.approx(16.0)
 
 
 def test_without_any_sample_a_failure_reaches_the_caller_and_the_next_call_asks_again():
