@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from django.db import Error
 
-from dtq_site.foundation.backoff import full_jitter, jitter, shuffled
+from dtq_site.foundation.backoff import full_jitter, jitter
 from dtq_site.foundation.clock import Clock, elapsed_clock
 from dtq_site.foundation.database import database_clock
 from tasks import lifecycle, limit_line
@@ -21,15 +22,14 @@ from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.limits import Scope
 from tasks.domain.states import Hold, TaskStatus
 from tasks.lifecycle import Claim, ClaimedTask
-from tasks.models import Queue, Task
+from tasks.models import Task
 from tasks.queue.dispatch import database_index, redis_index
 from tasks.queue.index import Hint, IndexLost
 from workers.domain.shares import shares
+from workers.open_queues import forget_queues, note_ring, open_queues, with_hints, with_ready_rows
 
 MOST_HINTS = 1000
-_QUEUES_SECONDS = 0.5
 _LONGEST_QUEUES_SECONDS = 2.0
-_PAUSED = 0
 _ROW_TRIES = 4
 _PARKING_SECONDS = 0.25
 """For how long a claim passes over tasks of a queue that have to wait: then other queues have their turn."""
@@ -72,8 +72,7 @@ def claim(
     wanted = Claim(claim_id, caller.worker_id, lease)
     if repeated and (held := lifecycle.claimed_before(wanted, clock.now())):
         return [_leased(task, remaining) for task, remaining in held]
-    from_rows = from_database or caller.team_id is not None
-    weights = open_queues(caller, _LONGEST_QUEUES_SECONDS)
+    weights, from_rows = _where_to_ask(caller, from_database or caller.team_id is not None)
     won: list[ClaimedTask] = []
     try:
         while weights and len(won) < limit:
@@ -91,6 +90,15 @@ def claim(
     return [_leased(task, lease) for task in won]
 
 
+def _where_to_ask(caller: Caller, from_rows: bool) -> tuple[dict[str, int], bool]:
+    """The queues with their weights, and whether to ask the rows: also if the index is lost."""
+    weights = open_queues(caller.queues, _LONGEST_QUEUES_SECONDS)
+    if not from_rows:
+        with suppress(IndexLost):
+            return with_hints(weights, caller.names), False
+    return with_ready_rows(weights), True
+
+
 def _claim_from_index(
     caller: Caller, queue: str, limit: int, wanted: Claim, held: Collection[UUID], later: Later, clock: Clock
 ) -> list[ClaimedTask]:
@@ -102,31 +110,13 @@ def _claim_from_index(
 
 def wait(caller: Caller, timeout_seconds: float) -> None:
     """Sleep until work may be there for the caller, or until the time is over."""
-    queues = open_queues(caller).keys()
+    queues = open_queues(caller.queues).keys() if caller.queues else None
     try:
-        redis_index().wait(queues, caller.names, timeout_seconds)
+        rung = redis_index().wait(queues, caller.names, timeout_seconds)
     except IndexLost:
-        database_index.wait(queues, caller.names, timeout_seconds)
-
-
-_queues: tuple[float, dict[str, int]] = (float("-inf"), {})
-
-
-def open_queues(caller: Caller, oldest_seconds: float = _QUEUES_SECONDS) -> dict[str, int]:
-    """The queues that the caller serves and that are not paused, with their weights, in random order so that none is
-    always first. One that has no row yet weighs 1.
-
-    Not quite new: who waits looks twice a second, so that who claims seldom has to. A queue paused meanwhile is refused
-    by the claim itself.
-    """
-    global _queues
-    read_at, weights = _queues
-    if elapsed_clock() - read_at > oldest_seconds:
-        rows = Queue.objects.values_list("name", "paused", "weight")
-        weights = {name: _PAUSED if paused else weight for name, paused, weight in rows}
-        _queues = (elapsed_clock(), weights)
-    served = shuffled(caller.queues or weights.keys())
-    return {name: weights.get(name, 1) for name in served if weights.get(name, 1) != _PAUSED}
+        rung = database_index.wait(queues, caller.names, timeout_seconds)
+    if rung is not None:
+        note_ring(rung)
 
 
 def _claim_hinted(
@@ -178,12 +168,6 @@ def _give_back(refused: list[Hint], taken: list[Hint]) -> list[Hint]:
     return left
 
 
-def forget_queues() -> None:
-    """Read the queues anew when they are asked for next."""
-    global _queues
-    _queues = (float("-inf"), {})
-
-
 def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Clock) -> list[ClaimedTask]:
     """Claim the first rows. Whoever asks meanwhile is shown the same: who wins none of them lets the others go ahead."""
     attempt, names, until = 0, caller.names, elapsed_clock() + _PARKING_SECONDS
@@ -201,7 +185,7 @@ def _claim_rows(caller: Caller, queue: str, limit: int, wanted: Claim, clock: Cl
             continue
         attempt += 1
         forget_queues()  # or they were refused because the queue was paused a moment ago
-        if queue not in open_queues(caller):
+        if queue not in open_queues(caller.queues):
             return []
         time.sleep(full_jitter(attempt, base_seconds=0.002, cap_seconds=0.05))
     return []

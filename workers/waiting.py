@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from tasks.domain.states import TaskStatus
 from tasks.models import Task
-from workers.claiming import open_queues
 from workers.gateway import Caller
+from workers.open_queues import open_queues
 
 
 def may_serve(caller: Caller, queue: str, name: str) -> bool:
@@ -32,8 +32,7 @@ def with_work(callers: Sequence[Caller]) -> list[int]:
         teams[caller.queues, caller.names].add(caller.team_id)
     conditions, oldest_seconds = Q(pk__in=[]), 0.0
     for (queues, names), team_ids in teams.items():
-        any_of_them = Caller(UUID(int=0), names, queues)
-        is_open = Q(queue__in=list(open_queues(any_of_them, oldest_seconds)))
+        is_open = Q(queue__in=list(open_queues(queues, oldest_seconds)))
         conditions |= is_open & Q(team__in=team_ids, name__in=names)
         oldest_seconds = 1.0
     ready = Task.objects.filter(conditions, status=TaskStatus.QUEUED).values_list("team_id", "queue", "name")

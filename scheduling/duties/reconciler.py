@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 
@@ -14,7 +15,8 @@ from scheduling.runtime.leader import Leader
 from tasks import lifecycle
 from tasks.domain.priority import level_ms
 from tasks.models import Queue
-from tasks.queue.dispatch import redis_index
+from tasks.queue import overview
+from tasks.queue.dispatch import database_index, redis_index
 from tasks.queue.index import IndexLost
 from tasks.queue.rebuild import Reconciliation
 
@@ -45,8 +47,17 @@ class Reconciler(Duty):
         """Rebuild what is lost, repair what differs; go on at once while there is much of it."""
         self._look_at_policy()
         ageing = dict(Queue.objects.values_list("name", "ageing_seconds"))
-        busy = [self._reconcile(queue, level_ms(seconds), now) for queue, seconds in ageing.items()]
+        idle = self._idle(ageing)
+        busy = [self._reconcile(name, level_ms(seconds), now) for name, seconds in ageing.items() if name not in idle]
         return 0.0 if any(busy) else self.period_seconds
+
+    def _idle(self, queues: Collection[str]) -> Collection[str]:
+        """Those of the queues for which there is nothing to do: neither rows nor index have anything, nor is anything in mind."""
+        known = {name for name in queues if name in self._queues and self._queues[name].is_at_rest} - self._doubted
+        try:
+            return overview.idle(redis_index(), known) - database_index.with_work(known)
+        except IndexLost:
+            return ()
 
     def _look_at_policy(self) -> None:
         if self._policy_known:

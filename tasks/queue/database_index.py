@@ -6,8 +6,10 @@ import time
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from tasks.domain.states import TaskStatus
-from tasks.models import Task
+from tasks.models import Queue, Task
 from tasks.queue.index import Hint
 
 
@@ -29,6 +31,11 @@ class DatabaseIndex:
             ready = ready.filter(team_id=team_id)
         return [Hint(rank, id_, queue, name) for rank, id_, name in ready.values_list("rank", "id", "name")[:limit]]
 
+    def with_work(self, queues: Collection[str]) -> set[str]:
+        """Those of the queues in which any task is ready."""
+        ready = Task.objects.filter(queue=OuterRef("name"), status=TaskStatus.QUEUED)
+        return set(Queue.objects.filter(Exists(ready), name__in=queues).values_list("name", flat=True))
+
     def confirm(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex. The claimed row is the confirmation already."""
 
@@ -39,7 +46,6 @@ class DatabaseIndex:
         """See DispatchIndex."""
         return Task.objects.filter(queue=queue, status=TaskStatus.QUEUED).count()
 
-    def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
+    def wait(self, queues: Collection[str] | None, names: Collection[str], timeout_seconds: float) -> None:
         """See DispatchIndex. Nobody rings here: sleep a little, then look."""
         time.sleep(min(timeout_seconds, self.POLL_SECONDS))
-        return True

@@ -43,5 +43,8 @@ class DispatchIndex(Protocol):
     def depth(self, queue: str) -> int:
         """How many tasks are ready in the queue."""
 
-    def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
-        """Wait until a task of these queues and names is added, a few seconds at most; False when the time ran out."""
+    def wait(self, queues: Collection[str] | None, names: Collection[str], timeout_seconds: float) -> str | None:
+        """Wait until a task of these queues, None being all, and names is added, a few seconds at most.
+
+        Returns its queue, or None if none was heard of.
+        """

@@ -21,6 +21,9 @@ EVENTS = f"dtq__group__{EVENTS_GROUP}"
 RINGS = "dtq:rings"
 """Channel of publish and subscribe, for those who wait without a connection of their own: the key of each bell that rings."""
 
+BELLS_OF_ALL = "dtq:bell:"
+"""What the keys of the bells of handler names begin with."""
+
 DUE = "dtq:due"
 """Channel of publish and subscribe, for the scheduler: the moment, in ms, at which the first of some new waiting tasks is due."""
 
@@ -62,8 +65,13 @@ def whole(queue: str) -> str:
 
 
 def bell(queue: str, name: str) -> str:
-    """List, expires after BELL_SECONDS: one element for each idle worker to wake for a lane."""
+    """List, expires after BELL_SECONDS: one element, the queue, for each idle worker to wake for a lane."""
     return bell_prefix(queue) + name
+
+
+def bell_of_all(name: str) -> str:
+    """As `bell`, for workers that serve all queues: what is an element there, the queue, says where."""
+    return BELLS_OF_ALL + name
 
 
 def bell_prefix(queue: str) -> str:

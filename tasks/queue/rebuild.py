@@ -75,6 +75,11 @@ class Reconciliation:
         """Whether the last sweep left a part of the line for the next."""
         return self._cursor != START
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing of the last sweeps is left to come back to."""
+        return not self.is_long and not self._suspects
+
     def ensure_whole(self, *, trusted: bool = True) -> bool:
         """Rebuild the index if it is not whole, or not `trusted` to be; True if it was. Raises IndexLost when Redis is away."""
         if trusted and self._index.is_whole(self._queue):

@@ -81,8 +81,10 @@ class RedisIndex:
         added, listeners = _add(
             client,
             keys={"lanes": keys.lanes(queue), "inflight": keys.inflight(queue)},
+            queue=queue,
             lane_prefix=keys.lane_prefix(queue),
             bell_prefix=keys.bell_prefix(queue),
+            bells_of_all=keys.BELLS_OF_ALL,
             bell_seconds=keys.BELL_SECONDS,
             most_rings=keys.MOST_RINGS if is_heard else 0,
             rings=keys.RINGS,
@@ -133,6 +135,14 @@ class RedisIndex:
         parts = iter(words)
         return [Hint(int(rank), UUID(id_), queue, name) for rank, id_, name in zip(parts, parts, parts, strict=True)]
 
+    def each(self, queues: Collection[str], look: Callable[[Shard, Sequence[str]], Collection[str]]) -> frozenset[str]:
+        """What `look` finds among the queues of each server, together. Raises IndexLost when one of them is away."""
+        groups: dict[Shard, list[str]] = defaultdict(list)
+        for queue in queues:
+            groups[self._shards.of(queue)].append(queue)
+        found = (shard.certainly(partial(look, shard, part)) for shard, part in groups.items())
+        return frozenset(itertools.chain.from_iterable(found))
+
     def confirm(self, hints: Sequence[Hint]) -> None:
         """See DispatchIndex."""
         self._remove(hints, lanes=False)
@@ -155,17 +165,17 @@ class RedisIndex:
         shard = self._shards.of(queue)
         return shard.certainly(lambda: _depth(shard.prompt, queue))
 
-    def wait(self, queues: Collection[str], names: Collection[str], timeout_seconds: float) -> bool:
+    def wait(self, queues: Collection[str] | None, names: Collection[str], timeout_seconds: float) -> str | None:
         """See DispatchIndex. Raises IndexLost at once when Redis is away."""
-        bells = itertools.product(sorted(queues), sorted(names))
-        rung = [keys.bell(queue, name) for queue, name in itertools.islice(bells, _MAX_BELLS)]
+        bells = list(itertools.islice(_bells(queues, names), _MAX_BELLS))
         seconds = min(timeout_seconds, _LONGEST_WAIT_SECONDS)
-        if seconds <= 0 or not rung:  # Redis takes the one for "for ever" and the other for an error
+        if seconds <= 0 or not bells:  # Redis takes the one for "for ever" and the other for an error
             time.sleep(max(seconds, 0.0))
-            return False
+            return None
         signals = self._signals
         signals.certainly(signals.prompt.ping)  # one that hangs must not keep a worker from the rows for long
-        return signals.certainly(lambda: signals.patient.blpop(rung, timeout=seconds)) is not None
+        rung = signals.certainly(lambda: signals.patient.blpop(bells, timeout=seconds))
+        return None if rung is None else rung[1]
 
     def publish(self, message: bytes) -> None:
         """Tell those who listen to events, and note whether there are any. Never fails its caller."""
@@ -205,15 +215,11 @@ class RedisIndex:
 
     def whole_mark(self, queue: str) -> str:
         """What the marker says once the Redis process that answers now has everything. Raises IndexLost."""
-        return self.patiently(queue, _whole_mark)
+        return self.patiently(queue, mark_of)
 
     def is_whole(self, queue: str) -> bool:
         """Whether the marker stands and was set in the Redis process that answers now. Raises IndexLost."""
-        return self.patiently(queue, lambda client: client.get(keys.whole(queue)) == _whole_mark(client))
-
-    def mark_building(self, queue: str, mark: str) -> None:
-        """Say that the index is being rebuilt under this mark. Raises IndexLost."""
-        self.patiently(queue, lambda client: client.set(keys.whole(queue), mark))
+        return self.patiently(queue, lambda client: client.get(keys.whole(queue)) == mark_of(client))
 
     def mark_whole(self, queue: str, building: str, finished: str) -> bool:
         """Say that it is whole, if the rebuild's mark still stands; False after a flush in between. Raises IndexLost.
@@ -228,7 +234,8 @@ class RedisIndex:
         )
 
 
-def _whole_mark(client: Redis) -> str:
+def mark_of(client: Redis) -> str:
+    """The marker of what is whole in the Redis process that answers now."""
     return f"whole:{client.info('server')['run_id']}"
 
 
@@ -236,12 +243,18 @@ def _ring(client: Redis, queue: str, lanes: Mapping[str, int]) -> None:
     """What add.lua does to the bells of lanes that have grown, without a look at how many have."""
     with client.pipeline(transaction=False) as pipeline:
         for name, count in lanes.items():
-            bell = keys.bell(queue, name)
-            pipeline.rpush(bell, *["1"] * min(count, keys.MOST_RINGS))
-            pipeline.ltrim(bell, 0, keys.MOST_RINGS - 1)
-            pipeline.expire(bell, keys.BELL_SECONDS)
-            pipeline.publish(keys.RINGS, bell)
+            for bell in (keys.bell(queue, name), keys.bell_of_all(name)):
+                pipeline.rpush(bell, *[queue] * min(count, keys.MOST_RINGS))
+                pipeline.ltrim(bell, 0, keys.MOST_RINGS - 1)
+                pipeline.expire(bell, keys.BELL_SECONDS)
+            pipeline.publish(keys.RINGS, keys.bell(queue, name))
         pipeline.execute()
+
+
+def _bells(queues: Collection[str] | None, names: Collection[str]) -> Iterator[str]:
+    if queues is None:
+        return map(keys.bell_of_all, sorted(names))
+    return itertools.starmap(keys.bell, itertools.product(sorted(queues), sorted(names)))
 
 
 def _remove(client: Redis, groups: Sequence[tuple[str, Sequence[Hint]]], lanes: bool) -> None:

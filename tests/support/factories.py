@@ -27,7 +27,7 @@ from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
 from tasks.webhooks import outbox
-from workers import claiming, selectors
+from workers import open_queues, selectors
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
@@ -68,7 +68,7 @@ def forget_what_processes_remember() -> None:
     limits.forget_known()
     outbox.forget_known()
     redis_index.cache_clear()
-    claiming.forget_queues()
+    open_queues.forget_queues()
     selectors._announcements = (float("-inf"), {})
 
 

@@ -14,6 +14,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 from dtq_site.api.listener import Listener
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.redis_clients import async_redis_client, channel_host, redis_client
+from tests.integration.tasks.indexing import mark_whole
 from tests.support.redis_topologies import SentinelTrio
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -30,8 +31,7 @@ def test_when_the_master_is_killed_all_go_on_with_its_replica_and_the_index_is_n
     cache = CacheHandler({"default": settings.CACHES["default"] | {"LOCATION": [trio.url]}})["default"]
     cache.set("word", {"a": 1})
     index, client = index_at(trio.url), redis_client(trio.url, timeout_seconds=0.25)
-    index.mark_building("default", "building:x")
-    assert index.mark_whole("default", "building:x", index.whole_mark("default"))
+    mark_whole(index)
     hint = Hint(1, uuid.uuid4(), "default", "job")
     index.add([hint])
     assert client.wait(1, 2000) == 1  # the replica has it

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from scheduling.duties.reconciler import Reconciler
 from tasks import queues
 from tasks.queue import keys, rebuild
 from tasks.queue.dispatch import redis_index
-from tasks.queue.index import IndexLost
+from tasks.queue.index import Hint, IndexLost
 from tasks.queue.redis_index import RedisIndex
+from tasks.queue.shards import Shard
 from tests.integration.scheduling.performing import make_duty
 from tests.support.factories import START, after, bare_row, claim, create, hint_of, reread, row
 
@@ -80,7 +84,7 @@ def test_after_redis_was_away_its_index_is_not_trusted_however_whole_it_calls_it
         raise IndexLost("Redis is away")
 
     with monkeypatch.context() as outage:
-        outage.setattr(RedisIndex, "is_whole", away)
+        outage.setattr(Shard, "certainly", away)
         assert duty.perform(after(1)) == 1.0
     missed = bare_row(after(1))
     assert redis_server.get(keys.whole("default")).startswith("whole:")
@@ -89,6 +93,32 @@ def test_after_redis_was_away_its_index_is_not_trusted_however_whole_it_calls_it
 
     assert len(heard.named("index.rebuilt")) == 2 * rebuilt
     assert redis_index().take("default", {"job"}, 9) == [hint_of(missed)]
+
+
+def test_queues_in_which_nothing_waits_cost_no_statement_of_their_own():
+    queues.ensure([f"tenant-{number}" for number in range(30)], START)
+    duty, _ = make_duty(Reconciler)
+    duty.perform(START)
+
+    with CaptureQueriesContext(connection) as statements:
+        duty.perform(after(1))
+    assert len(statements) == 2  # which queues there are, and which have rows
+
+    missed = bare_row(after(1), queue="tenant-7")
+    duty.perform(after(2))
+    assert redis_index().take("tenant-7", {"job"}, 9) == [hint_of(missed)]
+
+
+def test_an_idle_queue_whose_entries_have_no_rows_is_cleaned(redis_server):
+    queues.ensure(["mail"], START)
+    duty, _ = make_duty(Reconciler)
+    duty.perform(START)
+    redis_index().add([Hint(1, uuid4(), "mail", "job")])
+
+    duty.perform(after(1))
+    duty.perform(after(3))
+
+    assert redis_server.zcard(keys.lane("mail", "job")) == 0
 
 
 def test_when_the_ageing_of_a_queue_changes_its_waiting_tasks_change_places():

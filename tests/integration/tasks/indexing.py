@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import uuid
 
+from tasks.queue.contents import Contents
 from tasks.queue.index import Hint
 from tasks.queue.redis_index import RedisIndex
 
 
 def mark_whole(index: RedisIndex) -> None:
     """Have it that all of the queue "default" stands in the index."""
-    index.mark_building("default", "building:here")
+    begin_rebuild(index, "building:here")
     assert index.mark_whole("default", "building:here", index.whole_mark("default"))
+
+
+def begin_rebuild(index: RedisIndex, mark: str) -> None:
+    """Begin to rebuild the line of the queue "default" under this mark."""
+    Contents(index, "default").begin_rebuild(mark)
 
 
 def hint(rank: int = 1, name: str = "job", queue: str = "default") -> Hint:

@@ -17,6 +17,7 @@ from tasks.events import Change
 from tasks.queue import keys
 from tasks.queue.audience import BELIEVED_SECONDS
 from tasks.queue.dispatch import redis_index
+from tests.integration.tasks.indexing import mark_whole
 from tests.support.factories import (
     START,
     claim,
@@ -176,8 +177,7 @@ def test_long_after_an_answer_of_redis_a_batch_costs_one_command(raw_redis: Redi
 
 def test_a_take_says_whether_anybody_listens(redis_server: Redis, listener: PubSub):
     index = redis_index()
-    index.mark_building("default", "building:x")
-    assert index.mark_whole("default", "building:x", index.whole_mark("default"))
+    mark_whole(index)
 
     index.take("default", ["job"], 1)
     assert not index.audience.is_absent

@@ -21,7 +21,7 @@ def test_a_wait_ends_when_a_task_of_its_lanes_is_added(index):
     index.add([hint()])
 
     waiting.join(5)
-    assert woken == [True]
+    assert woken == ["default"]
     assert time.monotonic() - begun < 1.0
 
 

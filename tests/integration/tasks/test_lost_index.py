@@ -15,7 +15,7 @@ from tasks.queue.dispatch import index_at
 from tasks.queue.index import Hint, IndexLost
 from tasks.queue.redis_index import RedisIndex
 from tasks.queue.shards import server_at
-from tests.integration.tasks.indexing import hint, mark_whole
+from tests.integration.tasks.indexing import begin_rebuild, hint, mark_whole
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 
@@ -33,7 +33,7 @@ def test_without_its_mark_the_index_is_lost(index, redis_server):
 
 
 def test_while_it_is_being_rebuilt_it_is_lost_too(index):
-    index.mark_building("default", "building:x")
+    begin_rebuild(index, "building:x")
 
     with pytest.raises(IndexLost):
         index.take("default", {"job"}, 1)
@@ -52,12 +52,12 @@ def test_after_a_flush_it_is_lost_and_being_lost_opens_no_breaker(index, redis_s
 
 def test_a_flush_during_the_rebuild_keeps_it_from_being_called_whole(index, redis_server):
     mark = index.whole_mark("default")
-    index.mark_building("default", "building:1")
+    begin_rebuild(index, "building:1")
     redis_server.flushall()
 
     assert not index.mark_whole("default", "building:1", mark)
     assert not index.is_whole("default")
-    index.mark_building("default", "building:2")
+    begin_rebuild(index, "building:2")
     assert not index.mark_whole("default", "building:1", mark)
     assert index.mark_whole("default", "building:2", mark)
     assert index.is_whole("default")
@@ -92,7 +92,7 @@ def test_without_redis_hints_fail_nobody_and_take_is_lost():
         lambda: index.add_certainly([hint()]),
         lambda: index.eviction_policies(),
         lambda: index.is_whole("default"),
-        lambda: index.mark_building("default", "x"),
+        lambda: begin_rebuild(index, "x"),
         lambda: index.mark_whole("default", "x", "whole:x"),
     ):
         with pytest.raises(IndexLost):

@@ -24,8 +24,9 @@ from tests.support.factories import (
     new_task,
     reread,
 )
-from workers import claiming, gateway
+from workers import gateway
 from workers.gateway import Caller
+from workers.open_queues import open_queues
 
 
 def in_three_priorities() -> list[Task]:
@@ -109,16 +110,16 @@ def test_the_limit_holds_over_several_queues():
 
 
 def test_the_default_queue_is_there_before_its_first_task():
-    assert claiming.open_queues(caller()) == {"default": 1}
-    assert claiming.open_queues(caller(queues={"mail"})) == {"mail": 1}
+    assert open_queues(frozenset()) == {"default": 1}
+    assert open_queues({"mail"}) == {"mail": 1}
 
 
 def test_paused_queues_are_not_open():
     queues.ensure(["a", "b"], START)
     queues.pause("a")
 
-    assert sorted(claiming.open_queues(caller())) == ["b", "default"]
-    assert claiming.open_queues(caller(queues={"a"})) == {}
+    assert sorted(open_queues(frozenset())) == ["b", "default"]
+    assert open_queues({"a"}) == {}
 
 
 def test_hints_of_another_worker_s_hand_over_are_not_taken():

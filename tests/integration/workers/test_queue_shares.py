@@ -13,7 +13,7 @@ from tasks.models import LimitWaiter
 from tasks.queue.redis_index import RedisIndex
 from tests.integration.workers.claims import by_queue, caller, claim, fill, whole
 from tests.support.factories import START, forget_what_processes_remember, new_task
-from workers import claiming
+from workers import claiming, open_queues
 
 
 @pytest.mark.parametrize("from_database", [True, False])
@@ -37,7 +37,7 @@ def test_single_claims_are_proportional_in_the_long_run(monkeypatch):
     fill(a=100, b=100)
     queues.configure("b", {"weight": 3})
     monkeypatch.setattr(claiming, "jitter", random.Random(11).random)
-    monkeypatch.setattr(claiming, "shuffled", list)
+    monkeypatch.setattr(open_queues, "shuffled", list)
 
     won = sum((by_queue(claim(1)) for _ in range(80)), Counter())
 

@@ -33,6 +33,7 @@ from tests.support.factories import (
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
 from workers import claiming, gateway
+from workers.open_queues import open_queues
 
 
 def test_stale_hints_are_drained_without_claiming_beyond_the_limit(monkeypatch):
@@ -92,7 +93,7 @@ def test_an_entry_in_the_wrong_lane_is_forgotten_and_blocks_nobody():
 def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
     index = whole()
     tasks = [create(after(n)) for n in range(7)]
-    claiming.open_queues(caller())
+    open_queues(frozenset())
     queues.pause("default")
     takes = []
     take = RedisIndex.take
@@ -102,7 +103,7 @@ def test_a_queue_that_was_paused_a_moment_ago_keeps_its_entries(monkeypatch):
 
     assert takes == [2]
     assert index.depth("default") == 7
-    assert claiming.open_queues(caller()) == {}
+    assert open_queues(frozenset()) == {}
     queues.resume("default")
     forget_what_processes_remember()
     assert claim(10) == tasks
@@ -262,7 +263,7 @@ def test_who_wins_none_of_the_rows_that_it_was_shown_looks_again(monkeypatch):
 
 def test_rows_of_a_queue_that_was_paused_a_moment_ago_are_not_asked_for_again(monkeypatch):
     task = create()
-    claiming.open_queues(caller())
+    open_queues(frozenset())
     queues.pause("default")
     take, asked = DatabaseIndex.take, []
     monkeypatch.setattr(DatabaseIndex, "take", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs))
