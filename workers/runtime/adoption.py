@@ -1,6 +1,7 @@
 """Takes over the claimed tasks that a dead process of this host has left on its disk.
 
-What had not begun is run here, offline too, for as long as its lease lasts. What had begun counts as lost.
+What had not begun is run here, offline too, for as long as its lease lasts, if this process knows its handler. What had begun
+counts as lost.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import timedelta
 
 from dtq_site.foundation.clock import LeaseTimer
 from tasks.domain.lease import RenewalVerdict
+from tasks.handling import registry
 from workers.offline.folder import OutboxFolder
 from workers.offline.journal import Journal
 from workers.offline.rows import ClaimedRow
@@ -102,4 +104,6 @@ class Adoption:
 
 
 def _may_run(row: ClaimedRow) -> bool:
-    return not (row.begun or row.given_up or row.task.begin_first)
+    """Whether it had surely not begun, and can here: the dead process may have been one with other handlers."""
+    is_unbegun = not (row.begun or row.given_up or row.task.begin_first)
+    return is_unbegun and registry.lookup(row.task.name) is not None

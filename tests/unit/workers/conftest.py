@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks import task
+from tasks.handling import registry
 from tests.unit.workers.heirs import Heir
 from tests.unit.workers.making import MEGABYTE
 from tests.unit.workers.remote_world import World
@@ -24,6 +26,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def heir(path: Path) -> Heir:
-    """A process that finds what others have left in that folder."""
+def heir(path: Path, monkeypatch: pytest.MonkeyPatch) -> Heir:
+    """A process that finds what others have left in that folder, and knows the handler `job`."""
+    monkeypatch.setattr(registry, "_handlers", {})
+    task("job")(lambda: None)
     return Heir(path)

@@ -85,13 +85,22 @@ class Heir:
 
 
 def left_by_the_dead(
-    path: Path, *numbers: int, begun: Sequence[int] = (), first: Sequence[int] = (), given_up: Sequence[int] = ()
+    path: Path,
+    *numbers: int,
+    begun: Sequence[int] = (),
+    first: Sequence[int] = (),
+    given_up: Sequence[int] = (),
+    unknown: Sequence[int] = (),
 ) -> None:
-    """Have a process hold tasks with these numbers, and be killed."""
+    """Have a process hold tasks with these numbers, and be killed. It knows a handler that its heir does not."""
 
     def hold() -> None:
         store = make_folder(path)[0].new_store()
-        tasks = [replace(claimed(number), begin_first=number in first) for number in numbers]
+        names = ["unknown" if number in unknown else "job" for number in numbers]
+        tasks = [
+            replace(claimed(number), name=name, begin_first=number in first)
+            for number, name in zip(numbers, names, strict=True)
+        ]
         store.hold(tasks, LeaseTimer.sent_at())
         store.begin([lease(number) for number in begun])
         store.give_up([lease(number) for number in given_up])

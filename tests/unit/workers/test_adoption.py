@@ -56,6 +56,21 @@ def test_one_that_must_be_known_to_begin_is_given_back(heir, path):
     assert (heir.runs, heir.server.told) == ([2], [("release", [1])])
 
 
+def test_a_task_whose_handler_the_heir_does_not_know_is_not_run_even_while_the_server_is_away_but_given_back(
+    heir, path
+):
+    left_by_the_dead(path, 1, 2, unknown=[1])
+    heir.server.away = True
+    with pytest.raises(Unreachable):
+        heir.inherit()
+    assert heir.runs == [2]
+    heir.server.away = False
+
+    heir.inherit()
+
+    assert (heir.runs, heir.server.told) == ([2], [("release", [1])])
+
+
 def test_what_was_being_given_back_is_not_run_even_while_the_server_is_away_but_given_back(heir, path):
     left_by_the_dead(path, 1, 2, given_up=[1])
     heir.server.away = True
