@@ -80,7 +80,7 @@ class Client:
     ) -> None:
         self._graphql = GraphQLClient(server, token if callable(token) else lambda: token)
         heard = observer or Observer()
-        self._folder = None if store is None else OutboxFolder(heard, Path(store).expanduser(), STORE_BYTES)
+        self._folder = None if store is None else OutboxFolder(heard, Path(store).expanduser(), STORE_BYTES, server)
         self._journal = None if self._folder is None else Journal(heard, self._folder)
         self.refused: list[tuple[str, str]] = []
         """The keys of tasks that were asked for earlier and that the server refuses for good, each with its reason."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dtq_site.foundation.clock import LeaseTimer
-from workers.offline.files import VERSION, opened_to_read, steps_from
+from workers.offline.files import VERSION, opened_to_read, read_origin, steps_from
 from workers.offline.rows import UNREADABLE, read_claimed, read_creation, read_outcome
 
 _TABLES = {
@@ -23,12 +23,13 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Contents:
-    """One file: how many rows of each kind, and a line for each thing that is worth one."""
+    """One file: how many rows of each kind, a line for each thing that is worth one, and the server that all of it is for."""
 
     path: Path
     counts: dict[str, int]
     lines: list[str]
     trouble: str = ""
+    server: str = ""
 
 
 def describe(folder: Path) -> list[str]:
@@ -36,7 +37,8 @@ def describe(folder: Path) -> list[str]:
     lines = []
     for file in contents_of(folder):
         kinds = ", ".join(f"{count} {kind}" for kind, count in file.counts.items() if count)
-        lines.append(f"{file.path}: {f'cannot be read: {file.trouble}' if file.trouble else kinds or 'empty'}")
+        where = f"{file.path}, for {file.server}" if file.server else file.path
+        lines.append(f"{where}: {f'cannot be read: {file.trouble}' if file.trouble else kinds or 'empty'}")
         lines += [f"  {line}" for line in file.lines]
     return lines or [f"{folder}: nothing is kept"]
 
@@ -54,7 +56,7 @@ def _contents(path: Path) -> Contents:
     try:
         with closing(_copy_of(path)) as connection:
             counts = {kind: _count(connection, table) for table, kind in _TABLES.items()}
-            return Contents(path, counts, list(_lines(connection)))
+            return Contents(path, counts, list(_lines(connection)), server=read_origin(connection).server)
     except (sqlite3.Error, *UNREADABLE) as error:
         return Contents(path, {}, [], str(error))
 

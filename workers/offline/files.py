@@ -1,18 +1,45 @@
-"""The files of a store as such: which there are, of which version, and what can be read of one that another process holds."""
+"""The files of a store as such: of which version and for which server they are, and what can be read while another holds one."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.domain.lease import Lease
+from workers.offline.errors import translated
 from workers.offline.rows import UNREADABLE, read_lease
 
 _SCHEMAS = [Path(__file__).with_name(name) for name in ("schema.sql", "schema_2.sql", "schema_3.sql")]
 """What makes of a file of one version one of the next; the first makes one of an empty file."""
 
 VERSION = len(_SCHEMAS)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The server that the rows of a file are for. A file that names none is anybody's, as those of earlier versions are."""
+
+    server: str = ""
+
+
+def write_origin(connection: sqlite3.Connection, origin: Origin) -> None:
+    """Note it in a new file. It makes no new version of the file: earlier workers read one that has it as they do others."""
+    connection.execute("CREATE TABLE origin AS SELECT ? AS server", (origin.server,))
+
+
+def read_origin(connection: sqlite3.Connection) -> Origin:
+    """What the file says of it."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'origin'").fetchone() is None:
+        return Origin()
+    return Origin(*connection.execute("SELECT server FROM origin").fetchone())
+
+
+def origin_of(path: Path) -> Origin:
+    """The origin of a file that need not be opened for it. Raises StoreError."""
+    with translated(), closing(opened_to_read(path)) as connection:
+        return read_origin(connection)
 
 
 def steps_from(version: int) -> str:

@@ -1,8 +1,9 @@
 """Whose which file of the outbox is: one process holds a file, and what a dead one has left is whose finds it.
 
-Outcomes are proved by their leases, so anybody may deliver them. A file exists only while something is kept in it; one that
-nobody holds is an inheritance. The lock of a file is one on an empty file beside it that stays. It is of the kind that a
-process forked by a handler does not inherit, and the kernel gives it up when its process is gone, however that died.
+Outcomes are proved by their leases, so anybody may deliver them, to the server that they are for: another one knows none of them,
+and what it has refused is forgotten here. A file exists only while something is kept in it; one that nobody holds, and that is
+for the same server, is an inheritance. The lock of a file is one on an empty file beside it that stays. It is of the kind that
+a process forked by a handler does not inherit, and the kernel gives it up when its process is gone, however that died.
 """
 
 from __future__ import annotations
@@ -13,27 +14,35 @@ import os
 import re
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
 from workers.offline.errors import StoreDamaged, StoreError, StoreTooNew
-from workers.offline.files import leases_in, with_logs
+from workers.offline.files import Origin, leases_in, origin_of, with_logs
 from workers.offline.store import Store
 
 _NAME = re.compile(r"outbox-\d+\.sqlite3")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 class OutboxFolder:
-    """The files of a host's worker processes. One object in a process: two would not see each other's locks."""
+    """The files of a host's worker processes. One object in a process: two would not see each other's locks.
 
-    def __init__(self, observer: Observer, path: Path, most_bytes: int) -> None:
+    `server` is the address of the server to which what they keep goes; there is none for workers that reach the database.
+    """
+
+    def __init__(self, observer: Observer, path: Path, most_bytes: int, server: str = "") -> None:
         self._observer = observer
         self._path = path
         self._most_bytes = most_bytes
+        self._origin = Origin(_plain(server))
         self._lock = threading.Lock()
         self._held: dict[Path, int] = {}
         self._passed_over: set[Path] = set()
         self._foreign: set[Path] = set()
+        self._for_others: dict[Path, str] = {}
+        self._has_told_of_others = False
 
     def prepare(self) -> None:
         """Make the folder, for this user alone. An event says so if nothing can be kept in it."""
@@ -47,7 +56,7 @@ class OutboxFolder:
         self._make()
         path = next(path for path in map(self._file, itertools.count()) if self._hold_new(path))
         try:
-            return Store(path, self._most_bytes)
+            return Store(path, self._most_bytes, self._origin)
         except BaseException:
             for file in with_logs(path):
                 file.unlink(missing_ok=True)
@@ -55,17 +64,23 @@ class OutboxFolder:
             raise
 
     def inherit(self) -> Store | None:
-        """A file that a process has left, this one's until it is given up; None if there is none that can be read."""
+        """A file that a process has left, this one's until it is given up; None if there is none that can be read.
+
+        One for another server stays as it is, and an event says once that there are such files.
+        """
         for path in self._files():
             if path not in self._passed_over and self._hold(path):
                 if store := self._opened(path):
                     return store
                 self._let_go(path)
+        self._tell_of_others()
         return None
 
     def _opened(self, path: Path) -> Store | None:
         try:
-            return Store(path, self._most_bytes) if path.exists() else None
+            if not path.exists() or self._is_for_another(path):
+                return None
+            return Store(path, self._most_bytes)
         except StoreDamaged as error:
             self._rename(path, error)
         except StoreTooNew as error:
@@ -74,6 +89,21 @@ class OutboxFolder:
         except StoreError as error:
             self._observer.emit("outbox.unusable", file=str(path), error=str(error))
         return None
+
+    def _is_for_another(self, path: Path) -> bool:
+        server = origin_of(path).server
+        if server in ("", self._origin.server):
+            return False
+        self._for_others[path] = server
+        return True
+
+    def _tell_of_others(self) -> None:
+        if self._for_others and not self._has_told_of_others:
+            self._has_told_of_others = True
+            servers = ", ".join(sorted(set(self._for_others.values())))
+            self._observer.emit(
+                "outbox.other_server", files=len(self._for_others), servers=servers, folder=str(self._path)
+            )
 
     def release(self, store: Store) -> None:
         """Hold the file no longer; what is kept in it is left to whoever finds it."""
@@ -162,3 +192,10 @@ class OutboxFolder:
     def _let_go(self, path: Path) -> None:
         with self._lock:
             os.close(self._held.pop(path))
+
+
+def _plain(address: str) -> str:
+    """The address in one of the ways in which it can be written, without what might be secret in it."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2].lower().removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}" if host else ""

@@ -2,7 +2,6 @@
 machine's power.
 
 Knows nothing of who may use the file: that is `folder.py`'s. Thread-safe. Raises what `errors.py` says.
-
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from uuid import UUID
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome
 from workers.offline.errors import StoreDamaged, StoreFull, StoreTooNew, translated
-from workers.offline.files import VERSION, steps_from, with_logs
+from workers.offline.files import VERSION, Origin, steps_from, with_logs, write_origin
 from workers.offline.rows import (
     BEGUN,
     GIVEN_UP,
@@ -56,9 +55,11 @@ _LEASE = "task_id = ? AND fencing_token = ? AND claim_id = ?"
 
 
 class Store:
-    """The file at `path`, made if there is none. It grows to `most_bytes`; a log beside it takes as much as a commit or two."""
+    """The file at `path`, made if there is none, and then of that `origin`. It grows to `most_bytes`; a log beside it takes as
+    much as a commit or two.
+    """
 
-    def __init__(self, path: Path, most_bytes: int) -> None:
+    def __init__(self, path: Path, most_bytes: int, origin: Origin | None = None) -> None:
         self.path = path
         self._lock = threading.Lock()
         with translated():
@@ -66,6 +67,8 @@ class Store:
         try:
             with translated():
                 self._prepare(most_bytes)
+                if origin is not None:
+                    write_origin(self._connection, origin)
         except BaseException:
             self._connection.close()
             raise

@@ -11,6 +11,7 @@ LEVELS = {
     "outbox.set_aside": "error",
     "outbox.too_new": "error",
     "outbox.foreign": "warning",
+    "outbox.other_server": "warning",
     "outbox.unusable": "error",
     "outbox.full": "error",
     "outbox.left": "warning",

@@ -60,7 +60,7 @@ class RemoteWorkers:
         if address.scheme == "http" and address.hostname not in _HERE:
             observer.emit("connection.readable", server=self.server)
         ids = [uuid.uuid4() for _ in range(self.processes)]
-        folder = OutboxFolder(observer, self.store, self.options.outbox_mb * 1024 * 1024)
+        folder = OutboxFolder(observer, self.store, self.options.outbox_mb * 1024 * 1024, self.server)
         ahead = Ahead(HORIZON_SECONDS, self.prefetch)
 
         def build(slot: int, table: HeldTable) -> Worker:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.conftest import reread, wait_for_status
 from tests.e2e.job_handlers import read
 from tests.e2e.remote.conftest import TEAM, completed_once, held_in, issue_token, kill_all
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually
 from workers.offline.contents import describe
 
@@ -60,6 +61,29 @@ def test_a_revoked_token_ends_the_leases_keeps_the_outcomes_and_a_new_one_in_the
     assert wait_for_status(task, "COMPLETED", 60).result == "a"
     eventually(lambda: not any("COMPLETED" in line for line in describe(store)), 20)
     assert worker.running
+
+
+def test_what_was_done_for_one_address_is_not_told_to_another_and_is_delivered_by_the_next_worker_for_it(
+    start_remote, server, proxy, slow, journal, store
+):
+    first = start_remote("--offline-for", "10m")
+    task = slow("a", 1)
+    eventually(lambda: read(journal) == ["start a"])
+    proxy.cut()
+    eventually(lambda: any("COMPLETED" in line for line in describe(store)), 20)
+    kill_all(first)
+
+    elsewhere = TcpProxy(server.port)
+    second = start_remote("--server", elsewhere.url)
+    second.wait_for("outbox.other_server")
+    assert second.terminate() == 0
+    elsewhere.close()
+    assert any("COMPLETED" in line for line in describe(store))
+    proxy.restore()
+    start_remote()
+
+    completed_once([task], journal)
+    eventually(lambda: not any("COMPLETED" in line for line in describe(store)), 20)
 
 
 @pytest.mark.long

@@ -65,9 +65,9 @@ class Server:
 class Heir:
     """A process that comes after, with all that it needs to inherit."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, server: str = "") -> None:
         self.server = Server()
-        self.folder, self.heard = make_folder(path)
+        self.folder, self.heard = make_folder(path, server=server)
         self.journal = Journal(Observer(self.heard), self.folder)
         self.held = HeldAttempts(HeldTable(20))
         self.adopted: list[ClaimedRow] = []

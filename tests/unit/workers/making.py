@@ -47,10 +47,10 @@ def open_store(path: Path, most_bytes: int = MEGABYTE) -> Store:
     return Store(path, most_bytes)
 
 
-def make_folder(path: Path, most_bytes: int = MEGABYTE) -> tuple[OutboxFolder, Recorder]:
-    """The folder as one process sees it, and what that tells of it."""
+def make_folder(path: Path, most_bytes: int = MEGABYTE, server: str = "") -> tuple[OutboxFolder, Recorder]:
+    """The folder as one process sees it, which may be a worker of that server, and what that tells of it."""
     heard = Recorder()
-    return OutboxFolder(Observer(heard), path, most_bytes), heard
+    return OutboxFolder(Observer(heard), path, most_bytes, server), heard
 
 
 def files_in(folder: Path) -> list[str]:
