@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 elapsed_clock: Callable[[], float] = time.monotonic
@@ -21,6 +23,18 @@ def boot_clock() -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
+
+
+@cache
+def boot_id() -> str:
+    """What names the time since this host was started (Linux), else nothing: beyond it no reading of a clock can be trusted.
+
+    The clocks that count from the start begin anew, and where no battery drives it the wall clock may have gone back.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def host_now() -> datetime:

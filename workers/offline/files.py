@@ -19,21 +19,25 @@ VERSION = len(_SCHEMAS)
 
 @dataclass(frozen=True)
 class Origin:
-    """The server that the rows of a file are for. A file that names none is anybody's, as those of earlier versions are."""
+    """The server that the rows of a file are for, and the boot of the host in which its leases were claimed.
+
+    A file that names no server is anybody's. Those of earlier versions name neither.
+    """
 
     server: str = ""
+    boot: str = ""
 
 
 def write_origin(connection: sqlite3.Connection, origin: Origin) -> None:
     """Note it in a new file. It makes no new version of the file: earlier workers read one that has it as they do others."""
-    connection.execute("CREATE TABLE origin AS SELECT ? AS server", (origin.server,))
+    connection.execute("CREATE TABLE origin AS SELECT ? AS server, ? AS boot", (origin.server, origin.boot))
 
 
 def read_origin(connection: sqlite3.Connection) -> Origin:
     """What the file says of it."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'origin'").fetchone() is None:
         return Origin()
-    return Origin(*connection.execute("SELECT server FROM origin").fetchone())
+    return Origin(*(connection.execute("SELECT server, boot FROM origin").fetchone() or ()))
 
 
 def origin_of(path: Path) -> Origin:

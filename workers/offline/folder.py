@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dtq_site.foundation.clock import boot_id
 from dtq_site.foundation.observer import Observer
 from tasks.domain.lease import Lease
 from workers.offline.errors import StoreDamaged, StoreError, StoreTooNew
@@ -36,7 +37,7 @@ class OutboxFolder:
         self._observer = observer
         self._path = path
         self._most_bytes = most_bytes
-        self._origin = Origin(_plain(server))
+        self._origin = Origin(_plain(server), boot_id())
         self._lock = threading.Lock()
         self._held: dict[Path, int] = {}
         self._passed_over: set[Path] = set()

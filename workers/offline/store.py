@@ -19,7 +19,7 @@ from uuid import UUID
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.outcome import Outcome
 from workers.offline.errors import StoreDamaged, StoreFull, StoreTooNew, translated
-from workers.offline.files import VERSION, Origin, steps_from, with_logs, write_origin
+from workers.offline.files import VERSION, Origin, read_origin, steps_from, with_logs, write_origin
 from workers.offline.rows import (
     BEGUN,
     GIVEN_UP,
@@ -69,6 +69,7 @@ class Store:
                 self._prepare(most_bytes)
                 if origin is not None:
                     write_origin(self._connection, origin)
+                self.origin = read_origin(self._connection)
         except BaseException:
             self._connection.close()
             raise

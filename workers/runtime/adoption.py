@@ -1,7 +1,7 @@
 """Takes over the claimed tasks that a dead process of this host has left on its disk.
 
-What had not begun is run here, offline too, for as long as its lease lasts, if this process knows its handler. What had begun
-counts as lost.
+What had not begun is run here, offline too, for as long as its lease lasts, if this process knows its handler. When the host has
+been started anew since, only the server can tell how long that is. What had begun counts as lost.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from dtq_site.foundation.clock import LeaseTimer
+from dtq_site.foundation.clock import LeaseTimer, boot_id
 from tasks.domain.lease import RenewalVerdict
 from tasks.handling import registry
 from workers.offline.folder import OutboxFolder
@@ -40,17 +40,17 @@ class Adoption:
         self._kept: list[Store] = []
 
     def take_over(self, store: Store) -> None:
-        """Run what can be run of a file that was found just now."""
+        """Run what can be run of a file that was found just now. Raises Unreachable if that must wait for the server's word."""
         ended = self._folder.kept_leases()
         rows = store.claimed()
         store.let_go([row.task.lease for row in rows if row.task.lease in ended])
         unbegun = [row for row in rows if _may_run(row) and row.task.lease not in ended]
-        ours = self._confirmed(unbegun[: self._held.room // 2])
+        ours = self._confirmed(unbegun[: self._held.room // 2], is_same_boot=store.origin.boot == boot_id())
         self._journal.adopt(store, ours)
         self._adopt(ours)
 
-    def _confirmed(self, rows: Sequence[ClaimedRow]) -> list[ClaimedRow]:
-        """Those whose leases the server extends; all of them while it is away: their clocks tell whether they may start."""
+    def _confirmed(self, rows: Sequence[ClaimedRow], *, is_same_boot: bool) -> list[ClaimedRow]:
+        """Those whose leases the server extends; while it is away, all if their clocks can tell whether they may start."""
         if not rows:
             return []
         sent = LeaseTimer.sent_at()
@@ -58,6 +58,8 @@ class Adoption:
         try:
             renewals = self._transport.renew([row.task.lease for row in rows], longest)
         except Unreachable:
+            if not is_same_boot:
+                raise
             return list(rows)
         return [
             replace(row, task=replace(row.task, lease_seconds=renewal.lease_seconds), sent=sent)

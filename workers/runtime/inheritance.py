@@ -31,6 +31,7 @@ class Inheritance:
         self._folder = folder
         self._adoption = adoption
         self._store: Store | None = None
+        self._is_taken_over = False
         self._look_at = 0.0
         self.caught_up = False
 
@@ -46,8 +47,8 @@ class Inheritance:
                 self.caught_up = True
                 self._look_at = elapsed_clock() + LOOK_SECONDS
                 return LOOK_SECONDS
-            if self._adoption is not None:
-                self._adoption.take_over(self._store)
+            self._is_taken_over = False
+        self._take_over(self._store)
         self._deliver_from(self._store)
         return 0
 
@@ -80,6 +81,17 @@ class Inheritance:
             self.caught_up = True  # a defect must not keep the worker from working
             raise
         self._store = None
+
+    def _take_over(self, store: Store) -> None:
+        """Adopt what can be run, once, before anything is said of the rest; it is tried again if it waits for the server."""
+        if self._adoption is None or self._is_taken_over:
+            return
+        self._is_taken_over = True
+        try:
+            self._adoption.take_over(store)
+        except Unreachable:
+            self._is_taken_over = False
+            raise
 
     def _deliver_batch(self, store: Store) -> bool:
         """Deliver what was to be created, log lines and progress, then outcomes; False if there was nothing any more."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,18 @@ def test_the_three_clocks_are_read_in_their_order():
     readings = LeaseTimer.sent_at()
 
     assert readings == pytest.approx((time.monotonic(), clocks.boot_clock(), time.time()), abs=1.0)
+
+
+def test_the_boot_has_a_name_where_the_system_gives_it_one(monkeypatch):
+    names = {"/proc/sys/kernel/random/boot_id": "2b0e\n"}
+    monkeypatch.setattr(Path, "read_text", lambda path: names[str(path)])
+    assert clocks.boot_id.__wrapped__() == "2b0e"
+
+    def not_there(path: Path) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", not_there)
+    assert clocks.boot_id.__wrapped__() == ""
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)))

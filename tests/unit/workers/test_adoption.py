@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from uuid import UUID
 
 import pytest
@@ -54,6 +56,27 @@ def test_one_that_must_be_known_to_begin_is_given_back(heir, path):
     heir.inherit()
 
     assert (heir.runs, heir.server.told) == ([2], [("release", [1])])
+
+
+@pytest.mark.parametrize("change", ["UPDATE origin SET boot = 'the one before'", "DROP TABLE origin"])
+def test_after_another_start_of_the_host_nothing_is_run_before_the_server_has_said_that_its_lease_holds(
+    heir, path, change
+):
+    left_by_the_dead(path, 1, 2, 3, begun=[3])
+    with closing(sqlite3.connect(path / "outbox-0.sqlite3", isolation_level=None)) as connection:
+        connection.execute(change)
+    in_a_process_that_is_killed(lambda: make_folder(path)[0].new_store().keep([outcome(4)], []))
+    heir.server.away = True
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            heir.inherit()
+    assert (heir.runs, heir.inheritance.caught_up) == ([], False)
+    heir.server.away, heir.server.gone = False, {lease(2)}
+
+    heir.inherit()
+
+    assert (heir.runs, heir.adopted[0].task.lease_seconds) == ([1], 900.0)
+    assert heir.server.told == [("forfeit", [3]), ("release", [2]), ("report", [4])]
 
 
 def test_a_task_whose_handler_the_heir_does_not_know_is_not_run_even_while_the_server_is_away_but_given_back(
