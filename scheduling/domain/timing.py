@@ -145,9 +145,16 @@ class Calendar:
         return slot + most * (int.from_bytes(drawn[:4]) / 2**32)
 
     def coming(self, after: datetime, now: datetime) -> datetime | None:
-        """The first slot later than `after` that is released later than `now`; None if there is none any more."""
+        """The first slot later than `after` that is released later than `now`; None if there is none any more.
+
+        Slots are released in their order, so it follows the newest that has been released, however many were.
+        """
         begin = max(after, now - timedelta(seconds=self.timing.jitter_seconds))
-        return next((slot for slot in self.timing.slots(begin) if self.release_of(slot) > now), None)
+        first = next(self.timing.slots(begin), None)
+        if first is None or self.release_of(first) > now:
+            return first
+        (newest,) = self.passed(begin, now, 1)
+        return next(self.timing.slots(newest), None)
 
     def passed(self, after: datetime, now: datetime, limit: int) -> list[datetime]:
         """The slots later than `after` that should have been released by `now`: the newest `limit` of them.
@@ -158,7 +165,7 @@ class Calendar:
         def are_fewer(second: int) -> bool:
             return len(list(islice(self._until(now, after + timedelta(seconds=second)), limit))) < limit
 
-        seconds = range(max((now - after) // cron.SECOND, 0))
+        seconds = range((now - after) // cron.SECOND + 1)
         skipped = max(bisect_left(seconds, True, key=are_fewer) - 1, 0)
         return list(islice(self._until(now, after + timedelta(seconds=skipped)), limit))
 

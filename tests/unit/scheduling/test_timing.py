@@ -121,6 +121,35 @@ def test_the_coming_slot_is_the_first_that_is_released_later_than_now():
     assert Calendar(hourly(ends_at=at(14)), ONE).coming(at(14), at(14)) is None
 
 
+@pytest.mark.parametrize("jitter_seconds", [1, 60, LONGEST_JITTER])
+@pytest.mark.parametrize("expression", ["* * * * * *", "*/7 * * * * *", "* * 3-11 * * *", "*/5 * * * *", "30 2 * * *"])
+def test_the_coming_slot_after_a_pause_follows_those_that_have_been_released(expression, jitter_seconds):
+    calendar = Calendar(timing(cron_expression=expression, jitter_seconds=jitter_seconds), ONE)
+
+    for seconds in (0.25, 1, 1.5, 400, 2000):
+        now = NOW + timedelta(seconds=seconds)
+        walked = next(slot for slot in calendar.timing.slots(NOW) if calendar.release_of(slot) > now)
+        assert calendar.coming(NOW, now) == walked
+
+
+def test_a_day_of_seconds_is_not_walked_through_for_their_jitter(monkeypatch):
+    every_second = Calendar(timing(cron_expression="* * * * * *", jitter_seconds=LONGEST_JITTER), ONE)
+    looked_at, release_of = [], Calendar.release_of
+    monkeypatch.setattr(Calendar, "release_of", lambda self, slot: looked_at.append(slot) or release_of(self, slot))
+
+    coming = every_second.coming(at(12), at(13, day=2))
+
+    assert coming in (at(13, day=2), at(13, 0, 1, day=2))
+    assert release_of(every_second, coming) > at(13, day=2)
+    assert len(looked_at) < 100
+
+
+def test_the_newest_that_has_passed_is_told_also_from_within_a_second_on():
+    every_second = Calendar(timing(interval_seconds=1), ONE)
+
+    assert every_second.passed(at(13) + timedelta(milliseconds=500), at(13, 0, 2), 1) == [at(13, 0, 2)]
+
+
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [(1, [at(17)]), (3, [at(15), at(16), at(17)]), (4, [at(14), at(15), at(16), at(17)]), (9, [at(14), at(15), at(16), at(17)])],
