@@ -11,7 +11,9 @@ from uuid import UUID
 
 from django.db import connection
 
+from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import elapsed_clock
+from dtq_site.foundation.database import STATEMENT_BYTES
 from dtq_site.foundation.statements import Statement
 from tasks.domain.webhooks import HANDLER, WebhookEvent, event_of
 from tasks.models import Task, TaskEvent, Webhook
@@ -45,8 +47,8 @@ def record(tasks: Iterable[Task]) -> None:
         return
     told = ((task, event_of(task.status, task.hold)) for task in tasks if task.name != HANDLER)
     rows = [_event(task, event) for task, event in told if event is not None and (task.team_id, event) in known]
-    if rows:
-        TaskEvent.objects.bulk_create(rows)
+    for part in by_weight(((row, len(row.error.encode())) for row in rows), STATEMENT_BYTES):
+        TaskEvent.objects.bulk_create(part)
 
 
 def _event(task: Task, event: WebhookEvent) -> TaskEvent:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from accounts import registration
 from tasks import bulk, lifecycle, submission
 from tasks.bulk import BulkVerb
+from tasks.domain.outcome import MAX_ERROR_LENGTH
 from tasks.domain.states import TaskStatus
 from tasks.domain.submission import Request
 from tasks.filters import TaskFilter
@@ -33,6 +35,7 @@ from tests.support.factories import (
     in_state,
     lease_of,
     make_team,
+    new_task,
     no_jitter,
     reap,
     reread,
@@ -283,3 +286,13 @@ def test_who_subscribes_is_asked_for_every_two_seconds_at_most(monkeypatch: pyte
             assert outbox.wanted() == frozenset()
 
     assert len(queries) == 2
+
+
+def test_many_tasks_with_long_errors_are_cancelled_at_once():
+    subscribe(events=["task.cancelled"])
+    tasks = lifecycle.create([new_task() for _ in range(1000)], after(0))
+    Task.objects.update(error="\N{WARNING SIGN}" * MAX_ERROR_LENGTH)
+
+    assert lifecycle.cancel_all([task.pk for task in tasks], Q(), after(1)) == 1000
+
+    assert len(events()) == 1000
