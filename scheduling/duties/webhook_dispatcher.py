@@ -26,4 +26,4 @@ class WebhookDispatcher(Duty):
         if done.events:
             self.progress.treat(done.events)
             self.observer.emit("webhooks.dispatched", events=done.events, deliveries=done.deliveries)
-        return 0.0 if done.events >= deliveries.EVENTS_AT_ONCE else self.period_seconds
+        return 0.0 if done.more else self.period_seconds

@@ -15,7 +15,8 @@ from uuid import UUID
 from django.conf import settings
 
 from dtq_site.foundation import strict_json
-from dtq_site.foundation.database import ids, repeats_lock_conflicts
+from dtq_site.foundation.batches import by_weight
+from dtq_site.foundation.database import STATEMENT_BYTES, ids, repeats_lock_conflicts
 from dtq_site.foundation.errors import Conflict, NotFound
 from dtq_site.foundation.scalars import DateTime
 from tasks import lifecycle, submission
@@ -27,38 +28,41 @@ from tasks.webhooks import outbox, subscriptions
 from tasks.webhooks.addresses import host_of
 
 EVENTS_AT_ONCE = 500
+DELIVERIES_AT_ONCE = 2000
 LONGEST_ERROR = 1000
 
 
 @dataclass(frozen=True)
 class Dispatched:
-    """How many events were dealt with, and how many deliveries they made."""
+    """How many events were dealt with, how many deliveries they made, and whether there may be more."""
 
     events: int
     deliveries: int
+    more: bool
 
 
 @repeats_lock_conflicts
 def dispatch(now: datetime) -> Dispatched:
-    """Make deliveries, and the tasks that carry them, of the oldest events, EVENTS_AT_ONCE at most; those that nobody wants
-    (any more) are dropped. All or nothing: an event is there, or its deliveries are.
+    """Make deliveries, and the tasks that carry them, of the oldest events: EVENTS_AT_ONCE at most, and DELIVERIES_AT_ONCE unless
+    the first event alone makes more. Those that nobody wants (any more) are dropped. All or nothing: an event is there, or its
+    deliveries are.
     """
-    events = outbox.locked(EVENTS_AT_ONCE)
-    wanting = subscriptions.active_of({event.team_id for event in events}) if events else []
-    pairs = [
-        (webhook, event)
-        for event in events
-        for webhook in wanting
-        if webhook.team_id == event.team_id and event.event in webhook.events
-    ]
+    oldest = outbox.locked(EVENTS_AT_ONCE)
+    active = subscriptions.active_of({event.team_id for event in oldest}) if oldest else []
+    wanting = {
+        event.pk: [webhook for webhook in active if webhook.team_id == event.team_id and event.event in webhook.events]
+        for event in oldest
+    }
+    events = next(by_weight(((event, len(wanting[event.pk])) for event in oldest), DELIVERIES_AT_ONCE), [])
+    pairs = [(webhook, event) for event in events for webhook in wanting[event.pk]]
     _make(
         [_of_event(webhook, event, now) for webhook, event in pairs],
         [f"{KEY_PREFIX}{webhook.pk.hex}:{event.pk}" for webhook, event in pairs],
-        {webhook.pk: webhook for webhook in wanting},
+        {webhook.pk: webhook for webhook in active},
         now,
     )
     outbox.remove(events)
-    return Dispatched(len(events), len(pairs))
+    return Dispatched(len(events), len(pairs), more=len(oldest) == EVENTS_AT_ONCE or len(events) < len(oldest))
 
 
 @repeats_lock_conflicts
@@ -124,7 +128,8 @@ def _make(
         _carrier(delivery, webhooks[delivery.webhook_id], key, now)
         for delivery, key in zip(deliveries, keys, strict=True)
     ]
-    WebhookDelivery.objects.bulk_create(deliveries)
+    for part in by_weight(((delivery, len(delivery.body.encode())) for delivery in deliveries), STATEMENT_BYTES):
+        WebhookDelivery.objects.bulk_create(part)
     return lifecycle.create(carriers, now, made[1::2])
 
 

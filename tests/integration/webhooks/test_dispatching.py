@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import registration
 from accounts.identity import Identity
+from accounts.models import Team
 from accounts.roles import Role
 from dtq_site.foundation.errors import BadInput
 from scheduling.duties.retention import WebhookRetention
@@ -41,12 +45,27 @@ from tests.support.factories import (
 )
 
 
+def note(count: int, team: Team, error: str = "") -> None:
+    rows: dict[str, Any] = {"team_id": team.pk, "name": "job", "queue": "default", "attempts": 1, "error": error}
+    completions = [
+        TaskEvent(event="task.completed", task_id=task_id, at=START, **rows) for task_id in deliveries.ids.new(count)
+    ]
+    TaskEvent.objects.bulk_create(completions, batch_size=1000)
+
+
+def perform_until_it_rests(duty: WebhookDispatcher) -> list[float]:
+    rests = [duty.perform(START)]
+    while rests[-1] == 0.0:
+        rests.append(duty.perform(START))
+    return rests
+
+
 def test_an_event_becomes_a_message_and_a_task_that_names_nothing_but_ids():
     issued = subscribe("https://shop.example/secret/path?key=1", events=["task.failed"])
     task = claimed(queue="mail", name="send")
     settle(discarded(lease_of(task), "no such box\n" + "x" * 2000), now=after(3.5))
 
-    assert deliveries.dispatch(after(4)) == deliveries.Dispatched(1, 1)
+    assert deliveries.dispatch(after(4)) == deliveries.Dispatched(1, 1, more=False)
 
     (carrier,) = carriers()
     delivery = WebhookDelivery.objects.get()
@@ -78,7 +97,7 @@ def test_each_webhook_that_wants_it_gets_a_message_of_its_own():
     subscribe(events=["task.cancelled"], team=registration.add_team("others"))
     lifecycle.cancel(create().pk, START)
 
-    assert deliveries.dispatch(START) == deliveries.Dispatched(1, 2)
+    assert deliveries.dispatch(START) == deliveries.Dispatched(1, 2, more=False)
 
     told = {each.webhook_id: each.pk for each in WebhookDelivery.objects.all()}
     assert set(told) == {first.webhook.pk, second.webhook.pk} and len(set(told.values())) == 2
@@ -90,7 +109,7 @@ def test_an_event_that_nobody_wants_any_more_is_dropped():
     lifecycle.cancel(create().pk, START)
     subscriptions.delete(issued.webhook.pk)
 
-    assert deliveries.dispatch(START) == deliveries.Dispatched(1, 0)
+    assert deliveries.dispatch(START) == deliveries.Dispatched(1, 0, more=False)
 
     assert (events(), carriers()) == ([], [])
 
@@ -135,20 +154,65 @@ def test_two_schedulers_at_once_deliver_each_event_once():
 
 def test_a_flood_is_dealt_with_in_batches_and_the_duty_rests_after_it():
     subscribe(events=["task.completed"])
-    team = make_team().pk
-    rows: dict[str, Any] = {"team_id": team, "name": "job", "queue": "default", "attempts": 1, "error": "", "at": START}
-    flood = [TaskEvent(event="task.completed", task_id=task_id, **rows) for task_id in deliveries.ids.new(10_000)]
-    TaskEvent.objects.bulk_create(flood)
+    note(10_000, make_team())
     duty, heard = make_duty(WebhookDispatcher)
 
-    rests = [duty.perform(START)]
-    while rests[-1] == 0.0:
-        rests.append(duty.perform(START))
+    rests = perform_until_it_rests(duty)
 
     assert rests == [0.0] * 20 + [duty.period_seconds]
     assert duty.progress.account.treated == 10_000
     assert WebhookDelivery.objects.values("task_id").distinct().count() == Task.objects.count() == 10_000
     assert heard.named("webhooks.dispatched")[0].facts == {"events": 500, "deliveries": 500}
+
+
+def test_long_errors_for_many_webhooks_of_one_team_hold_up_nobody():
+    quiet = registration.add_team("quiet")
+    told = [*(subscribe() for _ in range(20)), subscribe(team=quiet)]
+    note(300, make_team(), error="\N{WARNING SIGN}\n" * 500 + "x" * 1000)
+    note(1, quiet)
+    duty, heard = make_duty(WebhookDispatcher)
+
+    rests = perform_until_it_rests(duty)
+
+    assert rests == [0.0, 0.0, 0.0, duty.period_seconds]
+    rounds = [each.facts for each in heard.named("webhooks.dispatched")]
+    assert rounds == [{"events": 100, "deliveries": 2000}] * 3 + [{"events": 1, "deliveries": 1}]
+    each = Counter(WebhookDelivery.objects.values_list("webhook_id", flat=True))
+    assert each == {issued.webhook.pk: 300 for issued in told[:-1]} | {told[-1].webhook.pk: 1}
+    assert (events(), len(carriers())) == ([], 6001)
+
+
+def test_a_round_makes_no_more_deliveries_than_its_bound_unless_one_event_does_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deliveries, "DELIVERIES_AT_ONCE", 5)
+    many = registration.add_team("many")
+    for team in [make_team()] * 2 + [many] * 6:
+        subscribe(team=team)
+    note(3, make_team())
+    note(2, many)
+    note(1, registration.add_team("none"))
+
+    done = [deliveries.dispatch(START) for _ in range(4)]
+
+    assert [(each.events, each.deliveries, each.more) for each in done] == [
+        (2, 4, True),
+        (1, 2, True),
+        (1, 6, True),
+        (1, 6, True),
+    ]
+    assert deliveries.dispatch(START) == deliveries.Dispatched(1, 0, more=False)
+
+
+def test_what_is_inserted_at_once_has_a_bound_in_bytes(monkeypatch: pytest.MonkeyPatch):
+    subscribe()
+    note(10, make_team(), error="\N{WARNING SIGN}" * 300)
+    monkeypatch.setattr(deliveries, "STATEMENT_BYTES", 5000)
+
+    with CaptureQueriesContext(connection) as queries:
+        deliveries.dispatch(START)
+
+    table = WebhookDelivery._meta.db_table
+    assert sum("INSERT" in query["sql"] and table in query["sql"] for query in queries) == 3
+    assert WebhookDelivery.objects.count() == 10
 
 
 def test_keys_of_its_own_are_nobody_else_s():
