@@ -1,8 +1,9 @@
 """Columns, indexes and constraints of tasks; no behaviour.
 
 Every row here has one writer: `lifecycle/` for tasks, `queues.py` for queues, `audit.py` for logs and attempts,
-`metrics.py` for sums, `locks.py` for locks and who waits for them, `lifecycle/dependencies.py` for dependencies,
-`limits.py` for limits of handlers, `limit_line.py` for who waits for a limit, `bulk.py` for requests that concern many tasks.
+`metrics.py` for sums, `locks.py` for locks and who waits for them, `lifecycle/dependencies.py` for dependencies
+and ends, `limits.py` for limits of handlers, `limit_line.py` for who waits for a limit, `bulk.py` for requests that concern many
+tasks.
 The rows of webhooks are in `webhooks/models.py`.
 """
 
@@ -255,6 +256,12 @@ class Dependency(models.Model):
             models.Index(fields=["parent_id", "satisfied", "child_id"], name="dependants"),
             models.Index(fields=["child_id", "satisfied"], name="dependencies"),
         ]
+
+
+class UnfollowedEnd(models.Model):
+    """A task that has ended, and of whose end more may follow than was drawn in its transaction; gone when all was."""
+
+    task_id = models.UUIDField()
 
 
 class BulkRequest(models.Model):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, Sum
+from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Sum
 
+from dtq_site.foundation.database import through_index
 from dtq_site.foundation.errors import PayloadTooLarge
 from tasks.domain.states import TERMINAL, Hold, TaskStatus
 from tasks.domain.workflow import OnFailure
-from tasks.models import Dependency, Task
+from tasks.models import Dependency, Task, UnfollowedEnd
 
 Edge = tuple[UUID, UUID]
 """A task, and one on which it depends."""
+
+Place = tuple[str, datetime | None, UUID]
+"""Where a task that waits stands in `task_due_in_queue`: its queue, its due time and its id."""
 
 
 def edges_of(task_ids: Collection[UUID], most: int | None = None) -> list[Edge]:
@@ -61,17 +66,54 @@ def results_of(task_id: UUID, most_bytes: int) -> dict[str, Any]:
     return {key: results[parent_id] for parent_id, key in keys.items() if parent_id in results}
 
 
-def waiting(offset: int, limit: int) -> list[UUID]:
-    """The ids of a stretch of the tasks that wait for parents."""
-    rows = Task.objects.filter(hold=Hold.DEPENDENCY).order_by("queue", "scheduled_at", "pk")  # as the index has them
-    return list(rows.values_list("pk", flat=True)[offset : offset + limit])
+def waiting(after: Place | None, limit: int) -> list[Place]:
+    """The next stretch of the tasks that wait for parents, in the order of the index; from the first on if `after` is None."""
+    rows = through_index(Task.objects.filter(hold=Hold.DEPENDENCY), "task_due_in_queue")
+    found: list[Place] = []
+    for part in [rows.order_by("queue", "scheduled_at", "pk")] if after is None else _beyond(after, rows):
+        found += part.values_list("queue", "scheduled_at", "pk")[: limit - len(found)]
+    return found
+
+
+def _beyond(place: Place, rows: QuerySet[Task]) -> list[QuerySet[Task]]:
+    """The rows that stand after a place, where null is the first moment.
+
+    Three statements, none of which sorts by what is equal in it, so that MariaDB walks the index from the place on.
+    """
+    queue, scheduled_at, task_id = place
+    beside = rows.filter(queue=queue)
+    later = Q(scheduled_at__isnull=False) if scheduled_at is None else Q(scheduled_at__gt=scheduled_at)
+    return [
+        beside.filter(scheduled_at=scheduled_at, pk__gt=task_id).order_by("pk"),
+        beside.filter(later).order_by("scheduled_at", "pk"),
+        rows.filter(queue__gt=queue).order_by("queue", "scheduled_at", "pk"),
+    ]
 
 
 def overdue(task_ids: Collection[UUID]) -> list[UUID]:
     """Those of the tasks that wait, though how their parents stand says that they should not."""
-    parent = Task.objects.filter(pk=OuterRef("parent_id"))
     unmet = Dependency.objects.filter(child_id=OuterRef("pk"), satisfied=False)
-    ended = Exists(parent.filter(status__in=TERMINAL)) & ~Q(on_failure=OnFailure.HOLD)
-    decided = unmet.filter(~Exists(parent) | Exists(parent.filter(status=TaskStatus.COMPLETED)) | Q(ended))
-    wrong = Task.objects.filter(~Exists(unmet) | Exists(decided), pk__in=task_ids, hold=Hold.DEPENDENCY)
+    wrong = Task.objects.filter(
+        ~Exists(unmet) | Exists(_decided().filter(child_id=OuterRef("pk"))), pk__in=task_ids, hold=Hold.DEPENDENCY
+    )
     return list(wrong.values_list("pk", flat=True))
+
+
+def overdue_after(ended_ids: Collection[UUID], most: int) -> list[UUID]:
+    """The tasks that wait though these have ended, at most so many; one may be named for several of these."""
+    waits = Task.objects.filter(pk=OuterRef("child_id"), hold=Hold.DEPENDENCY)
+    edges = _decided().filter(Exists(waits), parent_id__in=ended_ids)
+    return list(edges.values_list("child_id", flat=True)[:most])
+
+
+def _decided() -> QuerySet[Dependency]:
+    """The edges from which something follows by now that has not been drawn, whether their children still wait or not."""
+    parent = Task.objects.filter(pk=OuterRef("parent_id"))
+    ended = Exists(parent.filter(status__in=TERMINAL)) & ~Q(on_failure=OnFailure.HOLD)
+    unmet = Dependency.objects.filter(satisfied=False)
+    return unmet.filter(~Exists(parent) | Exists(parent.filter(status=TaskStatus.COMPLETED)) | Q(ended))
+
+
+def unfollowed(most: int) -> list[UnfollowedEnd]:
+    """The ends that were noted first, because more may follow from them."""
+    return list(UnfollowedEnd.objects.order_by("pk")[:most])

@@ -10,7 +10,7 @@ modules inside are parted by who asks for a move. Start with `holding.py`.
 
 from tasks.lifecycle.claims import Claim, ClaimedTask
 from tasks.lifecycle.creation import create
-from tasks.lifecycle.dependencies import recount
+from tasks.lifecycle.dependencies import forget_ends, recount
 from tasks.lifecycle.holding import (
     claim,
     claimed_before,
@@ -41,6 +41,7 @@ __all__ = [
     "delete",
     "fill_places",
     "forfeit",
+    "forget_ends",
     "free_lock",
     "hand_over",
     "has_ended_leases",

@@ -6,7 +6,8 @@ child ready. Who makes an edge, or has a child wait anew, locks the parents befo
 sees the edge, or the edge sees their end.
 
 A parent bears a mark from its first edge on; tasks without it complete with no look at this table. What follows from an end
-is done for MOST_AT_ONCE edges in its transaction; a duty finds the others, and whatever else is overdue, by `recount`.
+is done for MOST_AT_ONCE edges in its transaction. If there may be more, the end is noted there as unfollowed, and a duty draws
+the rest by `recount`, as it does for whatever else is overdue.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tasks.domain.submission import NewTask
 from tasks.domain.workflow import Consequence, OnFailure, consequence
 from tasks.lifecycle.effects import follow
 from tasks.lifecycle.rows import PLACE, assign, locked, make_ready_or_wait, place, write
-from tasks.models import Dependency, Task
+from tasks.models import Dependency, Task, UnfollowedEnd
 
 MOST_AT_ONCE = 1000
 
@@ -90,19 +91,32 @@ def tie(new_tasks: Iterable[NewTask], tasks: Sequence[Task], parents: Mapping[UU
 def follow_ends(tasks: Iterable[Task], now: datetime) -> list[Task]:
     """After these locked rows have moved: draw what follows for the children of those that have ended, and for theirs.
 
-    Returns what was moved, for `follow`.
+    Returns what was moved, for `follow`. Ends from which more may follow are noted.
     """
     ended = {task.pk: task.status for task in tasks if task.has_dependants and task.status in TERMINAL}
     if not ended:
         return []
     edges = _unsatisfied(MOST_AT_ONCE, parent_id__in=ended)
-    edges += _below([edge for edge in edges if _follows(edge, ended) is Consequence.CANCEL])
-    waiting = {task.pk: task for task in locked({edge.child_id for edge in edges}, _WAITS)} if edges else {}
-    return _judge(edges, ended, waiting, now)
+    below = _below([edge for edge in edges if _follows(edge, ended) is Consequence.CANCEL])
+    both = [*edges, *below]
+    waiting = {task.pk: task for task in locked({edge.child_id for edge in both}, _WAITS)} if both else {}
+    moved = _judge(both, ended, waiting, now)
+    unfollowed: set[UUID] = set()
+    if len(edges) == MOST_AT_ONCE:
+        unfollowed = ended.keys() - _read_whole(edges)
+    if len(below) == MOST_AT_ONCE:
+        unfollowed |= {task.pk for task in moved if task.has_dependants and task.status in TERMINAL}
+    UnfollowedEnd.objects.bulk_create([UnfollowedEnd(task_id=task_id) for task_id in sorted(unfollowed)])
+    return moved
+
+
+def _read_whole(edges: Sequence[Edge]) -> set[UUID]:
+    """The parents of which no edge is missing in a stretch; it is in their order, so all but the last one."""
+    return {edge.parent_id for edge in edges} - {edges[-1].parent_id}
 
 
 def _unsatisfied(most: int | None = None, **which: Collection[UUID]) -> list[Edge]:
-    rows = Dependency.objects.filter(satisfied=False, **which).order_by("child_id", "pk")
+    rows = Dependency.objects.filter(satisfied=False, **which).order_by("parent_id", "child_id")
     return [Edge(*row) for row in rows.values_list(*Edge._fields)[:most]]
 
 
@@ -227,6 +241,11 @@ def recount(task_ids: Collection[UUID], now: datetime) -> int:
     moved += follow_ends(moved, now)
     follow(moved)
     return len(moved)
+
+
+def forget_ends(ends: Collection[UnfollowedEnd]) -> None:
+    """Note no longer that more may follow from these ends. A later end of the same task has a note of its own."""
+    UnfollowedEnd.objects.filter(pk__in=[end.pk for end in ends]).delete()
 
 
 def _ended_parents(children: Collection[UUID]) -> tuple[list[Edge], dict[UUID, str | None]]:

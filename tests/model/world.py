@@ -30,7 +30,7 @@ from scheduling.runtime.duty import Duty
 from tasks import lifecycle, queues
 from tasks.domain.outcome import OutcomeVerdict
 from tasks.domain.states import TERMINAL, TaskStatus
-from tasks.models import Dependency, MetricSum, Queue, Task, TaskAttempt, TaskLog
+from tasks.models import Dependency, MetricSum, Queue, Task, TaskAttempt, TaskLog, UnfollowedEnd
 from tasks.queue import database_index, dispatch, keys, rebuild, redis_index, shards
 from tasks.queue.index import Hint
 from tests.model.acting import Acting
@@ -104,7 +104,7 @@ class World:
     def begin(self) -> None:
         """No tasks, two queues, an empty Redis, and a process that remembers nothing."""
         self.is_watched = False
-        for model in (TaskAttempt, TaskLog, Dependency, Task, MetricSum, Queue):
+        for model in (TaskAttempt, TaskLog, Dependency, UnfollowedEnd, Task, MetricSum, Queue):
             model.objects.all()._raw_delete("default")
         self.clock.moment = START
         if connection.vendor == "sqlite":

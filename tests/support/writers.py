@@ -37,6 +37,7 @@ OWNERS = {  # a module, or a package that ends with a slash
     "tasks.TaskAttempt": "tasks/audit.py",
     "tasks.TaskEvent": "tasks/webhooks/outbox.py",
     "tasks.TaskLog": "tasks/audit.py",
+    "tasks.UnfollowedEnd": "tasks/lifecycle/dependencies.py",
     "tasks.Webhook": "tasks/webhooks/subscriptions.py",
     "tasks.WebhookAttempt": "tasks/webhooks/deliveries.py",
     "tasks.WebhookDelivery": "tasks/webhooks/deliveries.py",
