@@ -15,11 +15,15 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True)
 class Ending:
-    """How one attempt ended: ``failed``, ``discarded``, ``lost``, or ``refused`` for a report that came too late."""
+    """How one attempt ended: ``failed``, ``discarded``, ``lost``, ``cancelled``, or ``refused`` for a report that came too late.
+
+    What an attempt still has to tell after its end is taken from whoever knows its claim's id.
+    """
 
     task_id: UUID
     attempt: int
     fencing_token: int
+    claim_id: UUID
     worker_id: UUID | None
     ending: str
     error: str
@@ -42,6 +46,8 @@ REFUSED = "refused"
 
 def record_endings(endings: Sequence[Ending], now: datetime) -> None:
     """Keep how attempts ended. A refused report that comes again adds nothing."""
+    if not endings:
+        return
     refused = [ending.task_id for ending in endings if ending.ending == REFUSED]
     kept = TaskAttempt.objects.filter(task_id__in=refused, ending=REFUSED) if refused else TaskAttempt.objects.none()
     known = set(kept.values_list("task_id", "fencing_token"))
@@ -50,6 +56,7 @@ def record_endings(endings: Sequence[Ending], now: datetime) -> None:
             task_id=ending.task_id,
             attempt=ending.attempt,
             fencing_token=ending.fencing_token,
+            claim_id=ending.claim_id,
             worker_id=ending.worker_id,
             ending=ending.ending,
             error=shortened(ending.error),

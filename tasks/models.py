@@ -87,6 +87,7 @@ class Task(models.Model):
     settled_token = models.PositiveBigIntegerField(
         default=0, help_text="the token of the last outcome that was accepted"
     )
+    settled_claim_id = models.UUIDField(null=True, help_text="the id of the claim whose outcome that was")
     lease_expires_at = models.DateTimeField(null=True)
     when_lost = models.CharField(
         max_length=8, choices=[(choice, choice) for choice in WhenLost], default=WhenLost.REASSIGN
@@ -136,6 +137,7 @@ class TaskAttempt(models.Model):
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="+")
     attempt = models.PositiveIntegerField()
     fencing_token = models.PositiveBigIntegerField()
+    claim_id = models.UUIDField(null=True, help_text="the id of its claim; versions before 0.2.0 did not keep it")
     worker_id = models.UUIDField(null=True)
     ending = models.CharField(max_length=16)
     error = models.TextField(default="")

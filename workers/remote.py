@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.identity import Identity
 from accounts.roles import Role
@@ -25,7 +25,7 @@ from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.outcome import Outcome, OutcomeVerdict
 from tasks.domain.states import MOVES, TaskStatus
 from tasks.domain.submission import Request
-from tasks.models import Task
+from tasks.models import Task, TaskAttempt
 from tasks.submission import Owner
 from workers import gateway, presence
 from workers.domain.card import WorkerCard
@@ -232,18 +232,39 @@ def results(lease: Lease) -> dict[str, Any]:
 
 
 def _own(leases: Sequence[Lease], identity: Identity) -> set[Lease]:
-    """Those that are in force, and the past ones of tasks of the account's team.
+    """Those that are in force, and the past ones of tasks of the account's team that are on record.
 
-    Of a past lease its token alone is left on the row, and nobody can prove any more to have held it.
+    Whoever held a lease knows its claim's id. The task keeps that of the last outcome, the other attempts are remembered with it.
     """
-    columns = ("pk", "team_id", "fencing_token", "claim_id")
-    rows = {
-        row[0]: row[1:] for row in Task.objects.filter(pk__in={each.task_id for each in leases}).values_list(*columns)
+    known: set[Lease] = set()
+    of_team: set[UUID] = set()
+    columns = ("team_id", "pk", "fencing_token", "claim_id", "settled_token", "settled_claim_id")
+    rows = Task.objects.filter(pk__in={each.task_id for each in leases})
+    for team_id, task_id, token, claim_id, settled_token, settled_claim_id in rows.values_list(*columns):
+        known.add(Lease(task_id, token, claim_id))
+        if team_id == identity.team_id:
+            of_team.add(task_id)
+            known.add(Lease(task_id, settled_token, settled_claim_id))
+    past = [each for each in leases if each not in known and each.task_id in of_team]
+    return known.intersection(leases) | _ended(past, identity)
+
+
+def _ended(leases: Sequence[Lease], identity: Identity) -> set[Lease]:
+    """Those under which attempts ended that did not complete.
+
+    Versions before 0.2.0 did not keep the claim's id; of what they recorded it must have been a worker of this account.
+    """
+    if not leases:
+        return set()
+    workers = Worker.objects.filter(account_id=identity.user_id).values("pk")
+    ends = TaskAttempt.objects.filter(
+        Q(claim_id__in={each.claim_id for each in leases}) | Q(claim_id=None, worker_id__in=workers),
+        task_id__in={each.task_id for each in leases},
+    ).exclude(ending=audit.REFUSED)
+    known = set(ends.values_list("task_id", "fencing_token", "claim_id"))
+    return {
+        each
+        for each in leases
+        for claim_id in (each.claim_id, None)
+        if (each.task_id, each.fencing_token, claim_id) in known
     }
-    return {each for each in leases if each.task_id in rows and _is_own(each, *rows[each.task_id], identity)}
-
-
-def _is_own(lease: Lease, team_id: UUID, token: int, claim_id: UUID | None, identity: Identity) -> bool:
-    if lease.fencing_token == token and claim_id is not None:
-        return lease.claim_id == claim_id
-    return 0 < lease.fencing_token <= token and team_id == identity.team_id

@@ -51,6 +51,7 @@ _ENDINGS = {
     "failed": "Attempt {} failed",
     "discarded": "Attempt {} gave up: another would not help",
     "lost": "Attempt {} was lost with its worker",
+    "cancelled": "Attempt {} was cancelled",
     REFUSED: "Attempt {} reported too late and was refused",
 }
 _LAST = {

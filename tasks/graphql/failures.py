@@ -34,7 +34,7 @@ class AttemptEnding(graphene.ObjectType):
 
     attempt = graphene.Int(required=True, description="Which attempt, counted from 1.")
     ending = graphene.String(
-        required=True, description="failed, discarded, lost with its worker, or refused: reported too late."
+        required=True, description="failed, discarded, lost with its worker, cancelled, or refused: reported too late."
     )
     error = graphene.String(description="What was wrong.")
     ended_at = DateTime(required=True, description="When that was recorded.")

@@ -127,7 +127,7 @@ def _settle_rows(
     retried = 0
     before = [hint_of(task) for task, _ in taken if task.status == TaskStatus.QUEUED]
     for task, outcome in taken:
-        task.settled_token = outcome.lease.fencing_token
+        task.settled_token, task.settled_claim_id = outcome.lease.fencing_token, outcome.lease.claim_id
         if task.status != TaskStatus.PROCESSING and not task.begun:
             task.attempts += 1  # it was given back when the lease was lost, but the task ran
         if outcome.kind is OutcomeKind.COMPLETED:
@@ -141,8 +141,9 @@ def _settle_rows(
             others.append(task)
     sources = MOVES["complete"].sources | MOVES["complete_late"].sources
     guard = bearing([outcome.lease for _, outcome in taken]) & Q(status__unindexed__in=sources)
-    write(completed, guard, ["settled_token", "attempts", "result", "error"])
-    write(others, guard, ["settled_token", "failures", "retries", "error", "scheduled_at", *PLACE, "completed_at"])
+    settled = ["settled_token", "settled_claim_id"]
+    write(completed, guard, [*settled, "attempts", "result", "error"])
+    write(others, guard, [*settled, "failures", "retries", "error", "scheduled_at", *PLACE, "completed_at"])
     drop_after_commit(before)
     run_seconds = [outcome.run_seconds for _, outcome in taken if outcome.kind is OutcomeKind.COMPLETED]
     return metrics.observed(metrics.RUN_SECONDS, run_seconds) + Counter({(metrics.RETRIES, ""): retried})

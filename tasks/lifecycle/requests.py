@@ -22,7 +22,9 @@ from tasks.lifecycle.rows import (
     NO_LEASE,
     PLACE,
     assign,
+    ending_of,
     erase,
+    lease_of,
     make_ready_or_wait,
     place,
     require,
@@ -56,6 +58,8 @@ def cancel_all(task_ids: Collection[UUID], wanted: Q, now: datetime) -> int:
 
 def _cancel(tasks: Sequence[Task], now: datetime) -> None:
     ready = [task for task in tasks if task.status == TaskStatus.QUEUED]
+    running = [task for task in tasks if task.status == TaskStatus.PROCESSING]
+    endings = [ending_of(task, lease_of(task), "cancelled", "") for task in running]
     hints = [hint_of(task) for task in ready]
     limited = [task.pk for task in tasks if task.hold == Hold.LIMIT]
     for task in tasks:
@@ -65,6 +69,7 @@ def _cancel(tasks: Sequence[Task], now: datetime) -> None:
         assign(task, now, status=TaskStatus.CANCELLED, hold=Hold.NONE, completed_at=now, **lease)
     columns = ["completed_at", "lease_owner", "claim_id", "lease_expires_at"]
     write(tasks, Q(status__unindexed__in=MOVES["cancel"].sources), columns)
+    audit.record_endings(endings, now)
     for task in tasks:
         let_locks_end(task)
     if limited:

@@ -103,7 +103,7 @@ def history(task: Task) -> History:
 
 def ending_of(task: Task, lease: Lease, ending: str, error: str) -> audit.Ending:
     """What is remembered of an attempt that did not complete."""
-    return audit.Ending(task.pk, task.attempts, lease.fencing_token, task.lease_owner, ending, error)
+    return audit.Ending(task.pk, task.attempts, lease.fencing_token, lease.claim_id, task.lease_owner, ending, error)
 
 
 def assign(task: Task, now: datetime, **values: Any) -> None:

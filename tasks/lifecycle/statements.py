@@ -86,8 +86,8 @@ def completion_of(results: Mapping[Lease, Any], now: datetime) -> Statement:
     token, token_values = _chosen(tokens)
     sql = f"""
         {_update()} SET status = '{TaskStatus.COMPLETED}', result = {result}, error = '', hold = '{Hold.NONE}',
-            completed_at = %s, updated_at = %s, settled_token = fencing_token, version = version + 1, lease_owner = NULL,
-            claim_id = NULL, lease_expires_at = NULL, held_until = NULL, begun = %s
+            completed_at = %s, updated_at = %s, settled_token = fencing_token, settled_claim_id = claim_id,
+            version = version + 1, lease_owner = NULL, claim_id = NULL, lease_expires_at = NULL, held_until = NULL, begun = %s
         WHERE id IN ({_places(tokens)}) AND status IN ({_states("complete")}) AND fencing_token = {token}
             AND claim_id IN ({_places(claims)}) AND lock_fencing_number = 0 AND capped = 0
             AND has_dependants = 0"""

@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 
 from accounts.identity import Identity
-from tasks import failures
+from dtq_site.foundation.database import database_clock
+from tasks import failures, lifecycle
 from tasks.domain.outcome import OutcomeKind
 from tasks.models import Task
-from tests.integration.graphql.making import data, finish, make_task
+from tests.integration.graphql.making import data, finish, make_task, start
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +111,18 @@ def test_a_task_tells_how_its_attempts_ended_that_did_not_complete(viewer: Ident
     (ending,) = query["task"]["endings"]
     assert (ending["attempt"], ending["ending"], ending["error"]) == (1, "failed", "first")
     assert UUID(ending["workerId"])
+
+
+def test_of_a_task_that_was_cancelled_an_attempt_is_told_only_if_it_ran(viewer: Identity):
+    running, waiting = start(make_task()), make_task()
+
+    for task in (running, waiting):
+        lifecycle.cancel(task.pk, database_clock.now())
+
+    (ending,) = data(ENDINGS, viewer, id=str(running.pk))["task"]["endings"]
+    assert (ending["attempt"], ending["ending"], ending["error"]) == (1, "cancelled", None)
+    assert ending["workerId"] == str(running.lease_owner)
+    assert data(ENDINGS, viewer, id=str(waiting.pk)) == {"task": {"endings": []}}
 
 
 def test_a_task_that_completed_has_no_such_ending(viewer: Identity):

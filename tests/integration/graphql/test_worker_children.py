@@ -100,7 +100,7 @@ def test_a_guessed_lease_of_a_task_does_not_let_anything_wait_for_it(worker: Wor
     count = Task.objects.count()
 
     spy = {"name": NAME, "idempotencyKey": "k", "dependsOn": [str(done.pk)]}
-    assert refused(lambda: worker.enqueue(guessed, spy)) == ("NOT_FOUND", "inputs[0].dependsOn[0]")
+    assert refused(lambda: worker.enqueue(guessed, spy)) == ("NOT_FOUND", "parent")
 
     assert Task.objects.count() == count
     assert not Dependency.objects.exists()

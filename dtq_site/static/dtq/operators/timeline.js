@@ -7,6 +7,7 @@ const ENDINGS = {
   failed: ["warn", (each) => `Attempt ${each.attempt} failed`],
   discarded: ["bad", (each) => `Attempt ${each.attempt} gave up: another would not help`],
   lost: ["bad", (each) => `Attempt ${each.attempt} was lost with its worker`],
+  cancelled: ["", (each) => `Attempt ${each.attempt} was cancelled`],
   refused: ["warn", (each) => `Attempt ${each.attempt} reported too late and was refused`],
 };
 const LAST = {
