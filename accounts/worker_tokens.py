@@ -139,6 +139,14 @@ def issued(limit: int, offset: int) -> QuerySet[WorkerToken]:
     return WorkerToken.objects.select_related("account__team")[offset : offset + limit]
 
 
+def queues_of(token_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """For which queues these tokens are, or were; none is all of them. Of one that is gone nothing is said."""
+    if not token_ids:
+        return {}
+    rows = WorkerToken.objects.filter(pk__in=token_ids).values_list("pk", "queues")
+    return {token_id: frozenset(queues) for token_id, queues in rows}
+
+
 def is_worker_token(text: str) -> bool:
     """Whether it is of this kind; whether it holds, `identify` says."""
     return text.startswith(PREFIX)

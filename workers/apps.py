@@ -17,9 +17,9 @@ class WorkersConfig(AppConfig):
         from tasks import announced
         from tasks import selectors as tasks_selectors
         from tasks.explanation import explain_by
-        from workers import explanation, remote, selectors
+        from workers import announcements, explanation, remote, selectors
 
-        announced.fill(selectors.announced_defaults)
+        announced.fill(announcements.announced_defaults)
         explain_by(explanation.explain)
         tasks_selectors.find_workers_by(selectors.registered_by)
         worker_tokens.when_revoked(remote.end_leases)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -13,16 +12,10 @@ from django.conf import settings
 from django.db.models import Min, Q, QuerySet
 
 from accounts.identity import Identity
-from dtq_site.foundation.clock import elapsed_clock
 from tasks.domain.states import TaskStatus
-from tasks.domain.submission import Defaults
-from tasks.handling.declaration import Declaration
 from tasks.models import Task
 from workers.domain.liveness import WorkerStatus
 from workers.models import Worker
-
-_ANNOUNCEMENTS_SECONDS = 2.0
-_announcements: tuple[float, dict[tuple[UUID | None, str], Declaration]] = (float("-inf"), {})
 
 
 def workers(identity: Identity) -> list[Worker]:
@@ -106,31 +99,6 @@ def lease_ends(worker_ids: Iterable[UUID]) -> dict[UUID, datetime]:
     """When the first lease of each of the workers ends, of those that hold any."""
     owners = Task.objects.filter(status=TaskStatus.PROCESSING, lease_owner__in=list(worker_ids))
     return dict(owners.values_list("lease_owner").annotate(Min("lease_expires_at")))
-
-
-def announced_defaults(name: str, team_id: UUID | None) -> Defaults | None:
-    """What the newest worker that knows the handler announced of it, the team's own before those that serve all teams; a few
-    seconds old at most.
-    """
-    global _announcements
-    read_at, announcements = _announcements
-    if elapsed_clock() - read_at > _ANNOUNCEMENTS_SECONDS:
-        announcements = _read_announcements()
-        _announcements = (elapsed_clock(), announcements)
-    return announcements.get((team_id, name)) or announcements.get((None, name))
-
-
-def _read_announcements() -> dict[tuple[UUID | None, str], Declaration]:
-    """By team and name. Limits hold for all teams, so what one team's worker says of them does not count."""
-    oldest_first = Worker.objects.order_by("started_at").values_list("team_id", "handlers")
-    said = {(team, name): Declaration.from_json(each) for team, known in oldest_first for name, each in known.items()}
-    return {
-        (team, name): _limited_by(each, said.get((None, name), Declaration())) for (team, name), each in said.items()
-    }
-
-
-def _limited_by(said: Declaration, common: Declaration) -> Declaration:
-    return replace(said, rate=common.rate, burst=common.burst, max_running=common.max_running, per=common.per)
 
 
 def known() -> int:

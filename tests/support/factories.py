@@ -27,7 +27,7 @@ from tasks.models import Task
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import Hint
 from tasks.webhooks import outbox
-from workers import open_queues, selectors
+from workers import announcements, open_queues
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=15)
@@ -69,7 +69,7 @@ def forget_what_processes_remember() -> None:
     outbox.forget_known()
     redis_index.cache_clear()
     open_queues.forget_queues()
-    selectors._announcements = (float("-inf"), {})
+    announcements.forget_known()
 
 
 def in_own_connection(action: Callable[[], Any]) -> Any:

@@ -16,7 +16,7 @@ from tests.integration.graphql.making import data, make_task, refusal, start
 from tests.integration.graphql.working import send_as
 from tests.support.factories import claim, lease_of
 from tests.support.worker_client import WorkerClient, completed
-from workers import presence, selectors
+from workers import announcements, presence
 from workers.domain.card import WorkerCard
 
 pytestmark = pytest.mark.django_db
@@ -124,7 +124,7 @@ def test_a_remote_worker_that_declares_its_handlers_is_held_to_the_limits_that_t
     card = WorkerCard(uuid4(), "w", "host", 1, (), {"sync": declared}, 5, "direct", "1")
     presence.sign_on(card, database_clock.now())
     worker = WorkerClient(send_as(worker_account), declarations=[{"name": "sync", "maxRetries": 2}])
-    selectors._announcements = (float("-inf"), {})
+    announcements.forget_known()
     ann, again, bob = (make_task(name="sync", payload={"account": account}) for account in ("ann", "ann", "bob"))
 
     claimed = worker.claim(limit=9)
