@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from accounts.models import Team, User
+from accounts.roles import Role
 
 
 def users(limit: int, offset: int) -> QuerySet[User]:
@@ -27,3 +29,10 @@ def teams(limit: int, offset: int) -> QuerySet[Team]:
 def team(team_id: UUID | None) -> Team | None:
     """One team."""
     return Team.objects.filter(id=team_id).first()
+
+
+def admins_among(user_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the accounts that are of role admin."""
+    return (
+        set(User.objects.filter(pk__in=user_ids, role=Role.ADMIN).values_list("pk", flat=True)) if user_ids else set()
+    )

@@ -17,6 +17,7 @@ from dtq_site.foundation.clock import host_now
 from dtq_site.foundation.database import database_clock
 from tasks import Discard, TaskContext, task
 from tasks.domain.webhooks import HANDLER as DELIVER_WEBHOOK
+from tasks.domain.webhooks import QUEUE as WEBHOOKS_QUEUE
 from tasks.http_guard import GuardedTransport
 from tasks.http_request import exchange
 
@@ -113,7 +114,7 @@ def daily_report(
 
 @task(
     DELIVER_WEBHOOK,
-    queue="webhooks",
+    queue=WEBHOOKS_QUEUE,
     timeout=120,
     takes_context=True,
     max_running=DELIVERIES_AT_ONCE,

@@ -40,6 +40,9 @@ class Queue(models.Model):
     concurrency_limit = models.PositiveIntegerField(
         null=True, help_text="how many of its tasks run at a time; null is no limit"
     )
+    team_id = models.UUIDField(
+        null=True, help_text="the team of whose share it is; null: of none, as the installation made it"
+    )
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:

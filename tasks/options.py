@@ -81,6 +81,13 @@ class TasksOptions:
     max_queues: int = option(
         1000, env="DTQ_MAX_QUEUES", minimum=1, maximum=100_000, help="how many queues there may be."
     )
+    team_queues: int = option(
+        100,
+        env="DTQ_TEAM_QUEUES",
+        minimum=0,
+        maximum=100_000,
+        help="how many of the queues one team's users and remote workers may make; what admins and code make does not count.",
+    )
     allow_private_addresses: bool = option(
         False,
         env="DTQ_HTTP_ALLOW_PRIVATE",

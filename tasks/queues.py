@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count
 
+from accounts.selectors import admins_among
 from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.errors import BadInput, NotFound
+from tasks.domain import webhooks
 from tasks.domain.limits import NO_RATE, check_cap
 from tasks.domain.priority import level_ms as _level_ms
 from tasks.domain.rates import check_burst, read_rate
+from tasks.domain.submission import DEFAULT_QUEUE
 from tasks.models import Queue
 
 REMEMBERED_SECONDS = 1.0
 DEFAULT_WEIGHT, HEAVIEST = 1, 1000
 LONGEST_AGEING_SECONDS = 7 * 86_400
+ESSENTIAL = frozenset({DEFAULT_QUEUE, webhooks.QUEUE})
+"""Queues of the installation itself: they can be made however many there are."""
+
+
+class Asker(NamedTuple):
+    """Who asks for a queue: an account, in whose team's name; None for code of this installation."""
+
+    team_id: UUID
+    user_id: UUID | None
+
+
+_NOBODY: Mapping[str, Asker] = MappingProxyType({})
 
 _known: tuple[float, Mapping[str, int]] = (float("-inf"), {})
 _lock = threading.Lock()
@@ -34,22 +53,54 @@ class _Made(threading.local):
 _made = _Made()
 
 
-def ensure(names: Collection[str], now: datetime) -> dict[str, int]:
+def ensure(names: Collection[str], now: datetime, askers: Mapping[str, Asker] = _NOBODY) -> dict[str, int]:
     """Make sure that a row exists for each queue name; returns for each what one level of priority is worth, in ms of age.
 
-    What is known is a second old at most. Raises BadInput when there would be too many queues.
+    What is known is a second old at most. Raises BadInput when there would be too many queues, or more than the team's share
+    of whoever asks, unless that is an admin. `askers` leaves out what code of this installation asks for.
     """
     known = _remembered()
     missing = set(names) - known.keys()
     if missing:
         known = {**known, **_read(missing)}
         new = missing - known.keys()
-        if new and Queue.objects.count() + len(new) > settings.DTQ_TASKS.max_queues:
-            raise BadInput(f"There are {settings.DTQ_TASKS.max_queues} queues already; use one of them.", field="queue")
-        Queue.objects.bulk_create([Queue(name=name, created_at=now) for name in sorted(new)], ignore_conflicts=True)
+        if new:
+            _make(new, now, askers)
         _made.names |= new
         known = {**known, **dict.fromkeys(new, _level_ms(None))}
     return {name: known[name] for name in names}
+
+
+def _make(names: Collection[str], now: datetime, askers: Mapping[str, Asker]) -> None:
+    bounded = set(names) - ESSENTIAL
+    users = {name: asker.user_id for name, asker in askers.items() if name in bounded and asker.user_id is not None}
+    admins = admins_among(set(users.values()))
+    teams = {name: askers[name].team_id for name, user_id in users.items() if user_id not in admins}
+    if bounded:
+        _check_room(sorted(bounded), teams)
+    rows = [Queue(name=name, team_id=teams.get(name), created_at=now) for name in sorted(names)]
+    Queue.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _check_room(names: Sequence[str], teams: Mapping[str, UUID]) -> None:
+    """Raise BadInput if there is no room for these queues, of which `teams` has those that count against a share."""
+    options = settings.DTQ_TASKS
+    if teams:  # one after the other: each is to count what the others have made
+        list(Queue.objects.select_for_update().filter(name=DEFAULT_QUEUE).values_list("pk"))
+    there = dict(Queue.objects.values_list("team_id").annotate(Count("pk")))
+    for team_id, wanted in Counter(teams.values()).items():
+        if there.get(team_id, 0) + wanted > options.team_queues:
+            raise BadInput(
+                f"There is no queue {next(iter(teams))!r}, and the team may make {options.team_queues} only (DTQ_TEAM_QUEUES). "
+                "Name one that there is, also in the place of a handler's own, or have an admin make it by a task of theirs.",
+                field="queue",
+            )
+    if sum(there.values()) + len(names) > options.max_queues:
+        raise BadInput(
+            f"There is no queue {names[0]!r}, and there are {options.max_queues} queues already; use one of them, also in the "
+            "place of a handler's own, or have DTQ_MAX_QUEUES raised.",
+            field="queue",
+        )
 
 
 def level_ms(name: str) -> int:

@@ -11,6 +11,7 @@ from tasks.domain.states import Hold, TaskStatus
 HANDLER = "deliver-webhook"
 """Whose tasks deliver, and are themselves told of to nobody."""
 
+QUEUE = "webhooks"
 KEY_PREFIX = "webhook:"
 MAX_DESCRIPTION, MAX_REASON, MAX_EVENT = 200, 500, 24
 

@@ -127,7 +127,7 @@ class TasksMutation(WorkflowMutation, BulkMutation, HandlerLimitsMutation):
         """Check the changes like a creation, then write them if the task has not started."""
         task, now = visible_task(info, id), info.context.clock.now()
         with fields_of("input"):
-            task = lifecycle.update(task.pk, read_changes(input, task, now), now)
+            task = lifecycle.update(task.pk, read_changes(input, task, now), now, info.context.identity.user_id)
         return with_related([task], info)[0]
 
     @staticmethod

@@ -6,7 +6,7 @@ sums of metrics included, and Redis another one, from which it learns whether an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -47,12 +47,12 @@ def _create(new_tasks: Sequence[NewTask], chosen: Sequence[UUID], now: datetime)
     origin = _origin()
     rows = [_new_row(new, id_, levels[new.spec.queue], origin, now) for new, id_ in zip(new_tasks, chosen, strict=True)]
     if any(new.parents for new in new_tasks):
-        tasks = _insert_tied(new_tasks, rows, levels, now)
+        tasks = _insert_tied(new_tasks, rows, now)
     elif queues.are_known(levels) and not connection.in_atomic_block:
         tasks = [task_of(row) for row in rows]
         write_together([*inserts(rows), metrics.addition(metrics.created(tasks))])
     else:
-        tasks = _insert(rows, levels, now)
+        tasks = _insert(rows, now)
     add_after_commit(tasks)
     transitions.created(tasks)
     events.publish_after_commit(Change.CREATED, chosen)
@@ -66,8 +66,8 @@ def _origin() -> Row:
 
 
 @repeats_lock_conflicts
-def _insert(rows: Sequence[Row], queue_names: Collection[str], now: datetime) -> list[Task]:
-    queues.ensure(queue_names, now)
+def _insert(rows: Sequence[Row], now: datetime) -> list[Task]:
+    _ensure_queues(rows, now)
     for statement in inserts(rows):
         statement.run()
     tasks = [task_of(row) for row in rows]
@@ -76,11 +76,9 @@ def _insert(rows: Sequence[Row], queue_names: Collection[str], now: datetime) ->
 
 
 @repeats_lock_conflicts
-def _insert_tied(
-    new_tasks: Sequence[NewTask], rows: Sequence[Row], queue_names: Collection[str], now: datetime
-) -> list[Task]:
+def _insert_tied(new_tasks: Sequence[NewTask], rows: Sequence[Row], now: datetime) -> list[Task]:
     """Insert tasks of which some depend on others: on some that are there, whose rows come first, or on each other."""
-    queues.ensure(queue_names, now)
+    _ensure_queues(rows, now)
     parents = dependencies.lock_parents(new_tasks, {row["id"] for row in rows})
     needed = {parent.task_id for new in new_tasks for parent in new.parents}
     marked = [row | {"has_dependants": row["id"] in needed} for row in rows]
@@ -91,6 +89,11 @@ def _insert_tied(
     metrics.record(metrics.created(tasks))
     outbox.record(tasks)  # one whose parent has ended badly is cancelled already
     return tasks
+
+
+def _ensure_queues(rows: Sequence[Row], now: datetime) -> None:
+    askers = {row["queue"]: queues.Asker(row["team_id"], row["user_id"]) for row in rows}
+    queues.ensure(askers.keys(), now, askers)
 
 
 def _new_row(new: NewTask, id_: UUID, level_ms: int, origin: Row, now: datetime) -> Row:

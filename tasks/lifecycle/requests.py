@@ -153,9 +153,10 @@ _JUDGED = _COUNTED | {"priority"}
 
 
 @repeats_lock_conflicts
-def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
+def update(task_id: UUID, changes: Mapping[str, Any], now: datetime, user_id: UUID | None = None) -> Task:
     """Change checked columns of a task that has not started. Raises NotFound, or Conflict once it has.
 
+    `user_id` is who asks for it, if it is an account: a queue that is new counts against the share of the task's team.
     A new `scheduled_at` in the future makes a QUEUED task wait again; one in the past makes a waiting task ready.
     """
     task = the(task_id)
@@ -167,7 +168,8 @@ def update(task_id: UUID, changes: Mapping[str, Any], now: datetime) -> Task:
             "The attempt that was cancelled before may still run, and counts for the limits of its queue and payload; "
             "change these once its worker has stopped."
         )
-    queues.ensure([changes.get("queue", task.queue)], now)
+    queue = changes.get("queue", task.queue)
+    queues.ensure([queue], now, {queue: queues.Asker(task.team_id, user_id)})
     before, waited_for, lock, hint = task.status, task.hold, task.lock, hint_of(task)
     assign(task, now, **changes)
     if (waited_for == Hold.LOCK and task.lock != lock) or (waited_for == Hold.LIMIT and _JUDGED & changes.keys()):
