@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Adds two columns."""
 
-    dependencies = [("tasks", "0013_webhooks")]
+    dependencies = [("tasks", "0014_unfollowed_ends")]
     operations = [
         migrations.AddField(
             model_name="task",

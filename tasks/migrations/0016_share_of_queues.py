@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Adds a column."""
 
-    dependencies = [("tasks", "0014_claims_of_past_attempts")]
+    dependencies = [("tasks", "0015_claims_of_past_attempts")]
     operations = [
         migrations.AddField(
             model_name="queue",
