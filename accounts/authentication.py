@@ -67,7 +67,7 @@ def verify_login(*, login: str, password: str, address: str) -> User:
         raise Unauthenticated(_WRONG)
     column = "email" if "@" in login else "username"
     user = User.objects.select_related("team").filter(**{column: login}).first()
-    return _verified(user, password, account=str(user.id) if user else login, address=address)
+    return _verified(user, password, account=login, address=address)
 
 
 def change_password(*, identity: Identity, session_id: UUID, current: str, new: str, address: str) -> None:
@@ -77,7 +77,7 @@ def change_password(*, identity: Identity, session_id: UUID, current: str, new: 
     """
     user = User.objects.filter(id=identity.user_id).first()
     try:
-        user = _verified(user, current, account=str(identity.user_id), address=address)
+        user = _verified(user, current, account=identity.username, address=address)
     except Unauthenticated:
         raise BadInput("This is not your present password.", field="current") from None
     credentials.check_new_password(new, user, field="new")
@@ -145,7 +145,11 @@ def identity_from_token(raw: str) -> Identity:
 
 
 def _verified(user: User | None, password: str, *, account: str, address: str) -> User:
-    """The user, if active and the password is right; else raises Unauthenticated, as slowly for no user as for one."""
+    """The user, if active and the password is right; else raises Unauthenticated, as slowly for no user as for one.
+
+    Guesses are counted by `account`, the name or address that was typed: counted by the row, they would tell which two are of
+    one account, and that there is one.
+    """
     credentials.check_password_text(password, field="password")
     attempt = throttle.reserve_login(account=account, address=address)
     if user is None:
@@ -161,7 +165,8 @@ def _fits(user: User, password: str) -> bool:
     try:
         return check_password(password, user.password, lambda text: registration.rehash_password(user, text))
     except ValueError:
-        return False  # bcrypt refuses more than 72 bytes
+        make_password(password)  # bcrypt refuses more than 72 bytes, and must not be the quicker for it
+        return False
 
 
 def _spend(raw: str) -> tuple[User, UUID]:

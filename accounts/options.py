@@ -45,10 +45,18 @@ class AccountsOptions:
         help="whether anybody may register; auto is open in development and closed in production.",
     )
     login_failures_per_account: int = option(
-        10, env="DTQ_LOGIN_FAILURES_PER_ACCOUNT", minimum=1, maximum=10_000, help="failed logins a minute and account."
+        10,
+        env="DTQ_LOGIN_FAILURES_PER_ACCOUNT",
+        minimum=1,
+        maximum=10_000,
+        help="failed logins a minute with one user name or e-mail address.",
     )
     login_failures_per_address: int = option(
-        30, env="DTQ_LOGIN_FAILURES_PER_ADDRESS", minimum=1, maximum=10_000, help="failed logins a minute and address."
+        30,
+        env="DTQ_LOGIN_FAILURES_PER_ADDRESS",
+        minimum=1,
+        maximum=10_000,
+        help="failed logins a minute from one network address.",
     )
     registrations_per_address: int = option(
         10,

@@ -1,4 +1,4 @@
-"""Limits failed logins, per account and per address, and registrations per address.
+"""Limits failed logins, per account as it is typed and per address, and registrations per address.
 
 A login is reserved before its password is hashed and given back when the password was right. Counting failures
 afterwards would let any number of parallel guesses pass while none has failed yet, and a flood wants us to hash.
@@ -124,7 +124,7 @@ def throttle_at(redis_url: str) -> Throttle:
 
 
 def reserve_login(*, account: str, address: str) -> Attempt:
-    """Count a login within the limits of the settings; raises RateLimited."""
+    """Count a login within the limits of the settings; `account` is what was typed, folded. Raises RateLimited."""
     options = settings.DTQ_ACCOUNTS
     limits = {
         key_of("account", account): options.login_failures_per_account,

@@ -71,14 +71,22 @@ def test_a_bcrypt_hash_is_accepted_and_replaced_by_argon2(settings: Settings):
     assert authentication.identity_from_token(earlier).user_id == user.id
 
 
-def test_a_password_that_bcrypt_refuses_is_only_a_wrong_one(settings: Settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptPasswordHasher"]
+def test_a_password_that_bcrypt_refuses_is_only_a_wrong_one_and_costs_a_hash(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    bcrypts = "django.contrib.auth.hashers.BCryptPasswordHasher"
+    settings.PASSWORD_HASHERS = [*settings.PASSWORD_HASHERS, bcrypts]
     user = make_user("ann")
+    imported = "bcrypt$" + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    User.objects.filter(id=user.id).update(password=imported)
+    hashed = []
+    encode = MD5PasswordHasher.encode
+    monkeypatch.setattr(MD5PasswordHasher, "encode", lambda *args: hashed.append(args[1]) or encode(*args))
 
     with pytest.raises(Unauthenticated):
         sign_in("ann", "x" * 73)
 
-    assert User.objects.get(id=user.id).password == user.password
+    assert (User.objects.get(id=user.id).password, hashed) == (imported, ["x" * 73])
 
 
 def test_a_rehash_does_not_undo_a_change_of_password_that_came_first():

@@ -42,7 +42,7 @@ def test_after_ten_failures_an_account_is_closed_even_to_the_right_password():
     make_user("ann")
     make_user("bob")
     for number in range(10):
-        fail(("ann", "ann@example.com", "ANN")[number % 3], f"192.0.2.{number}")
+        fail(("ann", " Ann", "ANN ")[number % 3], f"192.0.2.{number}")
 
     with pytest.raises(RateLimited) as refusal:
         sign_in("ann", PASSWORD)
@@ -59,6 +59,23 @@ def test_an_unknown_account_closes_like_a_known_one():
 
     with pytest.raises(RateLimited):
         sign_in("Nobody")
+
+
+@both_ways
+@pytest.mark.django_db
+@pytest.mark.parametrize("known", [True, False])
+def test_the_count_does_not_tell_whether_a_name_and_an_address_are_of_one_account(known: bool):
+    if known:
+        make_user("ann")
+
+    for number in range(5):
+        fail("ann", f"192.0.2.{number}")
+    for number in range(10):
+        fail("ann@example.com", f"192.0.2.{number}")
+
+    with pytest.raises(RateLimited):
+        sign_in("ann@example.com")
+    fail("ann")
 
 
 @both_ways
