@@ -50,8 +50,7 @@ class DayFilter(TextFilter):
             day = None
         if day is None:
             return queryset.none()
-        start = datetime.combine(day, time.min, UTC)
-        return queryset.filter(at__gte=start, at__lt=start + timedelta(days=1))
+        return queryset.filter(at__range=[datetime.combine(day, moment, UTC) for moment in (time.min, time.max)])
 
 
 class ActorFilter(TextFilter):

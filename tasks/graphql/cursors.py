@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +34,7 @@ def position_at(cursor: str, order: TaskOrder) -> Position:
         )
     try:
         return tuple(_READ[column](value) for column, value in zip(order.columns, values, strict=True))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise _refusal() from None
 
 
@@ -52,7 +52,7 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError
-    return moment
+    return moment.astimezone(UTC)
 
 
 _READ: Mapping[str, Callable[[Any], Any]] = {

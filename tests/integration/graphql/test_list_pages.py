@@ -89,6 +89,8 @@ def test_what_is_no_cursor_of_this_list_is_refused(user: Identity, cursor: str):
         ("PRIORITY", ["5", 1, str(UUID(int=1))]),
         ("UPDATED", ["2030-01-01T00:00:00", str(UUID(int=1))]),
         ("UPDATED", [7, str(UUID(int=1))]),
+        ("UPDATED", ["0001-01-01T00:00:00+23:00", str(UUID(int=1))]),
+        ("UPDATED", ["9999-12-31T23:59:59-23:00", str(UUID(int=1))]),
     ],
 )
 def test_a_cursor_with_wrong_values_is_refused(user: Identity, order: str, values: list[Any]):
