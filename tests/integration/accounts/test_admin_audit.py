@@ -73,7 +73,14 @@ def test_entries_are_found_by_who_what_when_and_of_what(browser: Client):
     assert listed(browser, "?q=queue:a") == ["queue:art"]
     assert listed(browser, f"?day={now - timedelta(days=3):%Y-%m-%d}") == ["queue:art"]
     assert listed(browser, "?hours=24&q=queue:") == ["queue:mail", "queue:mail"]
-    for nothing in ("?day=2030-13-45", "?day=tomorrow", "?day=9999-12-31", "?actor=nobody", "?action=queue.lost", "?q=mail"):
+    for nothing in (
+        "?day=2030-13-45",
+        "?day=tomorrow",
+        "?day=9999-12-31",
+        "?actor=nobody",
+        "?action=queue.lost",
+        "?q=mail",
+    ):
         assert listed(browser, nothing) == []
 
 
