@@ -20,14 +20,22 @@ from twisted.internet import reactor  # noqa: E402
 from twisted.internet.defer import Deferred  # noqa: E402
 
 from dtq_site.foundation.clock import elapsed_clock  # noqa: E402
+from dtq_site.foundation.logging import log_events  # noqa: E402
+from dtq_site.foundation.observer import Observer  # noqa: E402
 from dtq_site.serving import DRAIN_SECONDS  # noqa: E402
 
 _CANCEL_SECONDS = 2.0
 _LOOK_SECONDS = 0.02
 
 
+_observer = Observer(log_events("dtq.requests"))
+
+
 class DrainingServer(Server):
-    """A Daphne that ends by taking no more connections, answering what it was asked, and only then closing the others."""
+    """A Daphne that ends by taking no more connections, answering what it was asked, and only then closing the others.
+
+    Its requests are lines of the log like all others, in place of Daphne's own access log.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -45,6 +53,17 @@ class DrainingServer(Server):
             protocol.channel.persistent = False
             message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
         await super().handle_reply(protocol, message)
+
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        """A line for each answer. What follows the `?` of an address is in none: that may be a password or a token."""
+        if protocol == "http" and action == "complete":
+            _observer.emit(
+                "request.answered",
+                method=details["method"],
+                path=details["path"].partition("?")[0],
+                status=details["status"],
+                milliseconds=round(details["time_taken"] * 1000, 1),
+            )
 
     def kill_all_applications(self) -> Deferred[None]:
         """What Twisted waits for before it stops: here the requests come to their end first."""

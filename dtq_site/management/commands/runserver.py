@@ -15,6 +15,10 @@ class Command(DaphneCommand):
 
     default_port = str(settings.DTQ_SITE.port)
 
+    def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        """Daphne's line, without what follows the `?` of an address: that may be a password or a token."""
+        super().log_action(protocol, action, {**details, "path": details["path"].partition("?")[0]})
+
     def run(self, **options: Any) -> None:
         """Hold the embedded Redis, in the reloader's parent too, so that it outlives a reload; then serve."""
         if settings.REDIS_IS_EMBEDDED:
