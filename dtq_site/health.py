@@ -2,8 +2,10 @@
 
 Without the database, or without our tables in it, nothing works, so that is 503. Without Redis, a worker or a scheduler
 tasks are still accepted and none is lost, so that is 200 with the status ``degraded``. So it is while a duty of the scheduler
-fails or is behind, while a queue is stuck: its oldest task has waited for too long, and none of it runs, and while the
-database answers, but is too busy to tell all that within the time.
+fails or is behind, while a queue is stuck: its oldest task has waited for too long, none of it runs, and none has ended
+lately, and while the database answers, but is too busy to tell all that within the time.
+
+Everybody may ask, so the answer counts queues that are stuck; their names are for those who may see queues.
 
 A server that hangs is told from one that is slow by nothing but time, so every probe answers within `ANSWER_SECONDS`, whatever
 becomes of the connections on which it looks.
@@ -33,10 +35,10 @@ from scheduling import selectors as scheduling
 from scheduling.duty_states import DutyHealth, duty_states
 from scheduling.queue_reports import oldest_seconds
 from tasks import selectors as tasks
-from tasks.domain.states import TaskStatus
 from tasks.models import Queue
 from tasks.queue.dispatch import redis_index
 from tasks.queue.index import IndexLost
+from tasks.standstill import standing_still
 from workers import selectors as workers
 
 ANSWER_SECONDS = 2.0
@@ -75,8 +77,12 @@ def _read_rows() -> Check:
     """What the rows say, as parts of the report."""
     now = database_clock.now()
     online, total = len(workers.online(now)), workers.known()
-    checks = {"workers": {"status": "ok" if online else "none"}, **_check_scheduling(now), **_check_queues(now)}
-    return {"workers": {"online": online, "total": total}, "queue": tasks.backlog(), "checks": checks}
+    return {
+        "workers": {"online": online, "total": total},
+        "queue": tasks.backlog(),
+        "checks": {"workers": {"status": "ok" if online else "none"}, **_check_scheduling(now)},
+        "stuck": _stuck_queues(now),
+    }
 
 
 def _check_scheduling(now: datetime) -> dict[str, Check]:
@@ -91,13 +97,20 @@ def _check_scheduling(now: datetime) -> dict[str, Check]:
     return {"scheduler": {"status": "ok"}, **{f"duty {each.name}": {"status": each.health(now)} for each in unwell}}
 
 
-def _check_queues(now: datetime) -> dict[str, Check]:
-    """A line for each queue that is stuck. One that is idle, paused, or only longer than its workers are quick has none."""
+def _stuck_queues(now: datetime) -> list[str]:
+    """Which queues are stuck. One that is idle, paused, or only longer than its workers are quick is not."""
+    late_after = settings.DTQ_SCHEDULING.queue_late_after
     queues = [queue for queue in tasks.queues() if not queue.paused]
-    ready, late_seconds = tasks.oldest_ready(queues), settings.DTQ_SCHEDULING.queue_late_after.total_seconds()
-    late = [queue.name for queue in queues if oldest_seconds(ready.get(queue.name), now) >= late_seconds]
-    counts = tasks.queue_counts(late) if late else {}
-    return {f"queue {name}": {"status": "stuck"} for name in late if not counts[name, TaskStatus.PROCESSING]}
+    ready = tasks.oldest_ready(queues)
+    late = [queue for queue in queues if oldest_seconds(ready.get(queue.name), now) >= late_after.total_seconds()]
+    return [queue.name for queue in standing_still(late, now - late_after)] if late else []
+
+
+def _check_queues(stuck: list[str], *, by_name: bool) -> dict[str, Check]:
+    """A line for each queue that is stuck, or one that counts them; none if none is."""
+    if by_name:
+        return {f"queue {name}": {"status": "stuck"} for name in stuck}
+    return {"queues": {"status": "stuck", "stuck": len(stuck)}} if stuck else {}
 
 
 def _timed(look: Callable[[], None]) -> Callable[[], Check]:
@@ -131,8 +144,8 @@ def _seen(present: Future[Check], by: float) -> Check:
         return {"status": "down", "error": type(error).__name__}
 
 
-def report() -> dict[str, Any]:
-    """The state of the whole installation, as `/health` shows it."""
+def report(*, names_queues: bool = False) -> dict[str, Any]:
+    """The state of the whole installation, as `/health` shows it; on request with the names of queues that are stuck."""
     by = elapsed_clock() + ANSWER_SECONDS
     looks = [look.begin() for look in (_DATABASE, _REDIS, _ROWS)]
     database, redis, rows = (_seen(look, by) for look in looks)
@@ -149,7 +162,8 @@ def report() -> dict[str, Any]:
     elif database["status"] == "ok" and "error" in rows:
         answer["checks"]["database"] = rows
     elif database["status"] == "ok":
-        checks = answer["checks"] | rows["checks"]
+        stuck = _check_queues(rows.pop("stuck"), by_name=names_queues)
+        checks = answer["checks"] | rows["checks"] | stuck
         healthy = all(check["status"] == "ok" for check in checks.values())
         answer |= rows | {"checks": checks, "status": "ok" if healthy else "degraded"}
     return answer

@@ -9,6 +9,7 @@ import graphene
 from graphql import GraphQLResolveInfo
 
 from accounts.permissions import public
+from accounts.roles import Role
 from dtq_site.foundation.scalars import DateTime
 from dtq_site.health import report
 
@@ -38,7 +39,9 @@ class HealthCheck(graphene.ObjectType):
     """How one part is."""
 
     name = graphene.String(
-        required=True, description="database, redis, workers, scheduler, a duty of its, or a queue that is stuck."
+        required=True,
+        description="database, redis, workers, scheduler, a duty of its, or a queue that is stuck: `queue` and its name for whom "
+        "may ask for `queues`, else `queues` for all of them.",
     )
     status = graphene.String(
         required=True,
@@ -46,6 +49,7 @@ class HealthCheck(graphene.ObjectType):
         "of the rows slow.",
     )
     milliseconds = graphene.Float(description="How long it took to answer.")
+    stuck = graphene.Int(description="Of `queues`: how many are stuck.")
     error = graphene.String(description="What kind of error it answered with.")
 
 
@@ -82,8 +86,9 @@ class HealthQuery(graphene.ObjectType):
     @staticmethod
     @public
     def resolve_health(root: None, info: GraphQLResolveInfo) -> dict[str, Any]:
-        """The report, with its checks in a list."""
-        answer = report()
+        """The report, with its checks in a list; it names queues to those who may ask for `queues`."""
+        who = info.context.identity
+        answer = report(names_queues=who is not None and who.role is not Role.WORKER and who.grant is None)
         return answer | {
             "timestamp": datetime.fromisoformat(answer["timestamp"]),
             "queue": {"depth": answer["queue"]["depth"], "dead_letter": answer["queue"]["deadLetter"]},

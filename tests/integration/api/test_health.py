@@ -18,7 +18,8 @@ from dtq_site.foundation.clock import elapsed_clock
 from dtq_site.foundation.database import database_clock
 from scheduling import selectors as scheduling
 from tasks import queues
-from tests.support.factories import claim, create
+from tasks.domain.states import TaskStatus
+from tests.support.factories import claim, create, in_state
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -117,7 +118,7 @@ def test_a_probe_may_ask_by_an_address_that_is_no_name_of_the_installation(setti
 
 
 def stuck_queues() -> list[str]:
-    checks = Client().get("/health").json()["checks"]
+    checks = health.report(names_queues=True)["checks"]
     return [name for name, check in checks.items() if check["status"] == "stuck"]
 
 
@@ -138,6 +139,27 @@ def test_a_queue_is_stuck_when_its_tasks_wait_for_too_long_and_none_runs(late_af
     create(before, queue="busy")
 
     assert stuck_queues() == ["queue stuck"]
+
+
+def test_a_task_that_nobody_can_run_makes_no_queue_stuck_that_goes_on(late_after_a_minute: None):
+    now = database_clock.now()
+    create(now - timedelta(hours=1), queue="mail", name="nobody-knows-it")
+    in_state(TaskStatus.COMPLETED, now - timedelta(seconds=30), queue="mail")
+    create(now - timedelta(hours=1), queue="art")
+    in_state(TaskStatus.COMPLETED, now - timedelta(seconds=90), queue="art")
+
+    assert stuck_queues() == ["queue art"]
+
+
+def test_who_has_not_signed_in_learns_how_many_queues_are_stuck_and_not_which(late_after_a_minute: None):
+    for name in ("mail", "art"):
+        create(database_clock.now() - timedelta(hours=1), queue=name)
+
+    answer = Client().get("/health")
+
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["checks"]["queues"] == {"status": "stuck", "stuck": 2}
+    assert b"mail" not in answer.content
 
 
 # --- what hangs ----------------------------------------------------------------------------------------------------

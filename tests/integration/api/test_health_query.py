@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 from django.db import OperationalError
 from django.test import Client
 
+from accounts.identity import WorkerGrant
+from accounts.roles import Role
 from dtq_site import health
 from tests.support.api import ask
+from tests.support.factories import create, make_user
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 QUERY = """{ health { status uptime timestamp workers { online total } queue { depth deadLetter }
-             checks { name status milliseconds error } } }"""
+             checks { name status milliseconds stuck error } } }"""
 
 
 def test_it_says_what_the_page_says():
@@ -42,5 +51,33 @@ def test_it_answers_without_the_database(monkeypatch: pytest.MonkeyPatch):
 
     assert answer["status"] == "DOWN"
     database = next(check for check in answer["checks"] if check["name"] == "database")
-    assert database == {"name": "database", "status": "down", "milliseconds": None, "error": "OperationalError"}
+    assert database == {
+        "name": "database",
+        "status": "down",
+        "milliseconds": None,
+        "stuck": None,
+        "error": "OperationalError",
+    }
     assert answer["queue"] == {"depth": 0, "deadLetter": 0}
+
+
+@pytest.mark.parametrize(
+    ("role", "named"), [(Role.VIEWER, True), (Role.USER, True), (Role.ADMIN, True), (Role.WORKER, False), (None, False)]
+)
+def test_queues_that_are_stuck_are_named_to_whom_may_ask_for_queues(role: Role | None, named: bool):
+    for name in ("art", "mail"):
+        create(LONG_AGO, queue=name)
+
+    answer = ask(QUERY, identity=role and make_user(role=role).identity)["data"]["health"]
+
+    stuck = [(check["name"], check["stuck"]) for check in answer["checks"] if check["status"] == "stuck"]
+    assert stuck == ([("queue art", None), ("queue mail", None)] if named else [("queues", 2)])
+
+
+def test_a_worker_token_names_no_queue_whoever_has_it():
+    create(LONG_AGO, queue="mail")
+    user = replace(make_user(role=Role.USER).identity, grant=WorkerGrant(UUID(int=1)))
+
+    answer = ask(QUERY, identity=user)["data"]["health"]
+
+    assert [check["name"] for check in answer["checks"] if check["status"] == "stuck"] == ["queues"]

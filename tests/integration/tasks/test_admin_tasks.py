@@ -14,6 +14,7 @@ from tasks.admin import browsing
 from tasks.admin.tasks import TaskAdmin
 from tests.integration.tasks.browsing import LIST, browser_of, dead, ids, listed, many, older
 from tests.support.factories import WORKER, claimed, create, make_team, new_task, row
+from tests.support.reading import rows_read
 
 
 @pytest.fixture
@@ -119,11 +120,11 @@ def test_a_page_counts_nothing_and_reads_no_more_than_its_window(browser: Client
     )
 
     for query in ("", older(browser.get(LIST)), *searches):
-        before = _rows_read()
+        before = rows_read()
         with CaptureQueriesContext(connection) as queries:
             listed(browser, query)
 
-        assert _rows_read() - before < 2500, query
+        assert rows_read() - before < 2500, query
         asked = [query["sql"] for query in queries if "tasks_task" in query["sql"]]
         assert 0 < len(asked) <= 12
         assert not [sql for sql in asked if "COUNT(" in sql or "DISTINCT" in sql]
@@ -131,13 +132,6 @@ def test_a_page_counts_nothing_and_reads_no_more_than_its_window(browser: Client
             for sql in asked:
                 cursor.execute(f"EXPLAIN {sql}")
                 assert all(key for _, _, table, _, _, key, *_ in cursor.fetchall() if table == "tasks_task"), sql
-
-
-def _rows_read() -> int:
-    """How many rows and entries of indexes this connection has read so far."""
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
-        return sum(int(value) for _, value in cursor.fetchall())
 
 
 def test_a_task_is_shown_with_what_went_wrong_and_leads_to_its_live_page(browser: Client):
