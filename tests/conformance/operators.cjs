@@ -222,6 +222,14 @@ const SCENES = {
     return {};
   },
 
+  async "see which queues are stuck"(page) {
+    await signIn(page, "/");
+    await page.getByText("does not run.").waitFor();
+    const titles = await page.locator("[data-part=findings] strong").allTextContents();
+    await badge(page, "stuck").waitFor();
+    return { found: titles.filter((title) => /queue/i.test(title)), badges: await badge(page, "stuck").count() };
+  },
+
   async "sign out in one window"(page) {
     await signIn(page, "/");
     const other = await page.context().newPage();

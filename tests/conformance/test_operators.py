@@ -145,6 +145,18 @@ def test_a_task_is_reassigned_only_if_its_worker_is_cut_off(play: Play, committe
     }
 
 
+def test_a_queue_is_stuck_if_nothing_of_it_runs_and_not_because_of_one_task(play: Play, committed_db: None):
+    now = database_clock.now()
+    presence.sign_on(WorkerCard(uuid4(), "near", "host", 1, (), {}, 5, "direct", "1"), now + timedelta(minutes=5))
+    for queue in ("art", "mail"):
+        create(now - timedelta(hours=1), team=team("red"), name="nobody-knows-it", queue=queue)
+    in_state(TaskStatus.COMPLETED, now, team=team("red"), queue="mail")
+
+    saw = play("see which queues are stuck", Role.VIEWER)
+
+    assert saw == {"found": ["Queue art is stuck.", "The oldest task of queue mail does not run."], "badges": 1}
+
+
 def test_the_link_of_a_group_of_dead_letters_follows_what_they_have_in_common(play: Play, dead: Task):
     saw = play("follow the link of a group of dead letters, as it becomes", Role.VIEWER, dead)
 

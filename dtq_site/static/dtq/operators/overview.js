@@ -16,7 +16,7 @@ const state = { health: null, queues: null, workers: null, running: [], why: new
 function show() {
   const { queues, workers } = state;
   if (queues) {
-    const stuck = queues.filter((queue) => isStuck(queue, state.why.get(queue.name)));
+    const stuck = queues.filter((queue) => isStuck(queue, state.why.get(queue.name), state.health));
     showQueues(queues, workers, new Set(stuck.map((queue) => queue.name)));
     const oldest = queues.map((queue) => queue.oldestQueuedAt).filter(Boolean).sort()[0] ?? null;
     const sum = (name) => queues.reduce((all, queue) => all + queue[name], 0);

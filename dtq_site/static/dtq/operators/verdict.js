@@ -9,6 +9,7 @@ export const LOOKED_AFTER_SECONDS = 10; // what has waited for so long is asked 
 const LATE_SECONDS = 300;
 const ORDINARY = new Set(["READY", "TASKS_AHEAD", "RUNNING"]);
 const ORDER = { bad: 0, warn: 1 };
+const QUEUE = "queue "; // and its name: a check of health, while that queue is stuck
 
 const PARTS = {
   database: ["bad", "The database does not answer.", "Nothing can be accepted or run until it is back; nothing that was accepted is lost."],
@@ -25,20 +26,26 @@ export function findings(state) {
 
 function* ofParts({ health }) {
   for (const { name, status, error } of health?.checks ?? []) {
-    if (status === "ok") continue;
+    if (status === "ok" || name.startsWith(QUEUE)) continue; // of queues there is more to say, below
     const [level, title, text] = PARTS[name] ?? ["warn", `${name} is ${status}.`, error ?? ""];
     yield { key: `part ${name}`, level, title, text };
   }
 }
 
-// Whether something other than tasks before it keeps the oldest task of a queue from running.
-export function isStuck(queue, known) {
-  if (queue.paused || !known || !queue.oldestQueuedAt) return false;
-  const others = known.reasons.some((reason) => !ORDINARY.has(reason.code));
-  return others && format.since(queue.oldestQueuedAt) >= LOOKED_AFTER_SECONDS;
+const isKept = (queue, known, keeps) =>
+  known?.reasons.some(keeps) && queue.oldestQueuedAt && format.since(queue.oldestQueuedAt) >= LOOKED_AFTER_SECONDS;
+
+// Whether nothing of a queue runs: so health says of one that is late, and so it is where nobody serves it.
+export function isStuck(queue, known, health) {
+  if (queue.paused || !queue.depth) return false;
+  const said = health?.checks.some(({ name }) => name === QUEUE + queue.name);
+  return said || isKept(queue, known, (reason) => reason.code === "NO_WORKER");
 }
 
-function* ofQueues({ queues, why }) {
+// Whether something other than tasks before it keeps the oldest task of a queue from running; others may pass it by.
+const isHeldUp = (queue, known) => isKept(queue, known, (reason) => !ORDINARY.has(reason.code));
+
+function* ofQueues({ queues, why, health }) {
   for (const queue of queues ?? []) {
     if (!queue.depth) continue;
     const waiting = format.plural(queue.depth, "task waits", "tasks wait");
@@ -49,8 +56,10 @@ function* ofQueues({ queues, why }) {
     if (queue.paused) {
       const press = mayRule ? { text: "Resume", act: (node) => resumeQueue(node, queue.name) } : null;
       yield { key: `paused ${queue.name}`, level: "warn", title: `Queue ${queue.name} is paused.`, text: `${waiting}, ${late}.`, look, press };
-    } else if (isStuck(queue, known)) {
-      yield { key: `stuck ${queue.name}`, level: "bad", title: `Queue ${queue.name} is stuck.`, text: `${waiting}, ${late}. ${known.sentence}`, look };
+    } else if (isStuck(queue, known, health)) {
+      yield { key: `stuck ${queue.name}`, level: "bad", title: `Queue ${queue.name} is stuck.`, text: `${waiting}, ${late}. ${known?.sentence ?? ""}`, look };
+    } else if (isHeldUp(queue, known)) {
+      yield { key: `held ${queue.name}`, level: "warn", title: `The oldest task of queue ${queue.name} does not run.`, text: `${waiting}, ${late}. ${known.sentence}`, look };
     } else if (seconds >= LATE_SECONDS) {
       yield { key: `late ${queue.name}`, level: "warn", title: `Queue ${queue.name} is late.`, text: `${waiting}, ${late}. ${known?.sentence ?? ""} More workers would help.`, look };
     }
