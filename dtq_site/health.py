@@ -26,7 +26,8 @@ from django.views.decorators.cache import never_cache
 from redis.exceptions import RedisError
 
 from dtq_site.foundation.clock import elapsed_clock, host_now
-from dtq_site.foundation.database import database_clock, impatient_connection, sample_database_clock
+from dtq_site.foundation.connections import impatient_connection
+from dtq_site.foundation.database import database_clock, sample_database_clock
 from dtq_site.foundation.looks import Look
 from dtq_site.foundation.options import OptionsError
 from dtq_site.foundation.redis_clients import redis_client

@@ -18,7 +18,8 @@ from django.db import DatabaseError, IntegrityError, connection
 from accounts.registration import DEFAULT_TEAM, team_id_named
 from dtq_site.foundation import strict_json
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import database_clock, ids, is_unavailable, reading
+from dtq_site.foundation.connections import is_unavailable, reading
+from dtq_site.foundation.database import database_clock, ids
 from dtq_site.foundation.errors import BadInput, Conflict, NotFound
 from dtq_site.foundation.ids import parse_uuid
 from tasks import lifecycle

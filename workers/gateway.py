@@ -17,14 +17,8 @@ from dtq_site.foundation import strict_json
 from dtq_site.foundation.backoff import jitter
 from dtq_site.foundation.batches import by_weight
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import (
-    ESCAPED,
-    STATEMENT_BYTES,
-    database_clock,
-    is_too_large,
-    may_be_too_large,
-    reconnect,
-)
+from dtq_site.foundation.connections import is_too_large, may_be_too_large, reconnect
+from dtq_site.foundation.database import ESCAPED, STATEMENT_BYTES, database_clock
 from tasks import audit, lifecycle, parents, submission
 from tasks.domain.lease import Lease, LeasedTask, RenewalVerdict
 from tasks.domain.locks import LOCK_NAMES, LockAnswer

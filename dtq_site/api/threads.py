@@ -15,7 +15,7 @@ from typing import TypeVar
 from django.db import connections
 
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.database import close_broken_connections, has_failed_connections
+from dtq_site.foundation.connections import close_broken_connections, has_failed_connections
 
 Answer = TypeVar("Answer")
 

@@ -1,17 +1,15 @@
-"""What DTQ needs of a database beyond the ORM: its clock, repeats after a deadlock, short transactions in one round trip, and
-connections of long-lived threads."""
+"""What DTQ needs of a database beyond the ORM: its clock, keys and indexes, and repeats after a deadlock."""
 
 from __future__ import annotations
 
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, connection, connections, models, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.datastructures import BaseTable
 
@@ -34,14 +32,9 @@ _NOW = {
     "mysql": "SELECT UTC_TIMESTAMP(6)",
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
 }
-_LARGEST_STATEMENT = {"mysql": "SELECT @@max_allowed_packet", "sqlite": "SELECT 1000000000"}
 _CONFLICT_OF_ERROR = {1213: "deadlock", 1205: "lock_wait"}
 LOCK_CONFLICTS = tuple(_CONFLICT_OF_ERROR.values())
 """The kinds in which lost transactions are counted."""
-
-_SERVER_IS_AWAY = {1040, 1053, 1203, 2002, 2003, 2006, 2013, 2026, 4031}
-_PACKET_TOO_LARGE, _SERVER_GONE, _LOST_DURING_QUERY = 1153, 2006, 2013
-_CUT_OFF = {1152, 1159, 1160, 1161, 1317, 1927, 1969}  # the connection or the statement was ended from outside
 
 
 def sample_database_clock() -> datetime:
@@ -134,53 +127,6 @@ def _kind_of_conflict(error: OperationalError) -> str | None:
     return _CONFLICT_OF_ERROR.get(error.args[0]) if error.args else None
 
 
-def is_unavailable(error: Exception) -> bool:
-    """Whether the error says that the database cannot be reached, as opposed to having refused something."""
-    if isinstance(error, InterfaceError):
-        return True
-    return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in _SERVER_IS_AWAY | _CUT_OFF
-
-
-def may_be_too_large(error: Exception) -> bool:
-    """Whether the error is one of those with which the server, or its hanging up, answers a statement too large for it."""
-    codes = ((_PACKET_TOO_LARGE,), (_SERVER_GONE,), (_LOST_DURING_QUERY,))
-    return isinstance(error, OperationalError) and error.args[:1] in codes
-
-
-def is_too_large(error: Exception, most_bytes: int) -> bool:
-    """Whether `error`, which may mean that, is no accident: the server says so, or takes no statement of so many bytes."""
-    if error.args[0] == _PACKET_TOO_LARGE:
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute(_LARGEST_STATEMENT[connection.vendor])
-        return most_bytes > cursor.fetchone()[0]
-
-
-def reconnect() -> bool:
-    """Open a new connection in place of this thread's; False if the database cannot be reached, or in a transaction."""
-    if connection.in_atomic_block:
-        return False
-    give_up(connection)
-    try:
-        connection.ensure_connection()
-    except (OperationalError, InterfaceError):
-        return False
-    return True
-
-
-def reading(read: Callable[[], Answer]) -> Answer:
-    """What `read` returns; it is called again on a new connection if this thread's has been cut off, perhaps long ago.
-
-    It must be safe to repeat. In a transaction it is called once.
-    """
-    try:
-        return read()
-    except (OperationalError, InterfaceError) as error:
-        if not is_unavailable(error) or not reconnect():
-            raise
-    return read()
-
-
 def repeats_lock_conflicts(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
     """Run `function` in one transaction, again when MariaDB let it lose a deadlock or a wait for a lock (up to five times).
 
@@ -229,74 +175,3 @@ def count_conflicts_by(count: Callable[[Mapping[str, int]], None]) -> None:
     """Let `count` hear of lost deadlocks and waits for locks, by kind, after the transaction that met them has ended."""
     global _count_conflicts
     _count_conflicts = count
-
-
-def has_failed_connections() -> bool:
-    """Whether one of this thread's connections has failed since `close_broken_connections` last looked after them."""
-    return any(each.errors_occurred for each in connections.all(initialized_only=True))
-
-
-def close_broken_connections(*, suspects_all: bool = False) -> None:
-    """Give up this thread's connections that failed. Long-lived threads call it between two pieces of work. Never raises.
-
-    With `suspects_all` those are tried too that have not failed yet: they may, if another thread's have.
-    Leaves a connection in a transaction alone: a test's, or a caller's. Django's own `close_old_connections` would also
-    close healthy ones, because `CONN_MAX_AGE` is 0 for the sake of ASGI, where every request has a thread of its own.
-    """
-    for each in connections.all(initialized_only=True):
-        if each.in_atomic_block or each.connection is None or not (each.errors_occurred or suspects_all):
-            continue
-        if _is_usable(each):
-            each.errors_occurred = False
-        else:
-            give_up(each)
-
-
-@contextmanager
-def impatient_connection(seconds: int) -> Iterator[None]:
-    """Within the block this thread, which must have none yet, has a connection that gives up a server after so long a silence."""
-    alias = connection.alias
-    impatient = connections.create_connection(alias)
-    limits = {
-        "mysql": dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), seconds),
-        "sqlite": {"timeout": seconds},
-    }
-    given = impatient.settings_dict
-    impatient.settings_dict = given | {"OPTIONS": given["OPTIONS"] | limits[impatient.vendor]}
-    connections[alias] = impatient
-    try:
-        yield
-    finally:
-        give_up(impatient)
-        del connections[alias]
-
-
-def reset_connections() -> bool:
-    """Give up this thread's connections that were left in a transaction, undoing it; returns whether there were any.
-
-    For after other people's code ran on the thread: what follows must not become part of a transaction that nobody commits.
-    """
-    left = [each for each in connections.all(initialized_only=True) if _is_in_transaction(each)]
-    for each in left:
-        each.in_atomic_block, each.needs_rollback, each.savepoint_ids = False, False, []
-        give_up(each)
-    return bool(left)
-
-
-def _is_in_transaction(each: BaseDatabaseWrapper) -> bool:
-    own_autocommit = each.connection is not None and each.autocommit != each.settings_dict["AUTOCOMMIT"]
-    return each.in_atomic_block or own_autocommit
-
-
-def _is_usable(each: BaseDatabaseWrapper) -> bool:
-    try:
-        return bool(each.is_usable())
-    except Exception:
-        return False
-
-
-def give_up(each: BaseDatabaseWrapper) -> None:
-    """Close the connection, or drop it where the driver refuses to close what is closed already."""
-    with suppress(Exception):
-        each.close()
-    each.connection = None

@@ -6,7 +6,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from dtq_site.foundation.database import is_lock_conflict, is_unavailable
+from dtq_site.foundation.connections import is_unavailable
+from dtq_site.foundation.database import is_lock_conflict
 from dtq_site.foundation.errors import DTQError, Unavailable
 from dtq_site.foundation.observer import Observer
 

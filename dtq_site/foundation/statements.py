@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from dtq_site.foundation.database import STATEMENT_BYTES, give_up, repeating
+from dtq_site.foundation.connections import give_up
+from dtq_site.foundation.database import STATEMENT_BYTES, repeating
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from dtq_site.foundation.database import give_up, is_unavailable
+from dtq_site.foundation.connections import give_up, is_unavailable
 from dtq_site.terminal.edge import end_in_order_on_sigterm, harmless
 from tasks import selectors
 from tasks.domain.states import TERMINAL, TaskStatus

@@ -8,7 +8,8 @@ from uuid import UUID
 from django.conf import settings
 
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import is_lock_conflict, is_unavailable
+from dtq_site.foundation.connections import is_unavailable
+from dtq_site.foundation.database import is_lock_conflict
 from dtq_site.foundation.errors import DTQError
 from dtq_site.foundation.observer import Observer
 from scheduling import schedules

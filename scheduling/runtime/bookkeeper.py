@@ -14,7 +14,8 @@ from django.db import Error
 from django.db.models import F
 
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import close_broken_connections, repeats_lock_conflicts
+from dtq_site.foundation.connections import close_broken_connections
+from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from scheduling.models import DutyRecord

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from datetime import datetime, timedelta
 
 from dtq_site.foundation.clock import Clock
-from dtq_site.foundation.database import close_broken_connections, is_unavailable
+from dtq_site.foundation.connections import close_broken_connections, is_unavailable
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from scheduling.runtime.leader import Leader

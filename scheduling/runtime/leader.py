@@ -15,7 +15,8 @@ from uuid import UUID, uuid4
 from django.db.models import Case, F, Value, When
 
 from dtq_site.foundation.clock import Clock, LeaseTimer
-from dtq_site.foundation.database import close_broken_connections, repeats_lock_conflicts
+from dtq_site.foundation.connections import close_broken_connections
+from dtq_site.foundation.database import repeats_lock_conflicts
 from dtq_site.foundation.observer import Observer
 from dtq_site.foundation.service import Service
 from scheduling.models import LeaderLease

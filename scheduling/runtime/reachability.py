@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from django.db import Error
 
-from dtq_site.foundation.database import is_unavailable
+from dtq_site.foundation.connections import is_unavailable
 from dtq_site.foundation.observer import Observer
 
 AGAIN_SECONDS = 1.0

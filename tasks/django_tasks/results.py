@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts.registration import DEFAULT_TEAM, team_id_named
-from dtq_site.foundation.database import reading
+from dtq_site.foundation.connections import reading
 from dtq_site.foundation.ids import parse_uuid
 from tasks.django_tasks import declared, errors, priority
 from tasks.django_tasks.api import TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus

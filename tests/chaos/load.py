@@ -204,7 +204,8 @@ def _persistently(action: Any) -> Any:
     """Do it again and again until the database answers: what a caller does who is told UNAVAILABLE."""
     from django.db import DatabaseError, InterfaceError
 
-    from dtq_site.foundation.database import close_broken_connections, is_lock_conflict, is_unavailable
+    from dtq_site.foundation.connections import close_broken_connections, is_unavailable
+    from dtq_site.foundation.database import is_lock_conflict
 
     while True:
         try:

@@ -133,7 +133,7 @@ def test_from_python_a_database_that_hangs_is_given_up_and_what_it_does_afterwar
     from django.db import OperationalError
 
     from dtq_site.foundation.clock import elapsed_clock
-    from dtq_site.foundation.database import is_unavailable
+    from dtq_site.foundation.connections import is_unavailable
 
     enqueue(None)
     with hanging(own):

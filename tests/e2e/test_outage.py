@@ -102,7 +102,7 @@ def test_what_runs_ends_while_the_database_is_away_and_is_recorded_once(
     started = {line.removeprefix("start ") for line in read(journal) if line.startswith("start")}
     restart(server)
 
-    from dtq_site.foundation.database import is_unavailable
+    from dtq_site.foundation.connections import is_unavailable
 
     assert is_unavailable(refused.value)
     completed_once(tasks, journal)

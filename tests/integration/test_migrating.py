@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from django.db.models.signals import pre_migrate
 
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.database import is_unavailable
+from dtq_site.foundation.connections import is_unavailable
 
 pytestmark = [
     pytest.mark.usefixtures("committed_db"),

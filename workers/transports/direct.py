@@ -10,13 +10,8 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError
 
-from dtq_site.foundation.database import (
-    close_broken_connections,
-    database_clock,
-    is_lock_conflict,
-    is_unavailable,
-    reset_connections,
-)
+from dtq_site.foundation.connections import close_broken_connections, is_unavailable, reset_connections
+from dtq_site.foundation.database import database_clock, is_lock_conflict
 from tasks import audit
 from tasks.domain.lease import Lease, LeasedTask
 from tasks.domain.locks import LockAnswer

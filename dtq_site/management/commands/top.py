@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.live import Live
 
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.database import database_clock, give_up
+from dtq_site.foundation.connections import give_up
+from dtq_site.foundation.database import database_clock
 from dtq_site.terminal import board as boards
 from dtq_site.terminal.board import Board, drawn
 from dtq_site.terminal.edge import end_in_order_on_sigterm, error_line, refusals

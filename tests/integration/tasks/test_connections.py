@@ -10,7 +10,8 @@ from django.db import OperationalError, connection, transaction
 
 from dtq_site.foundation import database
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.database import close_broken_connections, reset_connections, sample_database_clock
+from dtq_site.foundation.connections import close_broken_connections, reset_connections
+from dtq_site.foundation.database import sample_database_clock
 from tasks.models import Queue
 from tests.integration.tasks.transacting import queues, raising
 from tests.support.factories import START

@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from dtq_site.foundation import statements
-from dtq_site.foundation.database import reading
+from dtq_site.foundation.connections import reading
 from dtq_site.foundation.statements import Statement, write_together
 from tests.integration.tasks.transacting import queues
 from tests.support.factories import in_own_connection

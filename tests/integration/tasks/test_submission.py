@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from dtq_site.foundation.database import close_broken_connections
+from dtq_site.foundation.connections import close_broken_connections
 from dtq_site.foundation.errors import BadInput, Conflict
 from tasks import lifecycle, submission, task
 from tasks.domain.states import TaskStatus

@@ -12,7 +12,7 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS, DataError, OperationalError, connection, connections
 from django.db.backends.utils import CursorWrapper
 
-from dtq_site.foundation.database import impatient_connection
+from dtq_site.foundation.connections import impatient_connection
 from tasks import lifecycle
 from tasks.audit import LogLine
 from tasks.domain.outcome import OutcomeVerdict

@@ -3,7 +3,8 @@
 import pytest
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 
-from dtq_site.foundation.database import is_lock_conflict, is_unavailable
+from dtq_site.foundation.connections import is_unavailable
+from dtq_site.foundation.database import is_lock_conflict
 
 
 @pytest.mark.parametrize(
