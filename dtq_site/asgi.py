@@ -23,11 +23,13 @@ def _compose() -> ProtocolTypeRouter:
     from dtq_site.arrivals import identified
     from dtq_site.endpoint import edge_before
     from dtq_site.live import graphql_socket
+    from dtq_site.long_messages import send_long_messages
     from dtq_site.request_bodies import bound_bodies
 
     demo.refuse_in_production()
     # Who sends a little too much is told so by the application.
     bound_bodies(2 * settings.DTQ_API.max_request_bytes)
+    send_long_messages()
     http = URLRouter([re_path(r"^graphql/?$", edge_before(django)), re_path(r"", django)])
     websocket = URLRouter([re_path(r"^graphql/?$", graphql_socket), re_path(r"", _refuse)])
     gc.freeze()  # what has been loaded by now stays, and the collector need not look at it again and again
