@@ -195,6 +195,22 @@ const SCENES = {
     return { kept, cutOff: await buttons(page) };
   },
 
+  async "stay on the link to the task that another one waits for"(page) {
+    let looks = 0;
+    await page.routeWebSocket(/graphql/, (socket) => {
+      const further = socket.connectToServer();
+      further.onMessage((message) => {
+        looks += message.toString().includes('"explain"');
+        socket.send(message);
+      });
+    });
+    await signIn(page, `/tasks/${ids[0]}`);
+    const link = page.locator("#why-title").getByRole("link", { name: "That task" });
+    await link.focus();
+    for (const before = looks; looks < before + 3; ) await page.waitForTimeout(100);
+    return { focused: await link.evaluate((node) => node === document.activeElement), leads: await link.getAttribute("href") };
+  },
+
   async "follow the link of a group of dead letters, as it becomes"(page) {
     let answered = null;
     await page.routeWebSocket(/graphql/, (socket) => {

@@ -15,6 +15,7 @@ from scheduling import samples
 from tasks.domain.states import TaskStatus
 from tasks.models import Queue, Task
 from tests.integration.accounts.making import PASSWORD, make_user
+from tests.integration.graphql.making import make_task
 from tests.support.factories import claim as start
 from tests.support.factories import create, failed, in_state, lease_of, reread, settle
 from tests.support.factories import make_team as team
@@ -155,6 +156,16 @@ def test_a_queue_is_stuck_if_nothing_of_it_runs_and_not_because_of_one_task(play
     saw = play("see which queues are stuck", Role.VIEWER)
 
     assert saw == {"found": ["Queue art is stuck.", "The oldest task of queue mail does not run."], "badges": 1}
+
+
+def test_the_page_of_a_waiting_task_leaves_the_keyboard_where_it_is(play: Play, committed_db: None):
+    now = database_clock.now()
+    parent = create(now, team=team("red"), scheduled_at=now + timedelta(hours=1))
+    child = make_task("red", depends_on=[str(parent.pk)])
+
+    saw = play("stay on the link to the task that another one waits for", Role.VIEWER, child)
+
+    assert saw == {"focused": True, "leads": f"/tasks/{parent.pk}"}
 
 
 def test_the_link_of_a_group_of_dead_letters_follows_what_they_have_in_common(play: Play, dead: Task):

@@ -100,9 +100,7 @@ function showState(explain) {
     node.append(reason.message);
     if (reason.task) node.append(" ", el("a", { href: taskUrl(reason.task) }, "That task"));
   });
-  if (weightiest.task && !part("headline").querySelector("a")) {
-    part("headline").append(" ", el("a", { href: taskUrl(weightiest.task) }, "That task"));
-  }
+  list(part("headline-task"), weightiest.task ? [weightiest.task] : [], String, (other) => el("a", { href: taskUrl(other) }, "That task"), () => {});
 }
 
 function showFacts() {
