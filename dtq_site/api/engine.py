@@ -28,7 +28,7 @@ from dtq_site.api.limits import check_cost, check_lists, check_variables
 from dtq_site.api.live_query import LiveQuery, NotExecutable, interest_of
 from dtq_site.api.meter import Meter, MeteredExecution, Outgrown
 from dtq_site.api.options import ApiOptions
-from dtq_site.api.rate_limits import RateLimits
+from dtq_site.api.rate_limits import RateLimits, client_of
 from dtq_site.foundation.errors import BadInput
 
 
@@ -96,7 +96,7 @@ class Engine:
 
         def run(document: Document) -> Answer | LiveQuery:
             if document.kind(request.operation_name) is OperationType.SUBSCRIPTION:
-                return self._live_query(document.node, request, context)
+                return self._live_query(document, request, context)
             return self._executed(document.node, request, context)
 
         return self._guarded(request, context, run)
@@ -153,22 +153,24 @@ class Engine:
     def _refusal(self, errors: list[dict[str, Any]]) -> Answer:
         return Answer({"errors": errors}, refused=errors[0]["extensions"]["code"])
 
-    def _live_query(self, document: DocumentNode, request: GraphQLRequest, context: RequestContext) -> LiveQuery:
+    def _live_query(self, document: Document, request: GraphQLRequest, context: RequestContext) -> LiveQuery:
         interest = interest_of(
             self.schema,
-            document,
+            document.node,
             request.variables,
             request.operation_name,
             context,
             hide_suggestions=self._hide_suggestions,
         )
-        variables = json.dumps(request.variables, sort_keys=True)
+        declared = document.variable_types(request.operation_name)
+        variables = {name: value for name, value in request.variables.items() if name in declared}
         # What hangs on an event depends on nothing of a caller but role and team.
         caller = (context.identity.role, context.identity.team_id) if context.identity else None
         return LiveQuery(
             interest,
-            (request.query, request.operation_name, variables, caller),
-            lambda event: self._executed(document, request, context, event).body,
+            (request.query, request.operation_name, json.dumps(variables, sort_keys=True), caller),
+            client_of(context),
+            lambda event: self._executed(document.node, request, context, event).body,
         )
 
     def _executed(

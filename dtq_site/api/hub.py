@@ -1,25 +1,28 @@
 """All subscriptions of this process: what happened is read once for all of them, and each is shown its own selection of it.
 
 One loop, a round at a time: it is woken by messages, asks the sources on a thread what is new, executes the selections there,
-those of the same key once, and hands the texts out. Every round reads committed rows after the round before it has, so no
-subscription is ever shown an older state after a newer one.
+those of the same key once, and hands the texts out as they are made. Every round reads committed rows after the round before it
+has, so no subscription is ever shown an older state after a newer one. Accounts take turns, see `turns.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 from dtq_site.api.listener import Listener, Message
 from dtq_site.api.live_query import LiveQuery
 from dtq_site.api.protocol import json_text
 from dtq_site.api.threads import RequestThreads
+from dtq_site.api.turns import SLICE_SECONDS, Show, Turns
 from dtq_site.foundation.clock import elapsed_clock
-from dtq_site.foundation.news import News, Source
+from dtq_site.foundation.news import Source
 from dtq_site.foundation.observer import Observer
 
 LINGER_SECONDS = 10.0
@@ -31,17 +34,33 @@ _GATHER_SECONDS = 0.01
 _IDLE_SECONDS = 0.25
 _CATCH_UP_SECONDS = _RETRY_SECONDS = 1.0
 _START_SECONDS = 1.0
+_PILE = 1024 * 1024
+"""How long the texts that are handed out together may be."""
 
 
 @dataclass(eq=False)
 class Subscription:
-    """One subscription of one client. `deliver` is called on the event loop with the subject and the payload's JSON."""
+    """One subscription of one client. `deliver` is called on the event loop with the subject and the payload's JSON.
+
+    So is `end` when there is nothing more to come, and `give_up` when its account is shown more than can be made. Of the last
+    text it keeps the digest, where one that looks the same is not repeated.
+    """
 
     query: LiveQuery
     deliver: Callable[[Hashable, str], None]
     end: Callable[[], None]
+    give_up: Callable[[], None]
     started: asyncio.Event = field(default_factory=asyncio.Event)
-    last: str | None = None
+    last: bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What some subscriptions are shown of a subject; a text of None ends them."""
+
+    subscriptions: Sequence[Subscription]
+    subject: Hashable
+    text: str | None
 
 
 class Hub:
@@ -64,6 +83,7 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._catch_up_at = 0.0
         self._fails = False
+        self._turns = Turns()
 
     def __len__(self) -> int:
         return sum(map(len, self._subscriptions.values()))
@@ -74,15 +94,14 @@ class Hub:
         if self._task is None:
             self._task = asyncio.ensure_future(self._run())
         await self._listener.ready(_START_SECONDS)
-        source = self._sources[type(subscription.query.interest)]
+        source = self._source_of(subscription)
         self._subscriptions[source][subscription.query.interest] = subscription
         self._turn_to(source)
         await subscription.started.wait()
 
     def close(self, subscription: Subscription) -> None:
         """Feed it no more. It may have ended already."""
-        interest = subscription.query.interest
-        self._subscriptions[self._sources[type(interest)]].pop(interest, None)
+        self._subscriptions[self._source_of(subscription)].pop(subscription.query.interest, None)
         subscription.started.set()
 
     # --- rounds ----------------------------------------------------------------------------------------------------
@@ -105,6 +124,8 @@ class Hub:
                 await asyncio.wait_for(self._wake.wait(), _IDLE_SECONDS)
             self._wake.clear()
             await self._round()
+            if self._turns:
+                self._wake.set()
             await asyncio.sleep(_GATHER_SECONDS)
         self._task = None
         await self._listener.stop()
@@ -118,10 +139,15 @@ class Hub:
             if subscriptions and (source in self._heard or catches_up or source.is_due(now))
         ]
         self._heard.clear()
+        self._turns.begin()
         try:
             for look in looks:
-                shown = await self._threads.run(look.run)
-                self._hand_out(look, shown)
+                await self._show(partial(self._news_of, look))
+                for subscription in look.subscriptions:
+                    subscription.started.set()
+            if self._turns:
+                await self._show(self._late)
+                self._give_up()
         except Exception as error:
             if not self._fails:
                 self._observer.emit("live.failed", error=repr(error))
@@ -134,19 +160,84 @@ class Hub:
             self._catch_up_at = now + _CATCH_UP_SECONDS
             self._listener.caught_up(missed)
 
-    def _hand_out(self, look: _Look, shown: Sequence[tuple[Subscription, Hashable, str | None]]) -> None:
-        living = self._subscriptions[look.source]
-        for subscription, subject, text in shown:
-            if subscription.query.interest not in living:
-                continue
-            if text is None:
+    def _give_up(self) -> None:
+        for show in self._turns.given_up():
+            for subscription in self._living(show.subscriptions):
                 self.close(subscription)
-                subscription.end()
-            else:
-                subscription.last = text
-                subscription.deliver(subject, text)
-        for subscription in look.subscriptions:
-            subscription.started.set()
+                subscription.give_up()
+
+    def _living(self, subscriptions: Iterable[Subscription]) -> list[Subscription]:
+        """Those of them that have not been closed."""
+        return [each for each in subscriptions if each.query.interest in self._subscriptions[self._source_of(each)]]
+
+    def _source_of(self, subscription: Subscription) -> Source:
+        return self._sources[type(subscription.query.interest)]
+
+    async def _show(self, make: Callable[[], Iterator[_Text]]) -> None:
+        """Have texts made on a thread; whenever there is much of them they are handed out, so that they do not pile up."""
+        loop = asyncio.get_running_loop()
+
+        def run() -> None:
+            made, size = [], 0
+            try:
+                for each in make():
+                    made.append(each)
+                    size += len(each.text or "")
+                    if size >= _PILE:
+                        loop.call_soon_threadsafe(self._hand_out, made)
+                        made, size = [], 0
+            finally:  # what has been made is not made again
+                loop.call_soon_threadsafe(self._hand_out, made)
+
+        await self._threads.run(run)
+
+    def _hand_out(self, texts: Sequence[_Text]) -> None:
+        for each in texts:
+            for subscription in self._living(each.subscriptions):
+                if each.text is None:
+                    self.close(subscription)
+                    subscription.end()
+                else:
+                    subscription.deliver(each.subject, each.text)
+
+    # --- on a thread -----------------------------------------------------------------------------------------------
+
+    def _news_of(self, look: _Look) -> Iterator[_Text]:
+        """What a source has to tell, but for what is late."""
+        by_interest = {subscription.query.interest: subscription for subscription in look.subscriptions}
+        for news in look.source.look(list(by_interest), look.missed_seconds):
+            told = [by_interest[interest] for interest in news.interests]
+            if news.root is None:
+                yield _Text(told, news.subject, None)
+                continue
+            alike: dict[Hashable, list[Subscription]] = defaultdict(list)
+            for subscription in told:
+                alike[subscription.query.key].append(subscription)
+            for group in alike.values():
+                show = Show(news, group)
+                if self._turns.comes_now(show):
+                    yield from self._made(show)
+
+    def _late(self) -> Iterator[_Text]:
+        ends_at = elapsed_clock() + SLICE_SECONDS
+        for show in self._turns.late():
+            yield from self._made(show)
+            if elapsed_clock() > ends_at:
+                break
+
+    def _made(self, show: Show) -> Iterator[_Text]:
+        told = self._living(show.subscriptions)
+        if not told:
+            return
+        began = elapsed_clock()
+        text = json_text(told[0].query.show(show.news.root))
+        if not show.news.repeats:
+            digest = blake2b(text.encode(), digest_size=16).digest()
+            told = [each for each in told if each.last != digest]
+            for each in told:
+                each.last = digest
+        self._turns.charge(show, elapsed_clock() - began)
+        yield _Text(told, show.news.subject, text)
 
 
 @dataclass(frozen=True)
@@ -156,26 +247,3 @@ class _Look:
     source: Source
     subscriptions: Sequence[Subscription]
     missed_seconds: float | None
-
-    def run(self) -> list[tuple[Subscription, Hashable, str | None]]:
-        """Whom to show which text, in order; a text of None ends the subscription."""
-        return list(self._shown())
-
-    def _shown(self) -> Iterator[tuple[Subscription, Hashable, str | None]]:
-        by_interest = {subscription.query.interest: subscription for subscription in self.subscriptions}
-        for news in self.source.look(list(by_interest), self.missed_seconds):
-            for subscription, text in _texts(news, [by_interest[interest] for interest in news.interests]):
-                if news.repeats or text != subscription.last:
-                    yield subscription, news.subject, text
-
-
-def _texts(news: News, subscriptions: Sequence[Subscription]) -> Iterator[tuple[Subscription, str | None]]:
-    if news.root is None:
-        yield from ((subscription, None) for subscription in subscriptions)
-        return
-    alike: dict[Any, list[Subscription]] = defaultdict(list)
-    for subscription in subscriptions:
-        alike[subscription.query.key].append(subscription)
-    for group in alike.values():
-        text = json_text(group[0].query.show(news.root))
-        yield from ((subscription, text) for subscription in group)

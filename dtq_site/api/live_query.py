@@ -6,7 +6,7 @@ understands (see `hub.py`); its resolver gets the event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,14 @@ from dtq_site.foundation.errors import BadInput
 
 @dataclass(frozen=True, eq=False)
 class LiveQuery:
-    """One client's subscription. Those with the same `key` are shown the same of the same event."""
+    """One client's subscription. Those with the same `key` are shown the same of the same event.
+
+    What it is shown is at the cost of `account`.
+    """
 
     interest: Any
     key: tuple[Any, ...]
+    account: Hashable
     show: Callable[[Any], dict[str, Any]]
 
 

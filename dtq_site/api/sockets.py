@@ -11,6 +11,7 @@ from uuid import UUID
 from accounts.authentication import Access, still_valid
 from accounts.client_address import address_block
 from accounts.identity import Identity
+from dtq_site.api.limits import QueryTooComplex
 from dtq_site.api.options import ApiOptions
 from dtq_site.api.outbox import Backlog
 from dtq_site.api.protocol import CloseCode, Closing
@@ -30,6 +31,10 @@ class TooManyOperations(DTQError):
     """Too many operations live on this socket, or subscriptions on all of yours: complete some."""
 
     code = "TOO_MANY_OPERATIONS"
+
+
+class TooMuchToShow(QueryTooComplex):
+    """More happens to what you follow than can be shown: follow less, or leave out payload, result or logs."""
 
 
 class Sockets:

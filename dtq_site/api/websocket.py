@@ -36,7 +36,7 @@ from dtq_site.api.protocol import (
     next_message,
 )
 from dtq_site.api.sender import Sender
-from dtq_site.api.sockets import Sockets, TooManyOperations
+from dtq_site.api.sockets import Sockets, TooManyOperations, TooMuchToShow
 from dtq_site.api.threads import RequestThreads
 from dtq_site.foundation import tracing
 from dtq_site.foundation.causes import ActingFor, RequestCause
@@ -260,11 +260,17 @@ class GraphQLSocket:
             query,
             deliver=lambda subject, text: self._deliver(operation, subject, text),
             end=lambda: self._finish(operation),
+            give_up=lambda: self._give_up(operation),
         )
         self._subscriptions[operation] = subscription
         await self._endpoint.hub.open(subscription)
         if not self._session.lives(operation):  # it was completed while it started
             self._endpoint.hub.close(subscription)
+
+    def _give_up(self, operation: Operation) -> None:
+        if self._session.lives(operation):
+            self._subscriptions.pop(operation, None)
+            self._refuse(operation, self._endpoint.engine.refusal(TooMuchToShow()))
 
     def _refuse(self, operation: Operation, answer: Answer) -> None:
         self._session.end(operation)

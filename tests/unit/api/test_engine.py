@@ -188,3 +188,18 @@ def test_who_is_exhausted_is_refused_before_the_document_is_read(monkeypatch: py
 
     assert answer.body["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 2.5}
     assert (parsed, limits.taken) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "alike"),
+    [({"on": "ON", "n": 1}, True), ({"on": "ON"}, True), ({"on": "OFF", "n": 1}, False)],
+)
+def test_subscriptions_are_alike_by_their_text_and_the_variables_that_it_declares(variables: dict, alike: bool):
+    engine, _ = make_engine()
+    text = "subscription ($on: Strict) { ticks(strict: $on) }"
+
+    keys = [
+        engine.open(GraphQLRequest(text, given), CONTEXT).key for given in ({"on": "ON", "undeclared": 7}, variables)
+    ]
+
+    assert (keys[0] == keys[1]) is alike
