@@ -15,16 +15,19 @@ from scheduling.graphql.types import MOST_RUNS
 from tasks.submission import MAX_TASKS_PER_CALL
 from workers.graphql import inputs as workers
 
-_PAGE_OF_TASKS = Price(points=200, items=accounts.DEFAULT_LIMIT, most=accounts.MOST)
-_MANY_WRITES = Price(points=1_000)
+_FILTERED_TEXTS = ("filter.search", "filter.error")
+_TEXT = 5_000  # to look for it in 5,000 tasks takes up to a fifth of a second
+_PAGE_OF_TASKS = Price(points=200, items=accounts.DEFAULT_LIMIT, most=accounts.MOST, points_per_text=_TEXT)
+_PAGE = Price(sized_by="limit", most=accounts.MOST, offset_by="offset")
+_MANY_WRITES = Price(points=1_000, texts=_FILTERED_TEXTS, points_per_text=_TEXT)
 _UP_TO_256_KIB = Price(points=20)
 _COMING_RUNS = Price(points_per_item=20, sized_by="count", most=MOST_RUNS)
 _LEASES = Price(points=10, points_per_item=2, sized_by="leases", most=workers.MOST_ITEMS)
 _HASHED_PASSWORD = Price(points=5_000)  # a tenth of a second of a core
 
 PRICES: Mapping[str, Price] = {
-    "Query.tasks": replace(_PAGE_OF_TASKS, sized_by="limit"),
-    "Query.tasksConnection": replace(_PAGE_OF_TASKS, sized_by="first"),
+    "Query.tasks": replace(_PAGE_OF_TASKS, sized_by="limit", offset_by="offset", texts=("search",)),
+    "Query.tasksConnection": replace(_PAGE_OF_TASKS, sized_by="first", texts=_FILTERED_TEXTS),
     "Query.taskStats": Price(points=1_000),
     "Query.explain": Price(points=100),
     "Query.history": Price(points=10_000),  # 90 days take a quarter of a second of a core
@@ -38,16 +41,16 @@ PRICES: Mapping[str, Price] = {
     "Queue.oldestQueuedAt": Price(points=5),
     "Query.workers": Price(items=50),
     "Query.schedules": Price(items=50),
-    "Query.users": Price(sized_by="limit", most=accounts.MOST),
-    "Query.workerTokens": Price(sized_by="limit", most=accounts.MOST),
-    "Query.webhooks": Price(sized_by="limit", most=accounts.MOST),
-    "Query.webhookDeliveries": Price(points=10, points_per_item=5, sized_by="limit", most=accounts.MOST),
+    "Query.users": _PAGE,
+    "Query.workerTokens": _PAGE,
+    "Query.webhooks": _PAGE,
+    "Query.webhookDeliveries": replace(_PAGE, points=10, points_per_item=5),
     "WebhookDelivery.attempts": Price(items=3),
-    "Query.teams": Price(sized_by="limit", most=accounts.MOST),
+    "Query.teams": _PAGE,
     "Query.previewSchedule": replace(_COMING_RUNS, points_per_item=50),  # of any expression
     "Schedule.nextRuns": _COMING_RUNS,
     "Schedule.payload": _UP_TO_256_KIB,
-    "Query.health": Price(points=100),
+    "Query.health": Price(points=1_000),
     "Task.payload": _UP_TO_256_KIB,
     "Task.result": _UP_TO_256_KIB,
     "Task.logs": Price(points=10, items=50),

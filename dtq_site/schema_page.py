@@ -124,10 +124,15 @@ def _who(access: Access) -> str:
 
 def _cost(price: Price) -> str:
     said = f"{price.points:,} point{'s' * (price.points != 1)}"
-    if not price.sized_by:
-        return said
-    more = f", and {price.points_per_item:,} more" if price.points_per_item else ""
-    return f"{said}, and for each of `{price.sized_by}` what is selected{more}"
+    if price.sized_by:
+        more = f", and {price.points_per_item:,} more" if price.points_per_item else ""
+        said += f", and for each of `{price.sized_by}` what is selected{more}"
+    if price.offset_by:
+        said += f", and one for each item that `{price.offset_by}` passes over"
+    if price.texts:
+        names = " and ".join(f"`{path}`" for path in price.texts)
+        said += f", and {price.points_per_text:,} to look for {names}{' each' * (len(price.texts) > 1)}"
+    return said
 
 
 def _arguments(arguments: Mapping[str, GraphQLArgument]) -> Iterator[str]:

@@ -35,7 +35,8 @@ class RequestContext:
 
     `identity` and `session_id` are None for somebody who has not signed in. `request` is what carried the operation.
     `postponed` are the fields that are to be asked again, see `waiting.py`, and `waited_seconds` is for how long the request
-    has been here when one is. `meter` counts the answer that is being made.
+    has been here when one is. `meter` counts the answer that is being made. `found` is what fields of one execution need find out
+    only once, by a name.
     """
 
     identity: Identity | None
@@ -47,6 +48,7 @@ class RequestContext:
     postponed: list[Postponed] = field(default_factory=list, compare=False)
     waited_seconds: float = 0.0
     meter: Meter = field(default_factory=Meter, compare=False)
+    found: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def postpone(self, info: GraphQLResolveInfo, wish: Any, seconds: float) -> None:
         """Have the field that is being resolved asked again when the wish may have come true, before it is answered.

@@ -22,9 +22,11 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
+    StringValueNode,
     Undefined,
     ValueNode,
     VariableNode,
@@ -47,6 +49,9 @@ class Price:
     `items` is the estimate for a list whose length no argument tells. `sized_by` names the argument that does, a number or
     a list of inputs; on an object, such as a page, it tells the length of the lists right below. `points_per_item` is the
     work that each of these takes, whatever is selected of it. A resolver refuses more than `most`.
+
+    `offset_by` names the argument that tells how many items are passed over, each of which costs a point. `texts` are arguments,
+    or keys of an argument (``filter.search``), by which text is looked for: each that is given costs `points_per_text`.
     """
 
     points: int = 1
@@ -54,6 +59,9 @@ class Price:
     items: int = 10
     sized_by: str | None = None
     most: int | None = None
+    offset_by: str | None = None
+    texts: tuple[str, ...] = ()
+    points_per_text: int = 0
 
 
 _USUAL = Price()
@@ -88,6 +96,24 @@ class Size:
         return max(0, length if self.most is None else min(length, self.most))
 
 
+@dataclass(frozen=True)
+class Text:
+    """Whether a text is given in a variable, under these keys; it counts once or not at all."""
+
+    variable: str
+    keys: tuple[str, ...]
+    usual: int
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        """How often it counts with these variables."""
+        if self.variable not in variables:
+            return self.usual
+        value = variables[self.variable]
+        for key in self.keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return int(bool(value))
+
+
 def _length(value: Any, otherwise: int) -> int:
     if isinstance(value, list):
         return len(value)
@@ -98,10 +124,10 @@ def _length(value: Any, otherwise: int) -> int:
 
 @dataclass(frozen=True)
 class Cost:
-    """The points of a selection: some for certain, and those of lists, which wait for the variables."""
+    """The points of a selection: some for certain, and those of lists and texts, which wait for the variables."""
 
     points: int = 0
-    lists: tuple[tuple[Size, Cost], ...] = ()
+    lists: tuple[tuple[Size | Text, Cost], ...] = ()
 
     def of(self, variables: Mapping[str, Any]) -> int:
         """All points, with these variables."""
@@ -153,8 +179,13 @@ class _Reckoner:
             return Cost(_INTROSPECTION.get(node.name.value, 1))  # it has a bound of its own for depth
         definition = kind.fields[node.name.value]
         price, inner = price_of(definition) or _USUAL, get_named_type(definition.type)
-        asked = self._asked(definition, price, node)
+        asked = self._size(definition, node, price.sized_by, price.items, price.most) if price.sized_by else None
         own = Cost(price.points) + (Cost(price.points_per_item).times(asked) if asked else Cost())
+        if price.offset_by:
+            own += Cost(1).times(self._size(definition, node, price.offset_by, 0, None))
+        for path in price.texts:
+            argument, *keys = path.split(".")
+            own += self._text(_written(node, argument), tuple(keys), Cost(price.points_per_text))
         if not is_list_type(get_nullable_type(definition.type)):
             return own + self.selections(inner, node.selection_set, asked)
         if node.selection_set is None:
@@ -162,17 +193,31 @@ class _Reckoner:
         each = self.selections(inner, node.selection_set, None)
         return own + each.times(asked or inherited or Size(price.items))
 
-    def _asked(self, definition: GraphQLField, price: Price, node: FieldNode) -> Size | None:
+    def _size(self, definition: GraphQLField, node: FieldNode, argument: str, otherwise: int, most: int | None) -> Size:
         """The size that an argument tells."""
-        if price.sized_by is None:
-            return None
-        default = definition.args[price.sized_by].default_value
-        usual = Size(price.items if default in (Undefined, None) else default, price.most)
-        written = next((each.value for each in node.arguments if each.name.value == price.sized_by), None)
+        default = definition.args[argument].default_value
+        usual = Size(otherwise if default in (Undefined, None) else default, most)
+        written = _written(node, argument)
         if isinstance(written, VariableNode):
             name = written.name.value
-            return Size(_literal_length(self.defaults.get(name), usual.usual), price.most, name)
+            return Size(_literal_length(self.defaults.get(name), usual.usual), most, name)
         return Size(usual.bounded(_literal_length(written, usual.usual)))
+
+    def _text(self, written: ValueNode | None, keys: tuple[str, ...], cost: Cost) -> Cost:
+        """What it costs to look for a text, if one is given."""
+        if isinstance(written, VariableNode):
+            name = written.name.value
+            usual = self._text(self.defaults.get(name), keys, Cost(1)).points
+            return Cost(0, ((Text(name, keys, usual), cost),))
+        if keys:
+            members = written.fields if isinstance(written, ObjectValueNode) else ()
+            member = next((each.value for each in members if each.name.value == keys[0]), None)
+            return self._text(member, keys[1:], cost)
+        return cost if isinstance(written, StringValueNode) and written.value else Cost()
+
+
+def _written(node: FieldNode, argument: str) -> ValueNode | None:
+    return next((each.value for each in node.arguments if each.name.value == argument), None)
 
 
 def _literal_length(node: ValueNode | None, otherwise: int) -> int:

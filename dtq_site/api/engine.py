@@ -181,7 +181,7 @@ class Engine:
                 self.schema,
                 document,
                 root_value=root,
-                context_value=replace(context, meter=Meter.within(self._options)),
+                context_value=replace(context, meter=Meter.within(self._options), found={}),
                 variable_values=request.variables,
                 operation_name=request.operation_name,
                 execution_context_class=MeteredExecution,

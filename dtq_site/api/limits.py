@@ -172,7 +172,8 @@ def check_cost(cost: int, options: ApiOptions) -> None:
     """Raise QueryTooComplex, which names the cost and the limit, if an operation costs more than `options` allow."""
     if cost > options.max_cost:
         raise QueryTooComplex(
-            f"The operation costs {cost:,} points; at most {options.max_cost:,} are allowed. Ask for fewer items or fields.",
+            f"The operation costs {cost:,} points; at most {options.max_cost:,} are allowed. Ask for fewer items or fields, "
+            "and go through a long list by tasksConnection(after:) instead of an offset.",
             cost=cost,
             limit=options.max_cost,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from graphql import (
+    GraphQLArgument,
     GraphQLField,
     GraphQLObjectType,
     get_named_type,
@@ -19,6 +20,7 @@ from dtq_site.prices import PRICES
 from dtq_site.schema import schema
 
 SIZES = {"limit", "first", "count", "inputs"}
+TEXTS = {"search", "error"}
 
 
 def object_fields() -> Iterator[tuple[str, GraphQLField]]:
@@ -50,6 +52,33 @@ def test_a_list_whose_length_is_asked_for_is_priced_by_that() -> None:
     sized = {path: SIZES & set(field.args) for path, field in object_fields() if SIZES & set(field.args)}
 
     assert {path: {PRICES[path].sized_by} for path in sized} == sized
+
+
+def test_a_list_that_passes_over_or_looks_for_what_is_asked_for_is_priced_by_that() -> None:
+    offsets, texts = set(), {}
+    for path, field in every_field():
+        if "offset" in field.args:
+            offsets.add(path)
+        named = set(text_paths(field.args))
+        if named:
+            texts[path] = named
+
+    assert {path for path, price in PRICES.items() if price.offset_by == "offset"} == offsets
+    assert {path: set(price.texts) for path, price in PRICES.items() if price.texts} == texts
+    assert all(price.points_per_text for price in PRICES.values() if price.texts)
+
+
+def every_field() -> Iterator[tuple[str, GraphQLField]]:
+    for root in (schema.graphql_schema.query_type, schema.graphql_schema.mutation_type):
+        yield from ((f"{root.name}.{name}", field) for name, field in root.fields.items())
+
+
+def text_paths(arguments: Mapping[str, GraphQLArgument]) -> Iterator[str]:
+    """Where text is looked for, in arguments and in filters."""
+    for name, argument in arguments.items():
+        kind = get_named_type(argument.type)
+        members = kind.fields if kind.name == "TaskFilter" else {}
+        yield from ([name] if name in TEXTS else (f"{name}.{member}" for member in members if member in TEXTS))
 
 
 def test_every_price_is_for_a_field_of_the_schema_and_known_to_the_engine() -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.identity import WorkerGrant
 from accounts.roles import Role
-from dtq_site import health
+from dtq_site import health, health_query
 from tests.support.api import ask
 from tests.support.factories import create, make_user
 
@@ -81,3 +81,17 @@ def test_a_worker_token_names_no_queue_whoever_has_it():
     answer = ask(QUERY, identity=user)["data"]["health"]
 
     assert [check["name"] for check in answer["checks"] if check["status"] == "stuck"] == ["queues"]
+
+
+def test_an_operation_looks_once_however_often_it_asks(monkeypatch: pytest.MonkeyPatch):
+    looks = []
+    report = health_query.report
+    monkeypatch.setattr(health_query, "report", lambda **options: looks.append(1) or report(**options))
+    names = [f"h{n}" for n in range(30)]
+
+    answer = ask("{ " + " ".join(f"{name}: health {{ status timestamp }}" for name in names) + " }")["data"]
+
+    assert (len(looks), list(answer)) == (1, names)
+    assert len({str(each) for each in answer.values()}) == 1
+    ask("{ health { status } }")
+    assert len(looks) == 2

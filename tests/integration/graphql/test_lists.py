@@ -19,6 +19,7 @@ from tasks.listing import TaskOrder
 from tasks.models import Task
 from tests.integration.graphql.making import data, finish, make_task, make_worker, start
 from tests.integration.graphql.paging import page, walk
+from tests.support.api import ask
 
 pytestmark = pytest.mark.django_db
 
@@ -106,7 +107,7 @@ def test_what_an_offset_passes_over_is_left_out(user: Identity, many: list[Task]
     visible = [task for task in many if task.team_id == user.team_id and task.title.lower().startswith(search or "")]
     expected = [str(task.pk) for task in sorted(visible, key=SORTED[order])]
 
-    for offset in (0, 1, 5, len(expected) - 1, len(expected), 2**31 - 1):
+    for offset in (0, 1, 5, len(expected) - 1, len(expected), 20_000):
         shown = data(query, user, limit=3, offset=offset, order=order, **text)["tasks"]
         assert [task["id"] for task in shown] == expected[offset : offset + 3]
 
@@ -116,6 +117,26 @@ def test_what_an_offset_passes_over_stays_in_the_database(user: Identity, many: 
         data("{ tasks(limit: 2, offset: 7) { id } }", user)
 
     assert queries[0]["sql"].endswith("LIMIT 3 OFFSET 7")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ tasks(limit: 1, offset: 2147483647) { id } }",
+        "{ " + " ".join(f"t{n}: tasks(limit: 1, offset: 10000) {{ id }}" for n in range(5)) + " }",
+        "{ " + " ".join(f't{n}: tasks(limit: 1, search: "nonesuch") {{ id }}' for n in range(10)) + " }",
+        "{ "
+        + " ".join(f't{n}: tasksConnection(filter: {{ error: "x" }}) {{ nodes {{ id }} }}' for n in range(10))
+        + " }",
+    ],
+)
+def test_to_pass_over_or_look_through_very_many_tasks_is_refused(admin: Identity, query: str):
+    with CaptureQueriesContext(connection) as queries:
+        (error,) = ask(query, identity=admin)["errors"]
+
+    assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+    assert "tasksConnection(after:) instead of an offset" in error["message"]
+    assert len(queries) == 0
 
 
 def test_every_order_is_compared():

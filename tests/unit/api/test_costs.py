@@ -16,7 +16,9 @@ SCHEMA = build_schema("""
         page(first: Int): Page!
         all: [Task!]!
         stats: Int!
+        found(limit: Int = 50, offset: Int = 0, text: String, filter: Filter): [Task!]!
     }
+    input Filter { text: String error: String size: Int }
     type Page { edges: [Edge!]! total: Int! }
     type Edge { cursor: String! node: Task! }
     type Task { id: ID! title: String! tags: [String!]! logs: [Log!]! parent: Task }
@@ -30,6 +32,13 @@ declare_prices(
         "Query.tasks": Price(sized_by="limit", most=1000),
         "Query.page": Price(items=30, sized_by="first", most=1000),
         "Query.stats": Price(points=100),
+        "Query.found": Price(
+            sized_by="limit",
+            most=1000,
+            offset_by="offset",
+            texts=("text", "filter.text", "filter.error"),
+            points_per_text=300,
+        ),
         "Task.logs": Price(items=20),
         "Mutation.create": Price(points=10, points_per_item=5, sized_by="inputs", most=100),
         "Mutation.touch": Price(points=10, points_per_item=2, items=0, sized_by="ids", most=100),
@@ -91,6 +100,39 @@ def test_lists_in_lists_multiply_with_variables_too():
     query = "query ($n: Int) { tasks(limit: $n) { id logs { message } } }"
 
     assert cost(query, n=3) == 1 + 3 * (1 + 1 + 20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "points"),
+    [
+        ("limit: 1", 0),
+        ("limit: 1, offset: 70", 70),
+        ("limit: 1, offset: 2147483647", 2_147_483_647),
+        ("limit: 1, offset: -1", 0),
+        ("limit: 1, offset: null", 0),
+        ('limit: 1, text: "a"', 300),
+        ('limit: 1, text: ""', 0),
+        ("limit: 1, text: null", 0),
+        ('limit: 1, filter: { text: "a" }', 300),
+        ('limit: 1, text: "a", filter: { error: "b", text: "c", size: 1 }', 900),
+        ("limit: 1, filter: null", 0),
+    ],
+)
+def test_what_is_passed_over_and_looked_for_costs_too(arguments: str, points: int):
+    assert cost(f"{{ found({arguments}) {{ id }} }}") == 1 + 1 + points
+
+
+def test_what_is_passed_over_and_looked_for_may_come_in_variables():
+    query = """query ($o: Int = 5, $t: String = "a", $e: String, $f: Filter = {error: "b"}) {
+        a: found(limit: 1, offset: $o, text: $t, filter: $f) { id }
+        b: found(limit: 1, filter: { error: $e }) { id }
+    }"""
+
+    assert cost(query) == 4 + 5 + 300 + 300
+    assert cost(query, o=70, t="", e="", f={}) == 4 + 70
+    assert cost(query, o=0, t=None, e=None, f=None) == 4
+    assert cost(query, o=0, t=None, e="b", f={"text": "a", "error": "b"}) == 4 + 900
+    assert cost(query, o=0, t=None, f="no filter") == 4
 
 
 def test_a_list_that_is_created_is_as_long_as_its_inputs():

@@ -238,14 +238,9 @@ def test_an_operation_has_a_bound_of_cost_and_the_refusal_names_both():
     query = "{ node { value node { value } } }"
 
     assert "errors" not in run(query, max_cost=4)
-    assert run(query, max_cost=3) == {
-        "errors": [
-            {
-                "message": "The operation costs 4 points; at most 3 are allowed. Ask for fewer items or fields.",
-                "extensions": {"code": "QUERY_TOO_COMPLEX", "cost": 4, "limit": 3},
-            }
-        ]
-    }
+    (error,) = run(query, max_cost=3)["errors"]
+    assert error["message"].startswith("The operation costs 4 points; at most 3 are allowed. Ask for fewer items")
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX", "cost": 4, "limit": 3}
 
 
 def test_only_the_operation_that_is_run_costs():
