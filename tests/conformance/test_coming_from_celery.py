@@ -29,5 +29,5 @@ def test_the_page_shows_the_example():
 
     shown = [block for block in page.split("```python\n")[1:] if "from tasks import" in block]
     assert [block.partition("```")[0].strip() for block in shown] == [
-        example[example.index("from tasks import") :].strip()
+        example[example.index("from typing import") :].strip()
     ]
