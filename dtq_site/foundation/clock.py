@@ -90,9 +90,7 @@ class DatabaseClock:
             assert base is not None
             return base  # another thread is asking; the old sample is still good
         try:
-            asked_at = self._boot()
-            moment = self._sample()
-            self._base = self._better(base, (moment, self._boot()), self._boot() - asked_at)
+            self._base = self._asked(base)
         except Exception:
             if base is None:
                 raise
@@ -103,17 +101,18 @@ class DatabaseClock:
         assert self._base is not None
         return self._base
 
-    @staticmethod
-    def _better(
-        known: tuple[datetime, float] | None, found: tuple[datetime, float], took_seconds: float
-    ) -> tuple[datetime, float]:
-        """Which sample to go on with, as of the moment of the new one."""
-        if known is None or took_seconds <= SLOW_SECONDS:
-            return found
-        moment, arrived_at = found
+    def _asked(self, known: tuple[datetime, float] | None) -> tuple[datetime, float]:
+        """A new sample. One that was slow gives way to what is known; where nothing is, it is taken once more."""
+        asked_at = self._boot()
+        moment = self._sample()
+        arrived_at = self._boot()
+        if arrived_at - asked_at <= SLOW_SECONDS:
+            return moment, arrived_at
+        if known is None:
+            return self._asked((moment, arrived_at))
         expected = known[0] + timedelta(seconds=arrived_at - known[1])
-        agrees = moment <= expected <= moment + timedelta(seconds=took_seconds)
-        return (expected, arrived_at) if agrees else found
+        agrees = moment <= expected <= moment + timedelta(seconds=arrived_at - asked_at)
+        return (expected if agrees else moment, arrived_at)
 
 
 class LeaseTimer:

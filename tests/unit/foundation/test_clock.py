@@ -74,6 +74,22 @@ def test_after_the_period_it_asks_again():
     assert server.samples == 2
 
 
+def test_a_first_answer_that_took_long_is_asked_for_once_more():
+    server = Server()
+    server.back = 3.0
+    clock = DatabaseClock(lambda: slow_once(server), resample_seconds=10, boot=lambda: server.elapsed)
+
+    told = clock.now()
+
+    assert (told, server.samples) == (server.true_time(), 2)
+
+
+def slow_once(server: Server) -> datetime:
+    answer = server.sample()
+    server.back = 0.0
+    return answer
+
+
 def test_an_answer_that_took_long_makes_the_clock_no_later():
     server = Server()
     clock = server.clock()
