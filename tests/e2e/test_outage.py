@@ -229,7 +229,7 @@ def test_outcomes_beyond_the_bound_of_the_disk_are_told_and_delivered_from_memor
     start_scheduler(**own, **LONG_LEASE)
     handlers = {"DTQ_HANDLERS": "tests.e2e.bulky_handlers", "DTQ_OUTBOX_MB": "1"}
     worker = work(slots=6, **LONG_LEASE, **handlers)
-    tasks = [enqueue("bulky-later", {"size": 250_000, "seconds": 2}) for _ in range(6)]
+    tasks = [enqueue("bulky-later", {"size": 240_000, "seconds": 2}) for _ in range(6)]
     eventually(lambda: all(reread(task).status == "PROCESSING" for task in tasks))
     server.stop()
 
@@ -240,7 +240,7 @@ def test_outcomes_beyond_the_bound_of_the_disk_are_told_and_delivered_from_memor
     restart(server)
     for task in tasks:
         done = wait_for_status(task, "COMPLETED", 60)
-        assert (done.attempts, len(done.result)) == (1, 250_000)
+        assert (done.attempts, len(done.result)) == (1, 240_000)
     eventually(lambda: outbox() == [])
 
 
