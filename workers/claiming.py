@@ -110,7 +110,8 @@ def _claim_from_index(
 
 def wait(caller: Caller, timeout_seconds: float) -> None:
     """Sleep until work may be there for the caller, or until the time is over."""
-    queues = open_queues(caller.queues).keys() if caller.queues else None
+    served = open_queues(caller.queues)
+    queues = served.keys() if caller.queues else None
     try:
         rung = redis_index().wait(queues, caller.names, timeout_seconds)
     except IndexLost:

@@ -14,7 +14,6 @@ from tasks.models import Queue
 from tasks.queue.dispatch import database_index, redis_index
 from tasks.queue.overview import with_work
 
-QUEUES_SECONDS = 0.5
 _PAUSED = 0
 
 FEW = 8
@@ -28,7 +27,7 @@ _busy: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 _rung: set[str] = set()
 
 
-def open_queues(queues: Collection[str], oldest_seconds: float = QUEUES_SECONDS) -> dict[str, int]:
+def open_queues(queues: Collection[str], oldest_seconds: float = 0.5) -> dict[str, int]:
     """Those of the queues, or of all if none is named, that are not paused, with their weights, in random order so that none
     is always first. One that has no row yet weighs 1.
 
@@ -54,7 +53,9 @@ def forget_queues() -> None:
 
 
 def note_ring(queue: str) -> None:
-    """Have the next claim ask this queue."""
+    """Have the next claim ask this queue, though it be new."""
+    if queue not in _queues[1]:
+        forget_queues()
     _rung.add(queue)
 
 

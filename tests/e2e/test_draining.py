@@ -37,6 +37,9 @@ def token() -> str:
     return sign_in().access_token
 
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 class Request:
     """A question by a connection of its own, of which so many bytes are kept back at first."""
 
@@ -48,9 +51,11 @@ class Request:
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
+            "Expect": "100-continue",
         }.items():
             self.connection.putheader(name, value)
         self.connection.endheaders()
+        assert self.connection.sock.recv(len(_CONTINUE)) == _CONTINUE  # its head has been read
         sent, self._rest = body[: len(body) - kept_back], body[len(body) - kept_back :]
         self.connection.send(sent)
 
@@ -76,7 +81,6 @@ def test_what_was_asked_is_answered_and_the_connection_is_not_kept(server: LiveS
     idle = httpx.Client(base_url=server.http_url)
     idle.get("/health/live").raise_for_status()
     request = Request(server, token, "{ me { username } }", kept_back=5)
-    time.sleep(0.3)  # for its head to be read
 
     tell_to_end(server)
     assert server.process.running
@@ -131,7 +135,6 @@ def test_a_subscription_does_not_hold_it_up(server: LiveServer, token: str):
 @pytest.mark.long
 def test_who_never_finishes_asking_is_cut_off(server: LiveServer, token: str):
     request = Request(server, token, "{ me { username } }", kept_back=5)
-    time.sleep(0.3)
 
     server.process.signal(signal.SIGTERM)
 

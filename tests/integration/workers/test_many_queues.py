@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tasks import lifecycle
+from dtq_site.foundation.clock import elapsed_clock
+from tasks import lifecycle, queues
 from tasks.queue import keys
 from tasks.queue.database_index import DatabaseIndex
 from tasks.queue.index import Hint
@@ -94,14 +95,41 @@ def test_who_is_waked_asks_the_queue_that_rang_and_no_other(asked: list[str], mo
     assert [task.pk for task in claim(3)] == [second]
 
 
+@pytest.mark.parametrize("count", [1, len(MANY)])
+def test_who_is_waked_for_a_queue_that_is_new_asks_it(count: int):
+    fill(**dict.fromkeys(MANY[:count], 0))
+    assert claim(3) == []  # which queues there are is remembered from here on
+    task_id = add_to("new")
+    whole("new")
+
+    wait(caller(), 3)
+
+    assert [task.pk for task in claim(3)] == [task_id]
+
+
+@pytest.mark.parametrize("count", [1, len(MANY)])
+def test_who_waits_hears_soon_of_a_queue_that_is_open_again(count: int, monkeypatch: pytest.MonkeyPatch):
+    fill(**dict.fromkeys(MANY[:count], 0))
+    queues.pause("default")
+    task_id = add_to("default")
+    wait(caller(), 0.1)
+    assert claim(3) == []
+    queues.resume("default")
+    monkeypatch.setattr(open_queues, "elapsed_clock", lambda: elapsed_clock() + 0.6)
+
+    wait(caller(), 0.1)
+
+    assert [task.pk for task in claim(3)] == [task_id]
+
+
 def test_many_queues_cost_a_remote_worker_no_statement_more():
     team = make_team("far")
     fill(**dict.fromkeys(MANY, 0))
     costs = []
-    for queues in ({"tenant-3"}, {"tenant-3"}, set()):
+    for served in ({"tenant-3"}, {"tenant-3"}, set()):
         lifecycle.create([new_task(queue="tenant-3", team=team)], START)
         with CaptureQueriesContext(connection) as statements:
-            assert by_queue(claim(3, caller(queues=queues, team_id=team.pk))) == {"tenant-3": 1}
+            assert by_queue(claim(3, caller(queues=served, team_id=team.pk))) == {"tenant-3": 1}
         costs.append(len(statements))
 
     _, one, many = costs  # the first one reads what all need
