@@ -79,23 +79,9 @@ def test_after_another_start_of_the_host_nothing_is_run_before_the_server_has_sa
     assert heir.server.told == [("forfeit", [3]), ("release", [2]), ("report", [4])]
 
 
-def test_a_task_whose_handler_the_heir_does_not_know_is_not_run_even_while_the_server_is_away_but_given_back(
-    heir, path
-):
-    left_by_the_dead(path, 1, 2, unknown=[1])
-    heir.server.away = True
-    with pytest.raises(Unreachable):
-        heir.inherit()
-    assert heir.runs == [2]
-    heir.server.away = False
-
-    heir.inherit()
-
-    assert (heir.runs, heir.server.told) == ([2], [("release", [1])])
-
-
-def test_what_was_being_given_back_is_not_run_even_while_the_server_is_away_but_given_back(heir, path):
-    left_by_the_dead(path, 1, 2, given_up=[1])
+@pytest.mark.parametrize("why", ["given_up", "unknown"], ids=["was being given back", "its handler is unknown"])
+def test_what_must_not_be_run_is_not_even_while_the_server_is_away_but_given_back(heir, path, why: str):
+    left_by_the_dead(path, 1, 2, **{why: [1]})
     heir.server.away = True
     with pytest.raises(Unreachable):
         heir.inherit()
